@@ -1,0 +1,29 @@
+// Time, as the rest of coffer may know it. Ordering never uses wall time; wall time is for people.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace coffer {
+
+using Duration = std::chrono::nanoseconds;
+/// Nanoseconds since an arbitrary start; never goes back, counts time suspended (CLOCK_BOOTTIME).
+using MonotonicTime = std::chrono::time_point<std::chrono::steady_clock, Duration>;
+/// Seconds since 1970-01-01 UTC, as the machine believes.
+using UnixSeconds = std::int64_t;
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  [[nodiscard]] virtual MonotonicTime Now() const = 0;
+  [[nodiscard]] virtual UnixSeconds WallNow() const = 0;
+};
+
+/// The system's clock; thread-safe.
+class SystemClock final : public Clock {
+ public:
+  [[nodiscard]] MonotonicTime Now() const override;
+  [[nodiscard]] UnixSeconds WallNow() const override;
+};
+
+}  // namespace coffer

@@ -1,0 +1,100 @@
+// The file system as coffer uses it: the calls whose failure and durability matter, nothing more.
+//
+// Durability: data of a file is durable after SyncData; a name (create, rename, link, unlink) after
+// SyncDirectory of the directory holding it. Until then a power cut may keep or lose each one
+// separately. FaultyFileSystem in tests/support does exactly that.
+// All paths are absolute. Files and directories are made 0600 and 0700, opened
+// O_NOFOLLOW|O_CLOEXEC.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/result.h"
+
+namespace coffer {
+
+/// An open file. Positioned calls may run at once from many threads.
+class File {
+ public:
+  virtual ~File() = default;
+  /// Reads up to out.size() bytes; returns the count, less only at the end of the file.
+  virtual Result<std::size_t> ReadAt(std::uint64_t offset, MutableByteView out) = 0;
+  /// Writes all of `data` or fails; short writes and EINTR are gone on with.
+  virtual Status WriteAt(std::uint64_t offset, ByteView data) = 0;
+  /// fdatasync. After an error nothing written since the last success may be assumed to be stored,
+  /// and no later success of this file says anything about it (fsyncgate).
+  virtual Status SyncData() = 0;
+  virtual Status Truncate(std::uint64_t size) = 0;
+  /// Reserves [0, size) on disk and makes the file that long (fallocate); kUnsupported where the
+  /// file system cannot.
+  virtual Status Allocate(std::uint64_t size) = 0;
+  virtual Result<std::uint64_t> Size() = 0;
+};
+
+/// An flock held while the object lives.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
+struct FileInfo {
+  std::uint64_t size;
+  bool is_directory;
+  bool is_symlink;
+  std::uint32_t mode;  // permission bits only
+  std::uint32_t owner_uid;
+};
+
+struct SpaceInfo {
+  std::uint64_t free_bytes;  // to this user
+  std::uint64_t total_bytes;
+};
+
+class FileSystem {
+ public:
+  enum class OpenMode {
+    kRead,       // must exist
+    kReadWrite,  // must exist
+    kCreate,     // must not exist; kAlreadyExists otherwise
+    kOpenOrCreate,
+  };
+
+  virtual ~FileSystem() = default;
+  virtual Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) = 0;
+  virtual Status CreateDirectory(const std::string& path) = 0;  // kAlreadyExists if there
+  virtual Status SyncDirectory(const std::string& path) = 0;
+  /// Replaces `to` atomically.
+  virtual Status Rename(const std::string& from, const std::string& to) = 0;
+  /// Gives `from` a second name; kAlreadyExists if `to` is there, kUnsupported without hard links.
+  virtual Status Link(const std::string& from, const std::string& to) = 0;
+  /// renameat2(RENAME_NOREPLACE); kAlreadyExists, kUnsupported as above.
+  virtual Status RenameNoReplace(const std::string& from, const std::string& to) = 0;
+  virtual Status Remove(const std::string& path) = 0;           // a file or a symlink
+  virtual Status RemoveDirectory(const std::string& path) = 0;  // an empty one
+  /// Names in a directory, without "." and "..", sorted by byte value.
+  virtual Result<std::vector<std::string>> List(const std::string& path) = 0;
+  /// Of the path itself, not of what a symlink points to.
+  virtual Result<FileInfo> Stat(const std::string& path) = 0;
+  virtual Result<SpaceInfo> Space(const std::string& path) = 0;
+  /// Takes an exclusive lock on a file (created if missing) without waiting; kConflict if held.
+  virtual Result<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
+};
+
+/// The real one; thread-safe.
+[[nodiscard]] std::unique_ptr<FileSystem> NewPosixFileSystem();
+
+/// Makes every missing directory of `path`, each synced into its parent.
+Status CreateDirectories(FileSystem& fs, const std::string& path);
+
+/// Reads a whole file of at most `size_max` bytes; kInvalidArgument if longer.
+Result<Bytes> ReadWholeFile(FileSystem& fs, const std::string& path, std::uint64_t size_max);
+
+/// Replaces `path` so that after a power cut it holds the old bytes or the new: temporary file in
+/// the same directory, SyncData, Rename, SyncDirectory. Durable on success.
+Status ReplaceFile(FileSystem& fs, const std::string& path, ByteView data);
+
+}  // namespace coffer

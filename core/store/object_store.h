@@ -1,0 +1,60 @@
+// ObjectStore: a place for immutable objects. Four operations, chosen so that every kind of store
+// can offer them; create-if-absent is the one primitive that everything else stands on (design.md
+// section 4).
+//
+// Thread-safe. kUnavailable means a retry may help and is the only code that does. A create that
+// failed with kUnavailable may have happened, or happen later: the caller repeats the same bytes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/result.h"
+
+namespace coffer::store {
+
+/// What an object is for: stores may place classes differently (S3 storage class), counters tell
+/// them apart. Never part of the stored bytes.
+enum class ObjectClass { kControl, kHead, kMetadata, kData };
+
+/// How far the store's promises reach, as its probe found them.
+enum class StoreStrength {
+  kStrong,  // create-if-absent is atomic, LIST shows every object created before it began
+  kWeak,    // it isn't, or doesn't: one writer only, by the owner's word (--single-writer)
+};
+
+struct ListPage {
+  std::vector<std::string> names;  // full names, ascending by byte value
+  bool more;                       // there are names after the last one
+};
+
+class ObjectStore {
+ public:
+  virtual ~ObjectStore() = default;
+
+  /// Creates `name` with `data`; durable on success. kAlreadyExists if there is one, whatever its
+  /// bytes.
+  virtual Status Create(const std::string& name, ByteView data, ObjectClass object_class) = 0;
+  /// The whole object; kInvalidArgument if longer than `size_max`, kNotFound.
+  virtual Result<Bytes> Get(const std::string& name, std::uint64_t size_max) = 0;
+  /// Exactly [offset, offset+length); kCorruption if the object ends before.
+  virtual Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
+                                 std::uint64_t length) = 0;
+  /// Names that start with `prefix` and come after `start_after`, at most `limit` (1 … 1000).
+  virtual Result<ListPage> List(const std::string& prefix, const std::string& start_after,
+                                std::size_t limit) = 0;
+  /// kNotFound if there is none.
+  virtual Status Delete(const std::string& name) = 0;
+
+  [[nodiscard]] virtual StoreStrength strength() const = 0;
+  /// For people: the URL or path, without credentials.
+  [[nodiscard]] virtual std::string description() const = 0;
+};
+
+/// Object names: 1 … 200 characters of [a-z0-9/._-], parts between slashes non-empty and not
+/// starting with a dot.
+[[nodiscard]] bool IsValidObjectName(const std::string& name);
+
+}  // namespace coffer::store
