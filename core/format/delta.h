@@ -1,0 +1,38 @@
+// A delta: the changes that one commit makes to the map, sorted by chunk, made without reading the
+// map.
+//   chunk size u32 | pack table | entry count varint | entries (chunk as varint distance)
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/format/limits.h"
+#include "core/format/piece.h"
+
+namespace coffer::format {
+
+struct DeltaEntry {
+  enum class Op : std::uint8_t {
+    kOverlay = 0,  // pieces go on top of what is there
+    kReplace = 1,  // pieces are all there is
+    kClear = 2,    // chunk … chunk + chunk_count - 1 become holes
+  };
+  Op op = Op::kOverlay;
+  std::uint64_t chunk = 0;
+  std::uint64_t chunk_count = 1;  // kClear only; 1 otherwise
+  Pieces pieces;                  // empty for kClear, not empty otherwise
+  bool operator==(const DeltaEntry&) const = default;
+};
+
+struct Delta {
+  std::uint32_t chunk_size = 0;
+  std::vector<DeltaEntry> entries;  // ascending, not overlapping
+  bool operator==(const Delta&) const = default;
+};
+
+[[nodiscard]] Bytes Encode(const Delta& delta, const PackId& self);
+[[nodiscard]] Result<Delta> DecodeDelta(ByteView bytes, const PackId& self,
+                                        std::uint32_t self_epoch);
+
+}  // namespace coffer::format

@@ -1,0 +1,40 @@
+// Upper bounds that every decoder checks before it allocates (docs/FORMAT.md, "Limits").
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace coffer::format {
+
+inline constexpr std::uint16_t kFormatVersion = 1;
+
+inline constexpr std::uint32_t kBlockBytes = 4096;
+inline constexpr std::uint32_t kChunkBytesMin = 16 * 1024;
+inline constexpr std::uint32_t kChunkBytesMax = 256 * 1024;
+inline constexpr std::uint64_t kVolumeBytesMax = std::uint64_t{16} << 40;
+
+inline constexpr std::size_t kMarkerBytesMax = 4096;
+inline constexpr std::size_t kKeyHeaderBytesMax = 1 << 20;
+inline constexpr std::size_t kCatalogBytesMax = 64 << 20;
+inline constexpr std::size_t kHeadBytesMax = 64 << 20;
+inline constexpr std::size_t kPackBytesMax = 40
+                                             << 20;  // 16 MiB of frames, one 16 MiB frame, padding
+inline constexpr std::size_t kPageBytesMax = 4 << 20;
+inline constexpr std::size_t kDeltaBytesMax = 16 << 20;
+inline constexpr std::size_t kTrustBytesMax = 16 << 20;
+
+inline constexpr std::size_t kKeySlots = 16;
+inline constexpr std::size_t kKeyEpochsMax = 4096;
+inline constexpr std::size_t kVolumesMax = 65536;
+inline constexpr std::size_t kNameBytesMax = 63;
+inline constexpr std::size_t kHostNameBytesMax = 255;
+inline constexpr std::size_t kLabelBytesMax = 255;
+inline constexpr std::size_t kSnapshotsMax = 200000;
+inline constexpr std::size_t kDeltasMax = 32;
+inline constexpr std::size_t kFramesPerPackMax = 65000;
+inline constexpr std::size_t kPiecesPerChunkMax = 64;
+inline constexpr std::size_t kPageFanOut = 256;
+inline constexpr std::size_t kCondemnedPacksMax = 1 << 20;
+inline constexpr std::size_t kExtensionsMax = 64;
+
+}  // namespace coffer::format

@@ -1,0 +1,22 @@
+// The object "vault": says that a vault is here, which one, and of which format. Not secret and not
+// authenticated: everything that matters is bound to the vault id again under keys.
+//   magic "CofVault" | version u16 | suite u16 | vault id 16 | incompatible features u64 | SHA-256
+//   of all before, first 8
+#pragma once
+
+#include "core/base/ids.h"
+#include "core/base/result.h"
+
+namespace coffer::format {
+
+struct Marker {
+  VaultId vault;
+  std::uint64_t incompatible_features = 0;
+  bool operator==(const Marker&) const = default;
+};
+
+[[nodiscard]] Bytes Encode(const Marker& marker);
+/// kCorruption; kUnsupported for a newer format or suite or an unknown feature bit.
+[[nodiscard]] Result<Marker> DecodeMarker(ByteView bytes);
+
+}  // namespace coffer::format

@@ -1,0 +1,53 @@
+// The trust file of one vault on one machine: the newest of everything this machine has seen, so
+// that an older store is ROLLBACK and a different one FORK. Sealed under the host key's trust key.
+#pragma once
+
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/result.h"
+#include "core/format/extension.h"
+#include "core/format/limits.h"
+
+namespace coffer::format {
+
+/// One link of a chain: sequence and hash of the stored object.
+struct ChainPoint {
+  std::uint64_t seq = 0;  // 0 = nothing seen yet
+  ObjectHash hash;
+  bool operator==(const ChainPoint&) const = default;
+};
+
+struct TrustedVolume {
+  VolumeId volume;
+  ChainPoint seen;          // newest head seen
+  ChainPoint own;           // newest head that this machine wrote
+  std::uint64_t epoch = 0;  // of `seen`
+  bool operator==(const TrustedVolume&) const = default;
+};
+
+struct Trust {
+  VaultId vault;
+  HostId host;
+  std::uint64_t revision = 0;  // counts rewrites of this file
+  ChainPoint key_header;
+  ChainPoint catalog;
+  std::vector<TrustedVolume> volumes;
+  Extensions extensions;
+  bool operator==(const Trust&) const = default;
+};
+
+[[nodiscard]] Bytes Encode(const Trust& trust);
+[[nodiscard]] Result<Trust> DecodeTrust(ByteView bytes);
+
+/// The host key file's plaintext: host id and the key from which journal, cache and trust keys
+/// come.
+struct HostKeyRecord {
+  VaultId vault;
+  HostId host;
+  std::array<std::byte, 32> key{};  // wiped by the caller
+};
+[[nodiscard]] Bytes Encode(const HostKeyRecord& record);
+[[nodiscard]] Result<HostKeyRecord> DecodeHostKeyRecord(ByteView bytes);
+
+}  // namespace coffer::format
