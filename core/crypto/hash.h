@@ -1,0 +1,45 @@
+// SHA-256 and HMAC-SHA-256. Everything but a Sha256Hasher, which is for one thread at a time, may
+// be called from any thread at once.
+#pragma once
+
+#include <array>
+#include <initializer_list>
+#include <memory>
+
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/base/secret_bytes.h"
+#include "core/crypto/suite.h"
+
+namespace coffer::crypto {
+
+[[nodiscard]] ObjectHash Sha256(ByteView bytes);
+
+/// SHA-256 over bytes that come in parts.
+class Sha256Hasher {
+ public:
+  Sha256Hasher();
+  ~Sha256Hasher();
+  Sha256Hasher(Sha256Hasher&&) noexcept;
+  Sha256Hasher& operator=(Sha256Hasher&&) noexcept;
+
+  void Update(ByteView bytes);
+  /// The hash of all updates; the hasher then starts again from nothing.
+  [[nodiscard]] ObjectHash Finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+using Mac = std::array<std::byte, kMacBytes>;
+
+/// HMAC-SHA-256 over the parts one after the other. Nothing marks where a part ends: parts of
+/// variable length need their lengths among the parts.
+[[nodiscard]] Mac HmacSha256(const SecretBytes& key, std::initializer_list<ByteView> parts);
+
+/// Whether `mac` is the HMAC of the parts, compared in constant time; false on a wrong length.
+[[nodiscard]] bool VerifyHmacSha256(const SecretBytes& key, std::initializer_list<ByteView> parts,
+                                    ByteView mac);
+
+}  // namespace coffer::crypto
