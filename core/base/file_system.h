@@ -3,8 +3,9 @@
 // Durability: data of a file is durable after SyncData; a name (create, rename, link, unlink) after
 // SyncDirectory of the directory holding it. Until then a power cut may keep or lose each one
 // separately. FaultyFileSystem in tests/support does exactly that.
-// All paths are absolute. Files and directories are made 0600 and 0700, opened
-// O_NOFOLLOW|O_CLOEXEC.
+// All paths are absolute. Files and directories are made 0600 and 0700. Only regular files open,
+// and never through a symlink in the last place (O_NOFOLLOW|O_CLOEXEC); directories may be reached
+// through symlinks.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,14 @@
 #include "core/base/result.h"
 
 namespace coffer {
+
+struct FileInfo {
+  std::uint64_t size;
+  bool is_directory;
+  bool is_symlink;
+  std::uint32_t mode;  // permission bits only
+  std::uint32_t owner_uid;
+};
 
 /// An open file. Positioned calls may run at once from many threads.
 class File {
@@ -33,20 +42,15 @@ class File {
   /// file system cannot.
   virtual Status Allocate(std::uint64_t size) = 0;
   virtual Result<std::uint64_t> Size() = 0;
+  /// Of the file that is open, whatever its name means by now: what a check of owner and mode
+  /// needs.
+  virtual Result<FileInfo> Info() = 0;
 };
 
 /// An flock held while the object lives.
 class FileLock {
  public:
   virtual ~FileLock() = default;
-};
-
-struct FileInfo {
-  std::uint64_t size;
-  bool is_directory;
-  bool is_symlink;
-  std::uint32_t mode;  // permission bits only
-  std::uint32_t owner_uid;
 };
 
 struct SpaceInfo {
@@ -66,6 +70,8 @@ class FileSystem {
   virtual ~FileSystem() = default;
   virtual Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) = 0;
   virtual Status CreateDirectory(const std::string& path) = 0;  // kAlreadyExists if there
+  /// kUnsupported if this user may not read the directory, and so cannot have made names in it that
+  /// he could find again.
   virtual Status SyncDirectory(const std::string& path) = 0;
   /// Replaces `to` atomically.
   virtual Status Rename(const std::string& from, const std::string& to) = 0;
@@ -87,14 +93,16 @@ class FileSystem {
 /// The real one; thread-safe.
 [[nodiscard]] std::unique_ptr<FileSystem> NewPosixFileSystem();
 
-/// Makes every missing directory of `path`, each synced into its parent.
+/// Makes every missing directory of `path`, each synced into its parent. The deepest one that was
+/// there is synced too: a run that was killed may have made it and not come further.
 Status CreateDirectories(FileSystem& fs, const std::string& path);
 
 /// Reads a whole file of at most `size_max` bytes; kInvalidArgument if longer.
 Result<Bytes> ReadWholeFile(FileSystem& fs, const std::string& path, std::uint64_t size_max);
 
 /// Replaces `path` so that after a power cut it holds the old bytes or the new: temporary file in
-/// the same directory, SyncData, Rename, SyncDirectory. Durable on success.
+/// the same directory (`path`.tmp; an older one is dropped), SyncData, Rename, SyncDirectory.
+/// Durable on success. Callers of one path take turns.
 Status ReplaceFile(FileSystem& fs, const std::string& path, ByteView data);
 
 }  // namespace coffer

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/result.h"
+
 namespace coffer {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
@@ -15,9 +17,15 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 [[nodiscard]] bool LogEnabled(LogLevel level);
 void LogLine(LogLevel level, std::string_view line);
 void SetLogLevel(LogLevel level);
-/// Sends the log to `directory`/NAME.log, 5 files of 10 MiB, instead of stderr.
-void LogToFiles(const std::string& directory, const std::string& name);
+/// Sends the log to `directory`/NAME.log (0600), 5 files of 10 MiB, instead of stderr.
+Status LogToFiles(const std::string& directory, const std::string& name);
+/// "debug", "info", "warning", "error"; false for anything else.
 [[nodiscard]] bool ParseLogLevel(std::string_view text, LogLevel* level);
+
+/// `text` on one harmless line: control characters, bytes that are no UTF-8 and characters that
+/// turn the direction of text come out as \n, \x1b, \u202e. For whatever a store, a file or a
+/// client sent that is shown to a person.
+[[nodiscard]] std::string EscapeForTerminal(std::string_view text);
 
 inline std::string LogText(std::string_view text) { return std::string(text); }
 inline std::string LogText(const char* text) { return text; }
