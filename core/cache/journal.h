@@ -1,0 +1,138 @@
+// Journal: the encrypted local log of the writes of one open volume that no head covers yet.
+//
+// The way of a write: Append seals a request's records into a group, writes it with one pwrite,
+// tells the listener (which publishes it to readers), and returns: acknowledged bytes are in the
+// file. Appends that meet are grouped: the first to arrive leads, writes for all who wait,
+// publishes in sequence order and wakes them. Sync is one fdatasync for all who wait.
+//
+// States of a segment file: free (recycled, its header covered by a newer number) -> active (the
+// one appended to) -> full -> free again once Release passes its last record; bad after a failed
+// sync: never written or trusted again, removed when nothing in it is needed. Invariants: sequence
+// numbers are consecutive over segments and streams; durable_seq <= appended_seq; records above
+// durable_seq are also held in memory, so that a failed sync can be answered by writing them again
+// into another file (L9). When that fails too the journal is failed: appends and syncs return the
+// error from then on, reads go on. Thread-safe. Replay comes before the first Append, from one
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/executor.h"
+#include "core/base/file_system.h"
+#include "core/base/random.h"
+#include "core/base/secret_bytes.h"
+#include "core/format/journal.h"
+
+namespace coffer::cache {
+
+/// Where a record lies in the journal's files.
+struct RecordLocation {
+  std::uint64_t segment = 0;
+  std::uint32_t group_offset = 0;   // bytes, in the segment
+  std::uint32_t record_offset = 0;  // of the sealed bytes, in the segment
+  std::uint32_t number = 0;         // place in the group, the nonce
+};
+
+/// One journaled record. `data` and `location` change only inside JournalListener calls; readers
+/// use the listener's own lock.
+struct Record {
+  std::uint64_t seq = 0;
+  format::RecordHeader header;
+  RecordLocation location;
+  std::shared_ptr<const Bytes> buffer;  // kWrite: holds the data; null once dropped from memory
+  std::size_t buffer_offset = 0;        // data = buffer[buffer_offset, +header.length)
+};
+using RecordPtr = std::shared_ptr<Record>;
+
+/// Told in sequence order, one call at a time, never while a lock of the journal is held.
+class JournalListener {
+ public:
+  virtual ~JournalListener() = default;
+  /// Whole requests that are now in the file: make them visible.
+  virtual void Publish(std::span<const RecordPtr> records) = 0;
+  /// These records have been written again elsewhere: take over the new locations.
+  virtual void Relocate(std::span<const std::pair<RecordPtr, RecordLocation>> moves) = 0;
+};
+
+class Journal {
+ public:
+  struct Options {
+    std::uint64_t segment_bytes = 64u << 20;
+    std::uint64_t unsynced_bytes_max = 32u << 20;  // then a sync starts by itself
+    std::size_t group_bytes_max = 34u << 20;       // a whole 32 MiB request and its tags
+    std::size_t free_segments_max = 2;             // kept for recycling; the rest is removed
+  };
+  struct Identity {
+    VaultId vault;
+    VolumeId volume;
+    std::uint32_t key_epoch;  // of the host key
+  };
+  /// One request: its parts go into as many records as needed and are replayed together or not at
+  /// all.
+  struct Operation {
+    format::RecordKind kind;
+    std::uint64_t offset;                 // bytes, multiple of 4096
+    std::uint64_t length;                 // bytes, multiple of 4096
+    std::shared_ptr<const Bytes> buffer;  // kWrite
+    std::size_t buffer_offset = 0;
+  };
+
+  /// What Replay found.
+  struct Recovery {
+    std::uint64_t last_seq = 0;     // of the last whole request, 0 if the journal is empty
+    std::uint64_t records = 0;      // handed to the sink
+    StreamId last_stream;           // null if empty
+    format::ChainPoint base_head;   // of the newest stream that holds records beyond `covered`
+    std::uint64_t volume_size = 0;  // at that stream's start, 0 if empty
+    bool damaged = false;           // stopped before an end that the journal itself vouches for
+    std::string damage;             // what and where, for people
+  };
+
+  /// `directory` exists. Reads segment headers; changes nothing. `journal_key` must outlive the
+  /// journal.
+  static Result<std::unique_ptr<Journal>> Open(FileSystem& fs, Clock& clock, Random& random,
+                                               Executor& executor, std::string directory,
+                                               const SecretBytes& journal_key, Identity identity,
+                                               Options options);
+  virtual ~Journal() = default;
+
+  /// Hands every whole request after `covered` to `sink`, in order, records with their data in
+  /// memory. Strict prefix: stops at the first record that does not authenticate in its place. A
+  /// cover position of a stream that the journal has never heard of covers nothing of it (the
+  /// caller decides).
+  virtual Result<Recovery> Replay(
+      const format::JournalPosition& covered,
+      const std::function<Status(std::span<const RecordPtr> request)>& sink) = 0;
+
+  /// Begins a new stream after what Replay found; the next record gets `first_seq` (above every one
+  /// replayed and covered). Segments are made lazily, at the first Append.
+  virtual Status StartStream(const format::ChainPoint& base_head, std::uint64_t volume_size,
+                             std::uint64_t first_seq, JournalListener& listener) = 0;
+
+  virtual Status Append(std::span<const Operation> requests) = 0;  // each one request of its own
+  /// Returns once everything appended before the call is durable.
+  virtual Status Sync() = 0;
+  /// Everything up to `seq` is committed: segments wholly below may be recycled.
+  virtual void Release(std::uint64_t seq) = 0;
+  /// Reads a record's data back from its file, authenticated. `location` is given apart since the
+  /// caller copied it under its own lock.
+  virtual Result<Bytes> ReadRecord(const Record& record, const RecordLocation& location) = 0;
+
+  [[nodiscard]] virtual StreamId stream() const = 0;
+  [[nodiscard]] virtual std::uint64_t appended_seq() const = 0;
+  [[nodiscard]] virtual std::uint64_t durable_seq() const = 0;
+  /// Bytes of segment files that hold records not yet released (whole segments), and room left for
+  /// `bytes` more under `quota`.
+  [[nodiscard]] virtual std::uint64_t used_bytes() const = 0;
+  /// Set once the journal has failed for good.
+  [[nodiscard]] virtual Status health() const = 0;
+  virtual void CheckInvariants() const = 0;
+};
+
+}  // namespace coffer::cache
