@@ -13,7 +13,12 @@ namespace coffer::crypto {
 [[nodiscard]] SecretBytes DeriveKey(const SecretBytes& parent, KeyPurpose purpose,
                                     ByteView context = {});
 
-/// RFC 5869 itself, extract and expand; info = label ‖ context as given. Only for this folder
+/// The key of one stored object: HKDF over its salt, info = "coffer/1/object" ‖ 0x00 ‖ context.
+/// Sealer's part; see there. REQUIRES: purpose_key of kKeyBytes, salt of kSaltBytes.
+[[nodiscard]] SecretBytes DeriveObjectKey(const SecretBytes& purpose_key, ByteView salt,
+                                          ByteView context);
+
+/// RFC 5869 itself, extract and expand. Only for this folder
 /// and its tests: everybody else names a purpose. REQUIRES: length <= 255 * 32.
 [[nodiscard]] SecretBytes HkdfSha256(ByteView input_key, ByteView salt, ByteView info,
                                      std::size_t length);

@@ -42,7 +42,7 @@ struct KdfBounds {
 };
 
 /// 19 MiB and 2 passes at least (OWASP's floor for Argon2id); at most 64 passes, 16 lanes, and
-/// 4 GiB or 60 % of the machine's memory, whichever is less.
+/// 4 GiB or 60 % of the machine's memory (PhysicalMemoryBytes()), whichever is less.
 [[nodiscard]] KdfBounds DefaultKdfBounds(std::uint64_t physical_memory_bytes);
 
 /// The cost to store with a slot made under `policy`.

@@ -7,7 +7,7 @@
 namespace coffer::crypto {
 
 /// SHA-256, HMAC, HKDF, AES-256-GCM (both ways, and that a wrong tag fails) and Argon2id against
-/// published vectors. kCorruption names the first that differs. Under a millisecond; thread-safe.
+/// published vectors. kCorruption names the first that differs. About a millisecond; thread-safe.
 Status SelfTest();
 
 /// Whether the processor computes AES and the tag's polynomial itself. Without, sealing is some
