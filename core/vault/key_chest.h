@@ -25,7 +25,7 @@ class KeyChest {
     SecretBytes pack_id_hedge;
     SecretBytes host_key_wrap;
     std::unique_ptr<crypto::ContentHasher> content;
-    std::unique_ptr<crypto::ContentHasher> page;
+    std::unique_ptr<crypto::PageHasher> page;
   };
 
   KeyChest(const VaultId& vault, const format::Keyring& keyring);
