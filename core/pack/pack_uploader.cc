@@ -1,0 +1,76 @@
+#include "core/pack/pack_uploader.h"
+
+#include "core/format/chain_name.h"
+
+namespace coffer::pack {
+
+PackUploader::~PackUploader() {
+  MutexLock lock(mutex_);
+  work_.Await(lock, changed_, [this]() NO_THREAD_SAFETY_ANALYSIS { return in_flight_ == 0; });
+}
+
+std::size_t PackUploader::Submit(std::unique_ptr<PackBuilder> builder) {
+  MutexLock lock(mutex_);
+  work_.Await(lock, changed_,
+              [this]() NO_THREAD_SAFETY_ANALYSIS { return in_flight_ < in_flight_max_; });
+  const std::size_t number = ids_.size();
+  ids_.emplace_back();
+  ++unsealed_;
+  ++in_flight_;
+  work_.Post([this, number, shared = std::shared_ptr<PackBuilder>(std::move(builder))] {
+    Run(number, *shared);
+  });
+  return number;
+}
+
+void PackUploader::Run(std::size_t number, PackBuilder& builder) {
+  auto sealed = builder.Seal();
+  {
+    MutexLock lock(mutex_);
+    --unsealed_;
+    if (sealed.has_value()) ids_[number] = sealed->id;
+    changed_.notify_all();
+  }
+  Status status;
+  if (sealed.has_value()) {
+    status = store_.Create(
+        format::PackName(sealed->id), sealed->object,
+        sealed->has_metadata ? store::ObjectClass::kMetadata : store::ObjectClass::kData);
+  } else {
+    status = Fail(std::move(sealed).error());
+  }
+  MutexLock lock(mutex_);
+  --in_flight_;
+  if (status.has_value()) {
+    uploaded_bytes_ += sealed->object.size();
+  } else if (first_error_.has_value()) {
+    first_error_ = std::move(status);
+  }
+  changed_.notify_all();
+}
+
+Status PackUploader::AwaitSealed() {
+  MutexLock lock(mutex_);
+  work_.Await(lock, changed_, [this]() NO_THREAD_SAFETY_ANALYSIS {
+    return unsealed_ == 0 || !first_error_.has_value();
+  });
+  return first_error_;
+}
+
+Status PackUploader::AwaitUploaded() {
+  MutexLock lock(mutex_);
+  work_.Await(lock, changed_, [this]() NO_THREAD_SAFETY_ANALYSIS { return in_flight_ == 0; });
+  return first_error_;
+}
+
+PackId PackUploader::IdOf(std::size_t number) const {
+  MutexLock lock(mutex_);
+  return ids_[number];
+}
+
+std::uint64_t PackUploader::uploaded_bytes() const {
+  MutexLock lock(mutex_);
+  return uploaded_bytes_;
+}
+
+}  // namespace coffer::pack

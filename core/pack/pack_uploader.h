@@ -1,0 +1,50 @@
+// PackUploader: seals and uploads packs in the background, a few at once, and tells their ids as
+// soon as they are sealed. One for each commit; one thread drives it, the work executor does the
+// work.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "core/base/executor.h"
+#include "core/base/mutex.h"
+#include "core/pack/pack_builder.h"
+#include "core/store/object_store.h"
+
+namespace coffer::pack {
+
+class PackUploader {
+ public:
+  PackUploader(store::ObjectStore& store, Executor& work, std::size_t in_flight_max)
+      : store_(store), work_(work), in_flight_max_(in_flight_max) {}
+  /// Waits for what is in flight.
+  ~PackUploader();
+
+  /// Takes a builder to seal and upload; waits while as many as allowed are in flight. Returns the
+  /// pack's number for IdOf.
+  std::size_t Submit(std::unique_ptr<PackBuilder> builder);
+  /// Waits until every pack submitted is sealed (not uploaded); the first error of any.
+  Status AwaitSealed();
+  /// Waits until every pack is in the store; the first error of any.
+  Status AwaitUploaded();
+  /// REQUIRES: AwaitSealed or AwaitUploaded succeeded after its Submit.
+  [[nodiscard]] PackId IdOf(std::size_t number) const;
+  [[nodiscard]] std::uint64_t uploaded_bytes() const;
+
+ private:
+  void Run(std::size_t number, PackBuilder& builder);
+
+  store::ObjectStore& store_;
+  Executor& work_;
+  const std::size_t in_flight_max_;
+  mutable Mutex mutex_;
+  CondVar changed_;
+  std::vector<PackId> ids_ GUARDED_BY(mutex_);
+  std::size_t unsealed_ GUARDED_BY(mutex_) = 0;
+  std::size_t in_flight_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t uploaded_bytes_ GUARDED_BY(mutex_) = 0;
+  Status first_error_ GUARDED_BY(mutex_);
+};
+
+}  // namespace coffer::pack

@@ -1,0 +1,37 @@
+// What a volume's owner may tune. Defaults are those of interfaces.md; the daemon fills them from
+// config.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/base/clock.h"
+#include "core/compress/codec.h"
+
+namespace coffer::volume {
+
+struct Settings {
+  // A generation is cut, and so a commit begun, at whichever comes first.
+  Duration sync_age = std::chrono::seconds(60);
+  std::uint64_t sync_bytes = 64u << 20;
+
+  std::uint64_t journal_bytes_max = std::uint64_t{4} << 30;  // then writers wait
+  std::uint64_t segment_bytes = 64u << 20;
+  std::uint64_t dirty_memory_bytes_max = 64u
+                                         << 20;  // beyond it dirty data are read from the journal
+
+  compress::CodecSetting codec = {};
+  std::uint64_t pack_bytes_target = 8u << 20;
+  std::size_t packs_in_flight_max = 3;
+
+  std::size_t generations_max = 8;                  // then neighbours not being built merge
+  std::uint64_t generation_bytes_max = 512u << 20;  // merging stops here
+  std::size_t deltas_max = 32;                      // then they are folded into the tree
+  std::uint64_t delta_bytes_max = 4u << 20;         // likewise
+
+  Duration retry_min = std::chrono::seconds(1);
+  Duration retry_max = std::chrono::minutes(5);
+};
+
+}  // namespace coffer::volume

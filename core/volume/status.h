@@ -1,0 +1,39 @@
+// What `coffer status` shows of an open volume. Plain values, a consistent reading of one moment.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/error.h"
+#include "core/format/head.h"
+
+namespace coffer::volume {
+
+struct VolumeStatus {
+  std::uint64_t size = 0;  // bytes
+  std::uint32_t chunk_size = 0;
+  bool read_only = false;
+  format::Durability durability = format::Durability::kLocal;
+
+  // Journal sequence numbers of the last request in each state.
+  std::uint64_t acknowledged_seq = 0;
+  std::uint64_t durable_seq = 0;
+  std::uint64_t committed_seq = 0;
+
+  std::uint64_t behind_bytes = 0;   // dirty bytes that no head covers yet
+  double behind_seconds = 0;        // age of the oldest of them
+  std::uint64_t journal_bytes = 0;  // on disk
+  std::size_t generations = 0;      // waiting or being built
+  bool syncing = false;
+
+  std::uint64_t head_seq = 0;
+  std::uint64_t commits = 0;         // heads written since open
+  std::uint64_t uploaded_bytes = 0;  // packs and heads since open
+
+  /// The newest failure of a sync, gone after the next success; empty message = none. A
+  /// kNeedsPerson error names its state (FENCED, NO-SPACE, …) and hint.
+  Error trouble{ErrorCode::kUnavailable, {}, {}};
+  double retry_in_seconds = 0;
+};
+
+}  // namespace coffer::volume

@@ -1,0 +1,32 @@
+// VaultResources: what the open volumes of one vault share. Made once per unlocked vault.
+#pragma once
+
+#include "core/cache/frame_cache.h"
+#include "core/map/page_cache.h"
+#include "core/pack/dedup_index.h"
+#include "core/pack/frame_reader.h"
+#include "core/vault/vault.h"
+
+namespace coffer::volume {
+
+class VaultResources {
+ public:
+  /// `vault` and `frames` (one for the whole process) outlive this.
+  VaultResources(vault::Vault& vault, cache::FrameCache& frames)
+      : vault_(vault), frames_(frames), reader_(vault.store(), vault.keys()), pages_(reader_) {}
+
+  [[nodiscard]] vault::Vault& vault() { return vault_; }
+  [[nodiscard]] cache::FrameCache& frames() { return frames_; }
+  [[nodiscard]] pack::FrameReader& reader() { return reader_; }
+  [[nodiscard]] map::PageCache& pages() { return pages_; }
+  [[nodiscard]] pack::DedupIndex& dedup() { return dedup_; }
+
+ private:
+  vault::Vault& vault_;
+  cache::FrameCache& frames_;
+  pack::FrameReader reader_;
+  map::PageCache pages_;
+  pack::DedupIndex dedup_;
+};
+
+}  // namespace coffer::volume

@@ -1,0 +1,55 @@
+// Volume: one open volume, a BlockDevice. It owns the way of a write (journal, dirty maps), of a
+// read (dirty maps, decoded frames, store) and of a sync (generations, packs, delta, head).
+//
+// States: open -> failed-read-only (the journal failed: writes and flushes give its error, reads go
+// on)
+//         open -> fenced (another writer's head: writes go on into the journal, syncs give FENCED)
+//         any  -> closed (Close; every call fails afterwards).
+// Thread-safe. Blocking calls wait through the sync executor's Await.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/block/block_device.h"
+#include "core/cache/frame_cache.h"
+#include "core/vault/vault.h"
+#include "core/volume/settings.h"
+#include "core/volume/status.h"
+#include "core/volume/vault_resources.h"
+
+namespace coffer::volume {
+
+struct OpenOptions {
+  bool read_only = false;
+  bool take_over = false;  // go on from a head that another machine has not released
+  Settings settings = {};
+};
+
+/// Bytes of dirty data committed so far and in all, of what the sync is to cover.
+using SyncProgress = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
+
+enum class CloseMode {
+  kUpload,          // commit everything, fold, release the head
+  kLeaveInJournal,  // make the journal durable and go; the next open on this machine goes on
+};
+
+class Volume : public block::BlockDevice {
+ public:
+  /// Opens `id` for reading and, unless told otherwise, writing: newest head, journal replay, a new
+  /// stream. `resources` outlives the volume. kConflict: the head is another machine's and not
+  /// released (take_over), or the volume is open already; kNeedsPerson as in vault::HeadChain.
+  static Result<std::unique_ptr<Volume>> Open(VaultResources& resources, const VolumeId& id,
+                                              const OpenOptions& options);
+
+  /// Returns when a head covers every write acknowledged before the call. Fails at the first error
+  /// that the sync meets (the data stay in the journal and the volume goes on trying by itself).
+  virtual Status Sync(const SyncProgress& progress) = 0;
+  /// No call may be in flight or follow. On failure of kUpload the volume is closed all the same,
+  /// its data in the journal.
+  virtual Status Close(CloseMode mode, const SyncProgress& progress) = 0;
+  [[nodiscard]] virtual VolumeStatus status() const = 0;
+};
+
+}  // namespace coffer::volume
