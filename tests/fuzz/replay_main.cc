@@ -17,6 +17,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 extern "C" __attribute__((weak)) int LLVMFuzzerInitialize(int* argc, char*** argv);
+extern "C" __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)());
 
 namespace {
 
@@ -109,13 +110,29 @@ class Mutator {
 
 const Input* running = nullptr;
 
-/// Called when the process aborts: what was running is worth more than a clean handler.
-void KeepRunningInput(int) {
+/// Called when the process is about to die: what was running is worth more than a clean handler.
+void KeepRunningInput() {
+  if (running == nullptr) return;
   if (std::FILE* file = std::fopen("crash-replay", "wb")) {
     std::fwrite(running->data(), 1, running->size(), file);
     std::fclose(file);
   }
-  std::_Exit(1);
+}
+
+void OnSignal(int signal_number) {
+  KeepRunningInput();
+  std::signal(signal_number, SIG_DFL);
+  std::raise(signal_number);
+}
+
+/// A sanitizer reports first and calls back; its own signal handlers must stay.
+void KeepInputOfACrash() {
+  if (__sanitizer_set_death_callback != nullptr) {
+    __sanitizer_set_death_callback(KeepRunningInput);
+    return;
+  }
+  std::signal(SIGABRT, OnSignal);
+  std::signal(SIGSEGV, OnSignal);
 }
 
 void Run(const Input& input) {
@@ -136,8 +153,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s: the corpus %s is empty\n", argv[0], argv[1]);
     return 2;
   }
-  std::signal(SIGABRT, KeepRunningInput);
-  std::signal(SIGSEGV, KeepRunningInput);
+  KeepInputOfACrash();
   Run({});
   for (const Input& input : corpus) Run(input);
   Mutator mutator(corpus);
