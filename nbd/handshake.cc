@@ -1,0 +1,266 @@
+#include "nbd/handshake.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "core/base/log.h"
+#include "nbd/wire.h"
+
+namespace coffer::nbd {
+namespace {
+
+// Names come from the peer: what goes into a message or a log is cut and escaped.
+std::string Shown(std::string_view name) {
+  constexpr std::size_t kShownMax = 64;
+  std::string shown = EscapeForTerminal(name.substr(0, kShownMax));
+  return name.size() > kShownMax ? shown + "..." : shown;
+}
+
+std::string NoSuchExport(std::string_view name) {
+  if (name.empty()) return "no default export on this socket: ask for a volume by its name";
+  return Concat("no export named \"", Shown(name), "\" is open here");
+}
+
+// A power of two of at least 512, as "Block size constraints" wants it.
+std::uint32_t PreferredBlockBytes(const Export& e) {
+  return std::bit_ceil(std::clamp(e.preferred_block_bytes, 512u, kMaximumPayloadBytes));
+}
+
+}  // namespace
+
+std::uint16_t TransmissionFlags(const Export& e) {
+  unsigned flags = kHasFlags | kSendFlush | kCanMultiConn;
+  if (e.read_only) {
+    flags |= kReadOnly;
+  } else {
+    flags |= kSendFua | kSendTrim | kSendWriteZeroes | kSendFastZero;
+  }
+  return static_cast<std::uint16_t>(flags);
+}
+
+Handshake::Handshake(const ExportDirectory& exports) : exports_(exports) {
+  AppendBe(output_, kInitMagic);
+  AppendBe(output_, kOptionMagic);
+  AppendBe(output_, static_cast<std::uint16_t>(kFlagFixedNewstyle | kFlagNoZeroes));
+}
+
+Handshake::Step Handshake::Advance(ByteView& input) {
+  ByteView bytes;
+  switch (state_) {
+    case State::kClientFlags:
+      if (!Gather(input, kClientFlagsBytes, bytes)) return Step::kNeedBytes;
+      return TakeClientFlags(bytes);
+    case State::kOptionHeader:
+      if (!Gather(input, kOptionHeaderBytes, bytes)) return Step::kNeedBytes;
+      return TakeOptionHeader(bytes);
+    case State::kOptionData:
+      if (!Gather(input, option_length_, bytes)) return Step::kNeedBytes;
+      return TakeOption(bytes);
+    case State::kDraining:
+      return DrainOption(input);
+    case State::kEntered:
+      return Step::kEntered;
+    case State::kEnded:
+      break;
+  }
+  return Step::kEnded;
+}
+
+// Gives `size` bytes in one piece: straight from the input when it has them, else collected.
+bool Handshake::Gather(ByteView& input, std::size_t size, ByteView& gathered) {
+  if (std::exchange(gathered_used_, false)) gathered_.clear();
+  if (gathered_.empty() && input.size() >= size) {
+    gathered = input.first(size);
+    input = input.subspan(size);
+    return true;
+  }
+  const std::size_t taken = std::min(input.size(), size - gathered_.size());
+  gathered_.insert(gathered_.end(), input.begin(), input.begin() + static_cast<long>(taken));
+  input = input.subspan(taken);
+  if (gathered_.size() < size) return false;
+  gathered = gathered_;
+  gathered_used_ = true;
+  return true;
+}
+
+Handshake::Step Handshake::End(std::string reason) {
+  state_ = State::kEnded;
+  end_reason_ = std::move(reason);
+  return Step::kEnded;
+}
+
+Handshake::Step Handshake::TakeClientFlags(ByteView bytes) {
+  const auto flags = LoadBe<std::uint32_t>(bytes.data());
+  if (flags & ~(kClientFixedNewstyle | kClientNoZeroes)) return End("unknown client flags");
+  fixed_newstyle_ = flags & kClientFixedNewstyle;
+  no_zeroes_ = flags & kClientNoZeroes;
+  state_ = State::kOptionHeader;
+  return Step::kContinue;
+}
+
+Handshake::Step Handshake::TakeOptionHeader(ByteView bytes) {
+  if (LoadBe<std::uint64_t>(bytes.data()) != kOptionMagic) return End("wrong option magic");
+  if (++options_seen_ > kOptionCountMax) return End("too many options");
+  option_ = static_cast<Option>(LoadBe<std::uint32_t>(bytes.data() + 8));
+  option_length_ = LoadBe<std::uint32_t>(bytes.data() + 12);
+  // Only fixed newstyle has replies to options; an export name has none even there.
+  if (option_ != Option::kExportName && !fixed_newstyle_)
+    return End("option without fixed newstyle");
+  if (option_length_ <= kOptionBytesMax) {
+    state_ = State::kOptionData;
+    return Step::kContinue;
+  }
+  if (option_ == Option::kExportName) return End("export name too long");
+  if (option_length_ > kOptionDrainBytesMax) return End("option too long");
+  drain_left_ = option_length_;
+  state_ = State::kDraining;
+  return Step::kContinue;
+}
+
+Handshake::Step Handshake::DrainOption(ByteView& input) {
+  const auto taken = std::min(input.size(), std::size_t{drain_left_});
+  input = input.subspan(taken);
+  drain_left_ -= static_cast<std::uint32_t>(taken);
+  if (drain_left_ > 0) return Step::kNeedBytes;
+  state_ = State::kOptionHeader;
+  ReplyText(OptionReply::kErrorTooBig, Concat("option of ", option_length_, " bytes, at most ",
+                                              kOptionBytesMax, " are taken"));
+  return Step::kContinue;
+}
+
+Handshake::Step Handshake::TakeOption(ByteView data) {
+  state_ = State::kOptionHeader;
+  switch (option_) {
+    case Option::kExportName:
+      return ChooseByName(data);
+    case Option::kAbort:
+      Reply(OptionReply::kAck);
+      return End("aborted by the client");
+    case Option::kList:
+      AnswerList(data);
+      return Step::kContinue;
+    case Option::kInfo:
+    case Option::kGo:
+      return AnswerInfo(data);
+    // Seam: TLS, structured replies and metadata contexts get a case each when they come.
+    case Option::kStartTls:
+    case Option::kStructuredReply:
+    case Option::kListMetaContext:
+    case Option::kSetMetaContext:
+    case Option::kExtendedHeaders:
+      break;
+  }
+  ReplyText(OptionReply::kErrorUnsupported, "option not supported");
+  return Step::kContinue;
+}
+
+// NBD_OPT_EXPORT_NAME has no way to say no but to hang up.
+Handshake::Step Handshake::ChooseByName(ByteView data) {
+  if (data.size() > kExportNameBytesMax) return End("export name too long");
+  auto found = exports_.Find(AsText(data));
+  if (!found) return End(NoSuchExport(AsText(data)));
+  AppendBe(output_, found->size);
+  AppendBe(output_, TransmissionFlags(*found));
+  if (!no_zeroes_) output_.resize(output_.size() + kExportNameZeroes, std::byte{0});
+  return Enter(*found);
+}
+
+void Handshake::AnswerList(ByteView data) {
+  if (!data.empty()) {
+    ReplyText(OptionReply::kErrorInvalid, "LIST takes no data");
+    return;
+  }
+  for (const Export& e : exports_.List()) {
+    Bytes entry;
+    AppendBe(entry, static_cast<std::uint32_t>(e.name.size()));
+    const ByteView name = AsBytes(e.name);
+    const ByteView description = AsBytes(e.description);
+    entry.insert(entry.end(), name.begin(), name.end());
+    entry.insert(entry.end(), description.begin(), description.end());
+    Reply(OptionReply::kServer, entry);
+  }
+  Reply(OptionReply::kAck);
+}
+
+// Data: 32-bit name length, name, 16-bit count, that many 16-bit information types.
+Handshake::Step Handshake::AnswerInfo(ByteView data) {
+  const auto malformed = [this] {
+    ReplyText(OptionReply::kErrorInvalid, "lengths inside the option do not add up");
+    return Step::kContinue;
+  };
+  if (data.size() < 6) return malformed();
+  const auto name_length = LoadBe<std::uint32_t>(data.data());
+  if (name_length > data.size() - 6) return malformed();
+  const std::string_view name = AsText(data.subspan(4, name_length));
+  const ByteView wanted = data.subspan(4 + name_length + 2);
+  const auto wanted_count = LoadBe<std::uint16_t>(data.data() + 4 + name_length);
+  if (wanted.size() != std::size_t{2} * wanted_count) return malformed();
+
+  if (name_length > kExportNameBytesMax) {
+    ReplyText(OptionReply::kErrorTooBig,
+              Concat("export name of ", name_length, " bytes, at most ", kExportNameBytesMax));
+    return Step::kContinue;
+  }
+  const auto found = exports_.Find(name);
+  if (!found) {
+    ReplyText(OptionReply::kErrorUnknown, NoSuchExport(name));
+    return Step::kContinue;
+  }
+  AnswerAbout(*found, wanted);
+  Reply(OptionReply::kAck);
+  return option_ == Option::kGo ? Enter(*found) : Step::kContinue;
+}
+
+void Handshake::AnswerAbout(const Export& e, ByteView wanted) {
+  const auto start = [](Info type) {
+    Bytes info;
+    AppendBe(info, static_cast<std::uint16_t>(type));
+    return info;
+  };
+  const auto send_text = [&](Info type, std::string_view text) {
+    Bytes info = start(type);
+    info.insert(info.end(), AsBytes(text).begin(), AsBytes(text).end());
+    Reply(OptionReply::kInfo, info);
+  };
+  Bytes basic = start(Info::kExport);
+  AppendBe(basic, e.size);
+  AppendBe(basic, TransmissionFlags(e));
+  Reply(OptionReply::kInfo, basic);
+
+  // A type asked for a thousand times is answered once.
+  const auto is_wanted = [wanted](Info type) {
+    for (std::size_t at = 0; at < wanted.size(); at += 2) {
+      if (LoadBe<std::uint16_t>(wanted.data() + at) == static_cast<std::uint16_t>(type))
+        return true;
+    }
+    return false;
+  };
+  if (is_wanted(Info::kName)) send_text(Info::kName, e.name);
+  if (is_wanted(Info::kDescription)) send_text(Info::kDescription, e.description);
+  if (is_wanted(Info::kBlockSize)) {
+    Bytes sizes = start(Info::kBlockSize);
+    AppendBe(sizes, kMinimumBlockBytes);
+    AppendBe(sizes, PreferredBlockBytes(e));
+    AppendBe(sizes, kMaximumPayloadBytes);
+    Reply(OptionReply::kInfo, sizes);
+  }
+}
+
+Handshake::Step Handshake::Enter(const Export& e) {
+  chosen_ = e;
+  state_ = State::kEntered;
+  return Step::kEntered;
+}
+
+void Handshake::Reply(OptionReply type, ByteView data) {
+  AppendBe(output_, kOptionReplyMagic);
+  AppendBe(output_, static_cast<std::uint32_t>(option_));
+  AppendBe(output_, static_cast<std::uint32_t>(type));
+  AppendBe(output_, static_cast<std::uint32_t>(data.size()));
+  output_.insert(output_.end(), data.begin(), data.end());
+}
+
+void Handshake::ReplyText(OptionReply type, std::string_view text) { Reply(type, AsBytes(text)); }
+
+}  // namespace coffer::nbd

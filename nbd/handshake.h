@@ -1,0 +1,88 @@
+// Handshake: the fixed newstyle negotiation of one connection, as a state machine over bytes. Knows
+// no socket and no time; whoever feeds it keeps the deadline. One thread.
+//
+// States and how each is left:
+//   client flags   4 bytes came: option header; unknown flags: ended
+//   option header  16 bytes came: option data, or draining when too long, or ended (wrong magic,
+//                  absurd length, too many options)
+//   option data    all of it came: answered, then option header again, entered, or ended
+//   draining       the option's data is thrown away as it comes, then answered with an error
+//   entered        an export is chosen; bytes that follow belong to the transmission phase
+//   ended          output, if any, is to be sent and the connection closed; end_reason() says why
+// Invariant: at most kOptionBytesMax of input are ever kept.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "core/base/bytes.h"
+#include "nbd/export.h"
+#include "nbd/protocol.h"
+
+namespace coffer::nbd {
+
+inline constexpr std::size_t kExportNameBytesMax = 255;
+/// Longer options are thrown away and answered TOO_BIG up to the second limit, then cut off.
+inline constexpr std::uint32_t kOptionBytesMax = 4096;
+inline constexpr std::uint32_t kOptionDrainBytesMax = 64 * 1024;
+/// Enough for a client that lists and asks about every volume of a large vault.
+inline constexpr int kOptionCountMax = 1024;
+
+class Handshake {
+ public:
+  enum class Step {
+    kNeedBytes,  // all input is used up
+    kContinue,   // something was understood; there may be output
+    kEntered,
+    kEnded,
+  };
+
+  /// Starts with the server's greeting in the output.
+  explicit Handshake(const ExportDirectory& exports);
+
+  /// Takes bytes from the front of `input` until one option is answered or they are used up.
+  Step Advance(ByteView& input);
+
+  /// Bytes to send; the caller takes them and leaves it empty.
+  [[nodiscard]] Bytes& output() { return output_; }
+  /// REQUIRES: entered.
+  [[nodiscard]] const Export& chosen() const { return *chosen_; }
+  [[nodiscard]] const std::string& end_reason() const { return end_reason_; }
+
+ private:
+  enum class State { kClientFlags, kOptionHeader, kOptionData, kDraining, kEntered, kEnded };
+
+  bool Gather(ByteView& input, std::size_t size, ByteView& gathered);
+  Step TakeClientFlags(ByteView bytes);
+  Step TakeOptionHeader(ByteView bytes);
+  Step TakeOption(ByteView data);
+  Step DrainOption(ByteView& input);
+  Step End(std::string reason);
+
+  Step ChooseByName(ByteView data);
+  void AnswerList(ByteView data);
+  Step AnswerInfo(ByteView data);
+  void AnswerAbout(const Export& e, ByteView wanted);
+  Step Enter(const Export& e);
+
+  void Reply(OptionReply type, ByteView data = {});
+  void ReplyText(OptionReply type, std::string_view text);
+
+  const ExportDirectory& exports_;
+  State state_ = State::kClientFlags;
+  bool fixed_newstyle_ = false;
+  bool no_zeroes_ = false;
+  int options_seen_ = 0;
+  Option option_{};
+  std::uint32_t option_length_ = 0;
+  std::uint32_t drain_left_ = 0;
+  Bytes gathered_;
+  bool gathered_used_ = false;
+  Bytes output_;
+  std::optional<Export> chosen_;
+  std::string end_reason_;
+};
+
+}  // namespace coffer::nbd

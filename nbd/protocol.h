@@ -1,0 +1,112 @@
+// The numbers of the NBD protocol, and nothing else:
+// https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md. Section names of that
+// document stand above each group. All integers on the wire are big-endian.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace coffer::nbd {
+
+// "Newstyle negotiation" / "Fixed newstyle negotiation".
+inline constexpr std::uint64_t kInitMagic = 0x4e42444d41474943;    // "NBDMAGIC"
+inline constexpr std::uint64_t kOptionMagic = 0x49484156454f5054;  // "IHAVEOPT"
+inline constexpr std::uint64_t kOptionReplyMagic = 0x0003e889045565a9;
+inline constexpr std::size_t kGreetingBytes = 18;
+inline constexpr std::size_t kClientFlagsBytes = 4;
+inline constexpr std::size_t kOptionHeaderBytes = 16;
+inline constexpr std::size_t kOptionReplyHeaderBytes = 20;
+inline constexpr std::size_t kExportNameZeroes = 124;  // after size and flags, unless NO_ZEROES
+
+// "Handshake flags" and "Client flags".
+inline constexpr std::uint16_t kFlagFixedNewstyle = 1 << 0;
+inline constexpr std::uint16_t kFlagNoZeroes = 1 << 1;
+inline constexpr std::uint32_t kClientFixedNewstyle = 1 << 0;
+inline constexpr std::uint32_t kClientNoZeroes = 1 << 1;
+
+// "Transmission flags".
+inline constexpr std::uint16_t kHasFlags = 1 << 0;
+inline constexpr std::uint16_t kReadOnly = 1 << 1;
+inline constexpr std::uint16_t kSendFlush = 1 << 2;
+inline constexpr std::uint16_t kSendFua = 1 << 3;
+inline constexpr std::uint16_t kSendTrim = 1 << 5;
+inline constexpr std::uint16_t kSendWriteZeroes = 1 << 6;
+inline constexpr std::uint16_t kCanMultiConn = 1 << 8;
+inline constexpr std::uint16_t kSendFastZero = 1 << 11;
+
+// "Option types".
+enum class Option : std::uint32_t {
+  kExportName = 1,
+  kAbort = 2,
+  kList = 3,
+  kStartTls = 5,
+  kInfo = 6,
+  kGo = 7,
+  kStructuredReply = 8,
+  kListMetaContext = 9,
+  kSetMetaContext = 10,
+  kExtendedHeaders = 11,
+};
+
+// "Option reply types".
+enum class OptionReply : std::uint32_t {
+  kAck = 1,
+  kServer = 2,
+  kInfo = 3,
+  kErrorUnsupported = 0x80000001,
+  kErrorPolicy = 0x80000002,
+  kErrorInvalid = 0x80000003,
+  kErrorUnknown = 0x80000006,
+  kErrorShutdown = 0x80000007,
+  kErrorTooBig = 0x80000009,
+};
+
+// "NBD_OPT_INFO and NBD_OPT_GO": information types.
+enum class Info : std::uint16_t {
+  kExport = 0,
+  kName = 1,
+  kDescription = 2,
+  kBlockSize = 3,
+};
+
+// "Transmission phase": requests and simple replies.
+inline constexpr std::uint32_t kRequestMagic = 0x25609513;
+inline constexpr std::uint32_t kSimpleReplyMagic = 0x67446698;
+inline constexpr std::size_t kRequestHeaderBytes = 28;
+inline constexpr std::size_t kReplyHeaderBytes = 16;
+
+// "Request types".
+enum class Command : std::uint16_t {
+  kRead = 0,
+  kWrite = 1,
+  kDisconnect = 2,
+  kFlush = 3,
+  kTrim = 4,
+  kCache = 5,
+  kWriteZeroes = 6,
+  kBlockStatus = 7,
+  kResize = 8,
+};
+
+// "Command flags".
+inline constexpr std::uint16_t kCommandFua = 1 << 0;
+inline constexpr std::uint16_t kCommandNoHole = 1 << 1;
+inline constexpr std::uint16_t kCommandFastZero = 1 << 4;
+
+// "Error values".
+enum class ReplyError : std::uint32_t {
+  kNone = 0,
+  kPerm = 1,
+  kIo = 5,
+  kNoMem = 12,
+  kInval = 22,
+  kNoSpc = 28,
+  kShutdown = 108,
+};
+
+// "Block size constraints": what coffer announces, and "Size limits and alignment": 32 MiB is what
+// every client may assume.
+inline constexpr std::uint32_t kMinimumBlockBytes = 1;
+inline constexpr std::uint32_t kMaximumPayloadBytes = 32u << 20;
+
+}  // namespace coffer::nbd

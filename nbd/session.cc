@@ -1,0 +1,35 @@
+#include "nbd/session.h"
+
+namespace coffer::nbd {
+
+Session::Step Session::Advance(ByteView& input) {
+  if (!parser_) {
+    switch (handshake_.Advance(input)) {
+      case Handshake::Step::kNeedBytes:
+        return Step::kNeedBytes;
+      case Handshake::Step::kContinue:
+        return Step::kContinue;
+      case Handshake::Step::kEnded:
+        return Step::kBroken;
+      case Handshake::Step::kEntered:
+        parser_.emplace(pool_, chosen().read_only);
+        parser_->set_size(chosen().size);
+        return Step::kEntered;
+    }
+  }
+  switch (parser_->Advance(input)) {
+    case RequestParser::Step::kNeedBytes:
+      return Step::kNeedBytes;
+    case RequestParser::Step::kRequest:
+      return Step::kRequest;
+    case RequestParser::Step::kRefusal:
+      return Step::kRefusal;
+    case RequestParser::Step::kDisconnect:
+      return Step::kDisconnect;
+    case RequestParser::Step::kBroken:
+      break;
+  }
+  return Step::kBroken;
+}
+
+}  // namespace coffer::nbd

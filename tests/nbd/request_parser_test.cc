@@ -1,0 +1,288 @@
+#include "nbd/request_parser.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "nbd/errors.h"
+#include "tests/nbd/client_bytes.h"
+
+namespace coffer::nbd {
+namespace {
+
+using testing::Joined;
+using testing::RequestBytes;
+using testing::WriteBytes;
+
+constexpr std::uint64_t kSize = 1 << 20;
+
+/// One thing that the parser said, as text: easy to compare, easy to read in a failure.
+std::string Said(RequestParser& parser, RequestParser::Step step) {
+  switch (step) {
+    case RequestParser::Step::kNeedBytes:
+      return "";
+    case RequestParser::Step::kRequest: {
+      const Request& r = parser.request();
+      return "request " + std::to_string(r.cookie) + " " +
+             std::to_string(static_cast<int>(r.command)) + " @" + std::to_string(r.offset) + "+" +
+             std::to_string(r.length) + " '" + std::string(AsText(r.payload).substr(0, 8)) + "'";
+    }
+    case RequestParser::Step::kRefusal:
+      return "refusal " + std::to_string(parser.refusal().cookie) + " " +
+             std::to_string(static_cast<int>(parser.refusal().error));
+    case RequestParser::Step::kDisconnect:
+      return "disconnect";
+    case RequestParser::Step::kBroken:
+      break;
+  }
+  return "broken: " + parser.broken_reason();
+}
+
+class Parsing {
+ public:
+  explicit Parsing(bool read_only = false) : parser(pool, read_only) { parser.set_size(kSize); }
+
+  std::vector<std::string> Feed(ByteView input) {
+    std::vector<std::string> said;
+    while (true) {
+      const auto step = parser.Advance(input);
+      if (step == RequestParser::Step::kNeedBytes) return said;
+      said.push_back(Said(parser, step));
+      parser.request().owned.Release();
+      if (step == RequestParser::Step::kDisconnect || step == RequestParser::Step::kBroken) {
+        return said;
+      }
+    }
+  }
+
+  BufferPool pool{0};
+  RequestParser parser;
+};
+
+std::vector<std::string> FeedOnce(const Bytes& bytes, bool read_only = false) {
+  return Parsing(read_only).Feed(bytes);
+}
+using Lines = std::vector<std::string>;
+
+TEST(RequestParser, EveryCommandOfferedIsTaken) {
+  const Bytes bytes = Joined({
+      RequestBytes(testing::kRead, 4096, 512, 1),
+      WriteBytes(0, "payload!", 2),
+      RequestBytes(testing::kFlush, 0, 0, 3),
+      RequestBytes(testing::kTrim, 0, 4096, 4),
+      RequestBytes(testing::kWriteZeroes, 4096, 4096, 5, testing::kNoHole | testing::kFastZero),
+      RequestBytes(testing::kDisc, 0, 0, 6),
+  });
+  EXPECT_EQ(FeedOnce(bytes),
+            (Lines{"request 1 0 @4096+512 ''", "request 2 1 @0+8 'payload!'", "request 3 3 @0+0 ''",
+                   "request 4 4 @0+4096 ''", "request 5 6 @4096+4096 ''", "disconnect"}));
+}
+
+TEST(RequestParser, FuaIsTakenOnEveryCommand) {
+  for (const std::uint16_t command : {testing::kRead, testing::kTrim, testing::kWriteZeroes}) {
+    EXPECT_EQ(FeedOnce(RequestBytes(command, 0, 512, 1, testing::kFua)).at(0).substr(0, 7),
+              "request");
+  }
+  EXPECT_EQ(FeedOnce(RequestBytes(testing::kFlush, 0, 0, 1, testing::kFua)).at(0).substr(0, 7),
+            "request");
+}
+
+TEST(RequestParser, TheLastByteIsInsideAndTheNextIsNot) {
+  EXPECT_EQ(FeedOnce(RequestBytes(testing::kRead, kSize - 1, 1, 1)).at(0).substr(0, 7), "request");
+  EXPECT_EQ(FeedOnce(RequestBytes(testing::kRead, kSize, 1, 1)), Lines{"refusal 1 22"});
+  EXPECT_EQ(FeedOnce(RequestBytes(testing::kRead, kSize - 1, 2, 1)), Lines{"refusal 1 22"});
+}
+
+TEST(RequestParser, OffsetAndLengthThatOverflowAreBeyondTheEnd) {
+  for (const std::uint64_t offset : {~0ull, ~0ull - 511, 1ull << 63}) {
+    EXPECT_EQ(FeedOnce(RequestBytes(testing::kRead, offset, 512, 1)), Lines{"refusal 1 22"});
+    EXPECT_EQ(FeedOnce(RequestBytes(testing::kTrim, offset, 512, 1)), Lines{"refusal 1 22"});
+    EXPECT_EQ(FeedOnce(RequestBytes(testing::kWriteZeroes, offset, 512, 1)), Lines{"refusal 1 28"});
+    EXPECT_EQ(FeedOnce(WriteBytes(offset, std::string(512, 'x'), 1)), Lines{"refusal 1 28"});
+  }
+}
+
+TEST(RequestParser, LengthZeroIsInvalid) {
+  for (const std::uint16_t command :
+       {testing::kRead, testing::kWrite, testing::kTrim, testing::kWriteZeroes}) {
+    EXPECT_EQ(FeedOnce(RequestBytes(command, 0, 0, 9)), Lines{"refusal 9 22"});
+  }
+}
+
+TEST(RequestParser, AFlushWithARangeIsInvalid) {
+  EXPECT_EQ(FeedOnce(RequestBytes(testing::kFlush, 512, 0, 1)), Lines{"refusal 1 22"});
+  EXPECT_EQ(FeedOnce(RequestBytes(testing::kFlush, 0, 512, 1)), Lines{"refusal 1 22"});
+}
+
+TEST(RequestParser, UnknownCommandsAndFlagsAreInvalidAndTheStreamStaysInStep) {
+  const Bytes bytes = Joined({
+      RequestBytes(testing::kCache, 0, 512, 1),
+      RequestBytes(testing::kBlockStatus, 0, 512, 2),
+      RequestBytes(8, 0, 512, 3),
+      RequestBytes(0xffff, 0, 512, 4),
+      RequestBytes(testing::kRead, 0, 512, 5, 4),
+      RequestBytes(testing::kRead, 0, 512, 6, testing::kFastZero),
+      RequestBytes(testing::kTrim, 0, 512, 7, testing::kNoHole),
+      WriteBytes(0, std::string(300, 'w'), 8, 0x8000),
+      RequestBytes(testing::kRead, 0, 512, 9),
+  });
+  EXPECT_EQ(FeedOnce(bytes),
+            (Lines{"refusal 1 22", "refusal 2 22", "refusal 3 22", "refusal 4 22", "refusal 5 22",
+                   "refusal 6 22", "refusal 7 22", "refusal 8 22", "request 9 0 @0+512 ''"}));
+}
+
+TEST(RequestParser, WritingToAReadOnlyExportIsNotPermitted) {
+  const Bytes bytes = Joined({
+      WriteBytes(0, std::string(5000, 'w'), 1),
+      RequestBytes(testing::kTrim, 0, 512, 2),
+      RequestBytes(testing::kWriteZeroes, 0, 512, 3),
+      RequestBytes(testing::kFlush, 0, 0, 4),
+      RequestBytes(testing::kRead, 0, 512, 5),
+  });
+  EXPECT_EQ(FeedOnce(bytes, true), (Lines{"refusal 1 1", "refusal 2 1", "refusal 3 1",
+                                          "request 4 3 @0+0 ''", "request 5 0 @0+512 ''"}));
+}
+
+TEST(RequestParser, AnOversizedReadIsInvalid) {
+  Parsing parsing;
+  parsing.parser.set_size(1ull << 40);
+  EXPECT_EQ(parsing.Feed(RequestBytes(testing::kRead, 0, (32u << 20) + 1, 1)),
+            Lines{"refusal 1 22"});
+  EXPECT_EQ(parsing.Feed(RequestBytes(testing::kRead, 0, 32u << 20, 2)).at(0).substr(0, 7),
+            "request");
+}
+
+TEST(RequestParser, TrimAndZeroOfFourGigabytesAreOneRequestAndNoMemory) {
+  Parsing parsing;
+  parsing.parser.set_size(1ull << 40);
+  for (const std::uint16_t command : {testing::kTrim, testing::kWriteZeroes}) {
+    EXPECT_EQ(parsing.Feed(RequestBytes(command, 512, 0xffffffff, 1)).at(0).substr(0, 9),
+              "request 1");
+  }
+  EXPECT_EQ(parsing.pool.taken_bytes(), 0u);
+}
+
+TEST(RequestParser, AnOversizedWriteIsDrainedWithoutMemoryAndAnswered) {
+  Parsing parsing;
+  const std::uint32_t length = kPayloadDrainBytesMax;
+  EXPECT_EQ(parsing.Feed(RequestBytes(testing::kWrite, 0, length, 1)), Lines{});
+  const Bytes piece(1 << 20, std::byte{7});
+  for (std::uint32_t sent = 0; sent + piece.size() < length;
+       sent += static_cast<std::uint32_t>(piece.size())) {
+    ASSERT_EQ(parsing.Feed(piece), Lines{});
+    ASSERT_EQ(parsing.pool.taken_bytes(), 0u);
+  }
+  EXPECT_EQ(parsing.Feed(Joined({piece, RequestBytes(testing::kRead, 0, 512, 2)})),
+            (Lines{"refusal 1 22", "request 2 0 @0+512 ''"}));
+}
+
+TEST(RequestParser, AWriteTooLongToDrainEndsTheConnection) {
+  for (const std::uint32_t length : {kPayloadDrainBytesMax + 1, 0xffffffffu}) {
+    EXPECT_EQ(FeedOnce(RequestBytes(testing::kWrite, 0, length, 1)),
+              Lines{"broken: write of " + std::to_string(length) + " bytes"});
+  }
+}
+
+TEST(RequestParser, AWrongMagicEndsTheConnectionForGood) {
+  Parsing parsing;
+  const Lines broken{"broken: wrong request magic"};
+  EXPECT_EQ(parsing.Feed(RequestBytes(testing::kRead, 0, 512, 1, 0, 0x25609514)), broken);
+  EXPECT_EQ(parsing.Feed(RequestBytes(testing::kRead, 0, 512, 2)), broken);
+}
+
+TEST(RequestParser, NothingAfterDisconnectIsRead) {
+  const Bytes bytes =
+      Joined({RequestBytes(testing::kDisc, 0, 0, 1), RequestBytes(testing::kRead, 0, 512, 2)});
+  Parsing parsing;
+  EXPECT_EQ(parsing.Feed(bytes), Lines{"disconnect"});
+  EXPECT_EQ(parsing.Feed(RequestBytes(testing::kRead, 0, 512, 3)), Lines{"disconnect"});
+}
+
+TEST(RequestParser, AGrownDeviceTakesWhatWasBeyondItsEnd) {
+  Parsing parsing;
+  EXPECT_EQ(parsing.Feed(RequestBytes(testing::kRead, kSize, 512, 1)), Lines{"refusal 1 22"});
+  parsing.parser.set_size(2 * kSize);
+  EXPECT_EQ(parsing.Feed(RequestBytes(testing::kRead, kSize, 512, 2)).at(0).substr(0, 9),
+            "request 2");
+}
+
+TEST(RequestParser, AWholePayloadIsAViewOfTheInput) {
+  Parsing parsing;
+  const Bytes bytes = WriteBytes(0, "abcdefgh", 1);
+  ByteView input = bytes;
+  ASSERT_EQ(parsing.parser.Advance(input), RequestParser::Step::kRequest);
+  EXPECT_EQ(parsing.parser.request().payload.data(), bytes.data() + 28);
+  EXPECT_TRUE(parsing.parser.request().owned.empty());
+}
+
+TEST(RequestParser, TheRestOfAPayloadMayBeReceivedInPlace) {
+  Parsing parsing;
+  const Bytes bytes = WriteBytes(0, "abcdefgh", 1);
+  ByteView input = ByteView(bytes).first(31);
+  ASSERT_EQ(parsing.parser.Advance(input), RequestParser::Step::kNeedBytes);
+  const MutableByteView space = parsing.parser.payload_space();
+  ASSERT_EQ(space.size(), 5u);
+  std::memcpy(space.data(), "defgh", 5);
+  parsing.parser.PayloadReceived(5);
+  EXPECT_EQ(parsing.Feed({}), Lines{"request 1 1 @0+8 'abcdefgh'"});
+  EXPECT_TRUE(parsing.parser.payload_space().empty());
+}
+
+TEST(RequestParser, SaysTheSameHoweverTheBytesAreCut) {
+  const Bytes bytes = Joined({
+      WriteBytes(512, std::string(777, 'a'), 1),
+      RequestBytes(testing::kRead, 4096, 512, 2),
+      WriteBytes(kSize, std::string(600, 'b'), 3),
+      RequestBytes(testing::kTrim, 0, 0, 4),
+      WriteBytes(0, "c", 5, testing::kFua),
+      RequestBytes(testing::kFlush, 0, 0, 6),
+      RequestBytes(testing::kDisc, 0, 0, 7),
+  });
+  const Lines whole = FeedOnce(bytes);
+  EXPECT_EQ(whole.size(), 7u);
+  for (const std::size_t piece : {1u, 7u, 27u, 28u, 29u, 100u}) {
+    Parsing parsing;
+    Lines said;
+    for (std::size_t at = 0; at < bytes.size(); at += piece) {
+      const Lines more =
+          parsing.Feed(ByteView(bytes).subspan(at, std::min(piece, bytes.size() - at)));
+      said.insert(said.end(), more.begin(), more.end());
+    }
+    EXPECT_EQ(said, whole) << "in pieces of " << piece;
+    EXPECT_EQ(parsing.pool.taken_bytes(), 0u);
+  }
+}
+
+TEST(BufferPool, UsesABufferAgainAndKeepsNoMoreThanItMay) {
+  BufferPool pool(8192);
+  const std::byte* first = nullptr;
+  {
+    Buffer buffer = pool.Take(5000);
+    first = buffer.view().data();
+    EXPECT_EQ(buffer.size(), 5000u);
+    EXPECT_EQ(pool.taken_bytes(), 8192u);
+  }
+  EXPECT_EQ(pool.idle_bytes(), 8192u);
+  Buffer again = pool.Take(8192);
+  EXPECT_EQ(again.view().data(), first);
+  {
+    Buffer large = pool.Take(8193);
+    EXPECT_EQ(pool.taken_bytes(), 8192u + 16384u);
+  }
+  EXPECT_EQ(pool.idle_bytes(), 0u);
+}
+
+TEST(Errors, EachCodeHasItsNbdError) {
+  EXPECT_EQ(ReplyErrorFrom(ErrorCode::kNoSpace), ReplyError::kNoSpc);
+  EXPECT_EQ(ReplyErrorFrom(ErrorCode::kUnsupported), ReplyError::kPerm);
+  EXPECT_EQ(ReplyErrorFrom(ErrorCode::kInvalidArgument), ReplyError::kInval);
+  EXPECT_EQ(ReplyErrorFrom(ErrorCode::kCancelled), ReplyError::kShutdown);
+  for (const ErrorCode code : {ErrorCode::kIoError, ErrorCode::kCorruption, ErrorCode::kUnavailable,
+                               ErrorCode::kNeedsPerson, ErrorCode::kNotFound}) {
+    EXPECT_EQ(ReplyErrorFrom(code), ReplyError::kIo);
+  }
+}
+
+}  // namespace
+}  // namespace coffer::nbd
