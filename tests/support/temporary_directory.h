@@ -1,9 +1,13 @@
-// A fresh directory on the real file system, removed with everything in it.
+// A directory of its own for one test, 0700, gone with the object. For tests that need the real
+// file system: sockets, owners, modes.
 #pragma once
 
 #include <stdlib.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 
 #include "core/base/check.h"
@@ -13,7 +17,9 @@ namespace coffer {
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
-    path_ = (std::filesystem::temp_directory_path() / "coffer-test-XXXXXX").string();
+    // Short, since socket paths have 107 bytes.
+    const char* base = std::getenv("TMPDIR");
+    path_ = std::string(base != nullptr ? base : "/tmp") + "/coffer-XXXXXX";
     CHECK(mkdtemp(path_.data()) != nullptr);
   }
   ~TemporaryDirectory() {
@@ -24,9 +30,19 @@ class TemporaryDirectory {
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
 
   [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
 
  private:
   std::string path_;
 };
+
+inline void WriteTestFile(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+inline std::string ReadTestFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
 
 }  // namespace coffer

@@ -1,0 +1,161 @@
+#include "core/control/dispatcher.h"
+
+#include <array>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "core/control/error_table.h"
+#include "core/control/message_json.h"
+#include "core/control/names.h"
+
+namespace coffer::control {
+namespace {
+
+/// What a handler gets: the parts of the path that the route left open, and the body.
+struct Call {
+  ControlService& service;
+  std::vector<std::string> arguments;
+  WipedString body;
+
+  template <class Message>
+  [[nodiscard]] Result<Message> Decode() const {
+    return DecodeJson<Message>({body.data(), body.size()});
+  }
+};
+
+using Answer = Result<HttpReply>;
+
+template <class Message>
+HttpReply Reply(const Message& message, int status = 200) {
+  return HttpReply{status, EncodeJson(message)};
+}
+
+template <class Message>
+Answer ReplyOf(const Result<Message>& result, int status = 200) {
+  if (!result.has_value()) return Fail(result.error());
+  return Reply(*result, status);
+}
+
+constexpr int kAccepted = 202;  // a job was started
+
+Answer GetVersion(Call& call) { return Reply(call.service.Version()); }
+Answer GetVaults(Call& call) { return Reply(call.service.Vaults()); }
+Answer GetVolumes(Call& call) { return Reply(call.service.Volumes()); }
+Answer GetJobs(Call& call) { return Reply(call.service.Jobs()); }
+Answer GetVolume(Call& call) { return ReplyOf(call.service.Volume(call.arguments[0])); }
+Answer GetJob(Call& call) { return ReplyOf(call.service.Job(call.arguments[0])); }
+
+Answer ProbeStore(Call& call) {
+  ASSIGN_OR_RETURN(const auto request, call.Decode<ProbeRequest>());
+  return ReplyOf(call.service.ProbeStore(request));
+}
+Answer InitVault(Call& call) {
+  ASSIGN_OR_RETURN(auto request, call.Decode<InitRequest>());
+  return ReplyOf(call.service.Init(std::move(request)), 201);
+}
+Answer AddVault(Call& call) {
+  ASSIGN_OR_RETURN(auto request, call.Decode<AddRequest>());
+  return ReplyOf(call.service.Add(std::move(request)), 201);
+}
+Answer OpenVolume(Call& call) {
+  ASSIGN_OR_RETURN(auto request, call.Decode<OpenRequest>());
+  return ReplyOf(call.service.Open(call.arguments[0], std::move(request)));
+}
+Answer SyncVolume(Call& call) { return ReplyOf(call.service.Sync(call.arguments[0]), kAccepted); }
+Answer SyncAll(Call& call) { return ReplyOf(call.service.Sync(""), kAccepted); }
+Answer CloseVolume(Call& call) {
+  ASSIGN_OR_RETURN(const auto request, call.Decode<CloseRequest>());
+  return ReplyOf(call.service.Close(call.arguments[0], request), kAccepted);
+}
+Answer CloseAll(Call& call) {
+  ASSIGN_OR_RETURN(const auto request, call.Decode<CloseRequest>());
+  return ReplyOf(call.service.Close("", request), kAccepted);
+}
+Answer StopDaemon(Call& call) {
+  RETURN_IF_ERROR(call.service.StopDaemon());
+  return Reply(Empty{}, kAccepted);
+}
+
+struct Route {
+  std::string_view method;
+  std::array<std::string_view, 4> parts;  // "*" stands for any one non-empty part
+  std::size_t part_count;
+  Answer (*handle)(Call&);
+};
+
+constexpr std::string_view kAny = "*";
+constexpr Route kRoutes[] = {
+    {"GET", {"v1", "version"}, 2, GetVersion},
+    {"GET", {"v1", "vaults"}, 2, GetVaults},
+    {"POST", {"v1", "vaults", "probe"}, 3, ProbeStore},
+    {"POST", {"v1", "vaults", "init"}, 3, InitVault},
+    {"POST", {"v1", "vaults", "add"}, 3, AddVault},
+    {"GET", {"v1", "volumes"}, 2, GetVolumes},
+    {"GET", {"v1", "volumes", kAny}, 3, GetVolume},
+    {"PUT", {"v1", "volumes", kAny, "open"}, 4, OpenVolume},
+    {"POST", {"v1", "volumes", kAny, "sync"}, 4, SyncVolume},
+    {"POST", {"v1", "volumes", kAny, "close"}, 4, CloseVolume},
+    {"POST", {"v1", "sync"}, 2, SyncAll},
+    {"POST", {"v1", "close"}, 2, CloseAll},
+    {"GET", {"v1", "jobs"}, 2, GetJobs},
+    {"GET", {"v1", "jobs", kAny}, 3, GetJob},
+    {"POST", {"v1", "daemon", "stop"}, 3, StopDaemon},
+};
+
+bool Matches(const Route& route, std::span<const std::string> parts) {
+  if (parts.size() != route.part_count) return false;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].empty()) return false;
+    if (route.parts[i] != kAny && route.parts[i] != parts[i]) return false;
+  }
+  return true;
+}
+
+std::vector<std::string> OpenParts(const Route& route, std::vector<std::string> parts) {
+  std::vector<std::string> open;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (route.parts[i] == kAny) open.push_back(std::move(parts[i]));
+  }
+  return open;
+}
+
+HttpReply UnknownRequest(int status, const std::string& what) {
+  return Reply(WireError{std::string(kUnknownRequest),
+                         "this cofferd knows no request " + Quoted(what), what, ""},
+               status);
+}
+
+}  // namespace
+
+HttpReply ErrorReply(const Error& error, const std::string& what) {
+  const WireError wire{std::string(ErrorCodeName(error.code)), error.message, what, error.hint};
+  return Reply(wire, HttpStatusOf(error.code));
+}
+
+HttpReply RefusalReply(int status, const std::string& message) {
+  const WireError wire{std::string(ErrorCodeName(ErrorCode::kInvalidArgument)), message, "", ""};
+  return Reply(wire, status);
+}
+
+HttpReply Dispatcher::Dispatch(HttpRequest request) {
+  auto parts = SplitTarget(request.target);
+  if (!parts.has_value()) return ErrorReply(parts.error(), request.method);
+  const std::string what = request.method + " " + request.target;
+  bool path_known = false;
+  for (const Route& route : kRoutes) {
+    if (!Matches(route, *parts)) continue;
+    path_known = true;
+    if (route.method != request.method) continue;
+    Call call{service_, OpenParts(route, std::move(*parts)), std::move(request.body)};
+    Answer answer = route.handle(call);
+    return answer.has_value() ? std::move(*answer) : ErrorReply(answer.error(), what);
+  }
+  return UnknownRequest(path_known ? 405 : 404, what);
+}
+
+bool Dispatcher::IsEventStream(const HttpRequest& request) {
+  return request.method == "GET" && request.target == "/v1/events";
+}
+
+}  // namespace coffer::control

@@ -1,0 +1,168 @@
+// What the control API says, as plain structs. docs/API.md describes the JSON; message_json.h turns
+// one into the other, field by field under the names used here.
+//
+// Additive within /v1: a field may be added, none changes its meaning; a reader ignores fields that
+// it does not know and takes the default given here for one that is missing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/secret_bytes.h"
+
+namespace coffer::control {
+
+inline constexpr std::size_t kBodyBytesMax = 1 << 20;
+/// Passwords are hex in JSON; this keeps the largest well inside a body.
+inline constexpr std::size_t kPasswordBytesMax = 64 << 10;
+
+struct VersionInfo {
+  std::string version;
+  std::int64_t pid = 0;
+};
+
+/// A vault known on this machine.
+struct VaultInfo {
+  std::string alias;
+  std::string vault_id;
+  std::string store;
+  bool keys_held = false;
+};
+struct VaultList {
+  std::vector<VaultInfo> vaults;
+};
+
+struct ProbeRequest {
+  std::string store;
+};
+struct ProbeReply {
+  bool holds_vault = false;
+};
+
+struct InitRequest {
+  std::string volume;
+  std::string store;
+  std::uint64_t size_bytes = 0;
+  std::string alias;  // empty: the last part of the store's path
+  bool single_writer = false;
+  SecretBytes password;
+};
+struct InitReply {
+  std::string volume;
+  std::uint64_t size_bytes = 0;
+  bool vault_created = false;
+  VaultInfo vault;
+};
+
+struct AddRequest {
+  std::string store;
+  std::string alias;
+  bool single_writer = false;
+  SecretBytes password;
+};
+struct AddedVolume {
+  std::string name;
+  std::uint64_t size_bytes = 0;
+};
+struct AddReply {
+  VaultInfo vault;
+  std::vector<AddedVolume> volumes;
+};
+
+/// An exporter asked for: its kind ("nbd") and the address in that exporter's own terms, empty for
+/// its usual place.
+struct ExportRequest {
+  std::string kind;
+  std::string address;
+};
+struct ExportInfo {
+  std::string kind;
+  std::string address;
+  std::string uri;
+  int clients = 0;
+};
+
+struct OpenRequest {
+  std::vector<ExportRequest> exports;  // empty: NBD at its usual place
+  bool read_only = false;
+  bool take_over = false;
+  bool single_writer = false;
+  SecretBytes password;  // not looked at while the vault's keys are held
+};
+struct OpenReply {
+  std::string volume;
+  std::string vault;
+  std::uint64_t size_bytes = 0;
+  bool read_only = false;
+  bool already_open = false;
+  std::string uri;  // of the first export
+  std::vector<ExportInfo> exports;
+};
+
+/// One volume as `status` shows it. Fields after `exports` are known while it is open only.
+struct VolumeStatus {
+  std::string volume;
+  std::string vault;
+  std::string volume_id;
+  std::string vault_id;
+  std::string store;
+  std::uint64_t size_bytes = 0;
+  std::string state;  // "closed" "locked" "opening" "open" "closing"
+  bool keys_held = false;
+  /// Bytes acknowledged but not yet committed; for a volume not open, as its last close left them.
+  std::uint64_t waiting_bytes = 0;
+  std::vector<std::string> needs;  // names of design.md section 8, each followed by ": " and why
+  std::vector<ExportInfo> exports;
+
+  bool read_only = false;
+  std::string durability;  // "local" or "cloud"
+  std::uint32_t chunk_size = 0;
+  std::uint64_t waiting_seconds = 0;
+  std::uint64_t acknowledged = 0;  // sequence numbers
+  std::uint64_t durable = 0;
+  std::uint64_t committed = 0;
+  std::uint64_t head_sequence = 0;
+  std::uint64_t journal_bytes = 0;
+  std::uint64_t store_requests = 0;
+  std::uint64_t uploaded_bytes = 0;
+  std::string last_error;  // why the newest sync failed, while it is being tried again
+};
+struct VolumeList {
+  std::vector<VolumeStatus> volumes;
+};
+
+struct CloseRequest {
+  bool no_wait = false;  // leave what is not uploaded in the journal
+};
+
+/// Long work. `state` is "running", "done" or "failed"; a failed one carries `error`.
+struct JobInfo {
+  std::string id;
+  std::string kind;    // "sync", "close"
+  std::string volume;  // VAULT/VOLUME, or empty for all
+  std::string state;
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;
+  std::string unit;  // "bytes", "volumes"
+  std::string message;
+  std::uint64_t waiting_bytes = 0;  // left in journals when the job ended
+  std::optional<Error> error;
+};
+struct JobList {
+  std::vector<JobInfo> jobs;
+};
+
+/// One change, as GET /v1/events streams them: `type` is "volume", "job", or "lost" when a slow
+/// reader missed some and should ask again for what it shows.
+struct Event {
+  std::string type;
+  std::optional<VolumeStatus> volume;
+  std::optional<JobInfo> job;
+};
+
+struct Empty {};
+
+}  // namespace coffer::control

@@ -1,0 +1,108 @@
+#include "core/control/places.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <vector>
+
+namespace coffer::control {
+namespace {
+
+std::string HomeFromUserDatabase(uid_t uid) {
+  std::vector<char> buffer(16 << 10);
+  passwd entry{};
+  passwd* found = nullptr;
+  if (getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) != 0) return {};
+  return found != nullptr && found->pw_dir != nullptr ? found->pw_dir : "";
+}
+
+std::optional<std::string> AbsoluteVariable(const UserEnvironment& user, const std::string& name) {
+  auto value = user.variable(name);
+  if (!value || value->empty() || value->front() != '/') return std::nullopt;
+  while (value->size() > 1 && value->back() == '/') value->pop_back();
+  return value;
+}
+
+/// /run/user/UID, if it is there and ours.
+std::optional<std::string> UsersRunDirectory(FileSystem& fs, uid_t uid) {
+  std::string path = "/run/user/" + std::to_string(uid);
+  const auto info = fs.Stat(path);
+  if (!info.has_value() || !info->is_directory || info->owner_uid != uid) return std::nullopt;
+  return path;
+}
+
+Status CheckFound(const FileInfo& info, const std::string& path, uid_t uid) {
+  const auto refuse = [&path](const std::string& why, const std::string& hint) {
+    return Fail(ErrorCode::kInvalidArgument, "refusing to use " + path + ": " + why, hint);
+  };
+  if (info.is_symlink) return refuse("it is a symbolic link", "replace it by a directory");
+  if (!info.is_directory) return refuse("it is not a directory", "move it away");
+  if (info.owner_uid != uid) {
+    return refuse(
+        "it belongs to user " + std::to_string(info.owner_uid) + ", not to " + std::to_string(uid),
+        "move it away");
+  }
+  if ((info.mode & 077U) != 0) {
+    return refuse("others than its owner may enter it", "chmod 700 " + path);
+  }
+  return {};
+}
+
+}  // namespace
+
+UserEnvironment SystemUserEnvironment() {
+  UserEnvironment user;
+  user.variable = [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    if (value == nullptr) return std::nullopt;
+    return value;
+  };
+  user.uid = geteuid();
+  const auto home = user.variable("HOME");
+  user.home = home && !home->empty() ? *home : HomeFromUserDatabase(user.uid);
+  return user;
+}
+
+Result<Places> FindPlaces(FileSystem& fs, const UserEnvironment& user) {
+  const auto base = [&user](const std::string& name, const std::string& below_home) {
+    const auto value = AbsoluteVariable(user, name);
+    if (value) return *value;
+    return user.home.empty() ? std::string() : user.home + below_home;
+  };
+  Places places{base("XDG_CONFIG_HOME", "/.config"), base("XDG_STATE_HOME", "/.local/state"),
+                base("XDG_CACHE_HOME", "/.cache"), ""};
+  for (std::string* place : {&places.config, &places.state, &places.cache}) {
+    if (place->empty() || place->front() != '/') {
+      return Fail(ErrorCode::kInvalidArgument, "this user has no home directory",
+                  "set HOME to an absolute path");
+    }
+    place->append("/coffer");
+  }
+  if (const auto runtime = AbsoluteVariable(user, "XDG_RUNTIME_DIR")) {
+    places.runtime = *runtime + "/coffer";
+  } else if (const auto run = UsersRunDirectory(fs, user.uid)) {
+    places.runtime = *run + "/coffer";
+  } else {
+    places.runtime = places.state + "/run";
+  }
+  return places;
+}
+
+Status CheckPrivateDirectory(FileSystem& fs, const std::string& path, uid_t uid) {
+  ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path));
+  return CheckFound(info, path, uid);
+}
+
+Status EnsurePrivateDirectory(FileSystem& fs, const std::string& path, uid_t uid) {
+  auto info = fs.Stat(path);
+  if (!info.has_value()) {
+    if (info.error().code != ErrorCode::kNotFound) return Fail(info.error());
+    RETURN_IF_ERROR(CreateDirectories(fs, path));
+    info = fs.Stat(path);
+    if (!info.has_value()) return Fail(info.error());
+  }
+  return CheckFound(*info, path, uid);
+}
+
+}  // namespace coffer::control

@@ -1,0 +1,51 @@
+// Places: where coffer keeps things on this machine (interfaces.md, "Places"), and the refusal to
+// use a directory that somebody else could read or replace.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/base/file_system.h"
+#include "core/base/result.h"
+
+namespace coffer::control {
+
+/// What the places depend on; a test gives its own.
+struct UserEnvironment {
+  std::function<std::optional<std::string>(const std::string&)> variable;
+  std::string home;  // from the environment, else the user database
+  uid_t uid;
+};
+[[nodiscard]] UserEnvironment SystemUserEnvironment();
+
+/// Absolute directories; none needs to exist yet.
+struct Places {
+  std::string config;
+  std::string state;
+  std::string cache;
+  std::string runtime;
+
+  [[nodiscard]] std::string control_socket() const { return runtime + "/control.sock"; }
+  [[nodiscard]] std::string nbd_socket() const { return runtime + "/nbd.sock"; }
+  [[nodiscard]] std::string pid_file() const { return runtime + "/cofferd.pid"; }
+  [[nodiscard]] std::string runtime_lock() const { return runtime + "/lock"; }
+  [[nodiscard]] std::string start_lock() const { return runtime + "/start.lock"; }
+  [[nodiscard]] std::string state_lock() const { return state + "/lock"; }
+  [[nodiscard]] std::string log() const { return state + "/log"; }
+};
+
+/// kInvalidArgument without a home directory. A relative XDG variable counts as unset, as its
+/// specification says.
+Result<Places> FindPlaces(FileSystem& fs, const UserEnvironment& user);
+
+/// Makes `path` (0700) where it is missing. kInvalidArgument, with the reason, when it is a symlink
+/// or no directory, belongs to another user, or opens to group or others.
+Status EnsurePrivateDirectory(FileSystem& fs, const std::string& path, uid_t uid);
+
+/// The same check of what is there already; kNotFound when it is missing. Changes nothing.
+Status CheckPrivateDirectory(FileSystem& fs, const std::string& path, uid_t uid);
+
+}  // namespace coffer::control

@@ -1,0 +1,51 @@
+// ControlService: what the control API can do, without a word of HTTP. core/daemon implements it;
+// the dispatcher calls it.
+//
+// Thread-safe: requests come from several threads at once, and each may block for as long as its
+// work takes (a password hash, a store far away). What takes longer answers with a job.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/base/result.h"
+#include "core/control/messages.h"
+
+namespace coffer::control {
+
+/// Ends a subscription when destroyed; afterwards its sink is not called any more.
+class EventSubscription {
+ public:
+  virtual ~EventSubscription() = default;
+};
+
+class ControlService {
+ public:
+  using EventSink = std::function<void(const Event&)>;  // must not block
+
+  virtual ~ControlService() = default;
+
+  virtual VersionInfo Version() = 0;
+  virtual VaultList Vaults() = 0;
+  /// Looks whether a store holds a vault, so that a client knows whether to ask for a new password.
+  virtual Result<ProbeReply> ProbeStore(const ProbeRequest& request) = 0;
+  virtual Result<InitReply> Init(InitRequest request) = 0;
+  virtual Result<AddReply> Add(AddRequest request) = 0;
+
+  virtual VolumeList Volumes() = 0;
+  /// `reference` is VOLUME or VAULT/VOLUME.
+  virtual Result<VolumeStatus> Volume(const std::string& reference) = 0;
+  virtual Result<OpenReply> Open(const std::string& reference, OpenRequest request) = 0;
+  /// An empty reference means every open volume.
+  virtual Result<JobInfo> Sync(const std::string& reference) = 0;
+  virtual Result<JobInfo> Close(const std::string& reference, const CloseRequest& request) = 0;
+
+  virtual JobList Jobs() = 0;
+  virtual Result<JobInfo> Job(const std::string& id) = 0;
+  virtual std::unique_ptr<EventSubscription> Subscribe(EventSink sink) = 0;
+  /// Asks the daemon to end; returns before it does.
+  virtual Status StopDaemon() = 0;
+};
+
+}  // namespace coffer::control

@@ -1,0 +1,143 @@
+// A ControlService that holds volumes in a map, for tests of what stands above it: dispatcher,
+// server, client, commands. Thread-safe.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "core/base/mutex.h"
+#include "core/control/event_hub.h"
+#include "core/control/service.h"
+
+namespace coffer::control {
+
+class FakeService final : public ControlService {
+ public:
+  /// Runs at the start of every Open, outside the lock: a test may block in it.
+  std::function<void()> before_open = [] {};
+  EventHub events;
+
+  VersionInfo Version() override { return {"9.9.9", 4711}; }
+  VaultList Vaults() override { return {{{"photos", "00ff", "/store", true}}}; }
+
+  Result<ProbeReply> ProbeStore(const ProbeRequest& request) override {
+    if (request.store == "/gone") return Fail(ErrorCode::kUnavailable, "no store", "mount it");
+    return ProbeReply{request.store == "/vault"};
+  }
+
+  Result<InitReply> Init(InitRequest request) override {
+    MutexLock lock(mutex_);
+    password_ = AsText(request.password.view());
+    if (volumes_.count(request.volume) > 0) {
+      return Fail(ErrorCode::kAlreadyExists, "volume " + request.volume + " is there already");
+    }
+    VolumeStatus& status = volumes_[request.volume];
+    status.volume = request.volume;
+    status.vault = "photos";
+    status.size_bytes = request.size_bytes;
+    status.state = "closed";
+    return InitReply{request.volume, request.size_bytes, true, {"photos", "00ff", "/store", true}};
+  }
+
+  Result<AddReply> Add(AddRequest request) override {
+    if (AsText(request.password.view()) != "right") {
+      return Fail(ErrorCode::kUnauthenticated, "the password does not open the vault");
+    }
+    return AddReply{{"photos", "00ff", request.store, false}, {{"pics", 4096}}};
+  }
+
+  VolumeList Volumes() override {
+    MutexLock lock(mutex_);
+    VolumeList list;
+    for (const auto& [name, status] : volumes_) list.volumes.push_back(status);
+    return list;
+  }
+
+  Result<VolumeStatus> Volume(const std::string& reference) override {
+    MutexLock lock(mutex_);
+    const auto found = volumes_.find(reference);
+    if (found == volumes_.end()) return Fail(ErrorCode::kNotFound, "no volume " + reference);
+    return found->second;
+  }
+
+  Result<OpenReply> Open(const std::string& reference, OpenRequest request) override {
+    before_open();
+    MutexLock lock(mutex_);
+    password_ = AsText(request.password.view());
+    const auto found = volumes_.find(reference);
+    if (found == volumes_.end()) return Fail(ErrorCode::kNotFound, "no volume " + reference);
+    OpenReply reply;
+    reply.volume = reference;
+    reply.already_open = std::exchange(found->second.state, "open") == "open";
+    reply.uri = "nbd+unix:///" + reference;
+    events.Publish(found->second);
+    return reply;
+  }
+
+  Result<JobInfo> Sync(const std::string& reference) override { return Start("sync", reference); }
+  Result<JobInfo> Close(const std::string& reference, const CloseRequest& request) override {
+    return Start(request.no_wait ? "close-no-wait" : "close", reference);
+  }
+
+  JobList Jobs() override {
+    MutexLock lock(mutex_);
+    JobList list;
+    for (const auto& [id, job] : jobs_) list.jobs.push_back(job);
+    return list;
+  }
+
+  /// Every look at a job moves it on by a third.
+  Result<JobInfo> Job(const std::string& id) override {
+    MutexLock lock(mutex_);
+    const auto found = jobs_.find(id);
+    if (found == jobs_.end()) return Fail(ErrorCode::kNotFound, "no job " + id);
+    JobInfo& job = found->second;
+    if (job.done < job.total) job.done += 1;
+    if (job.done == job.total) job.state = "done";
+    return job;
+  }
+
+  std::unique_ptr<EventSubscription> Subscribe(EventSink sink) override {
+    return events.Subscribe(std::move(sink));
+  }
+
+  Status StopDaemon() override {
+    MutexLock lock(mutex_);
+    stop_asked_ = true;
+    return {};
+  }
+
+  [[nodiscard]] std::string password() {
+    MutexLock lock(mutex_);
+    return password_;
+  }
+  [[nodiscard]] bool stop_asked() {
+    MutexLock lock(mutex_);
+    return stop_asked_;
+  }
+  void AddVolume(const std::string& name) {
+    MutexLock lock(mutex_);
+    volumes_[name].volume = name;
+    volumes_[name].state = "closed";
+  }
+
+ private:
+  Result<JobInfo> Start(const std::string& kind, const std::string& reference) {
+    MutexLock lock(mutex_);
+    if (!reference.empty() && volumes_.count(reference) == 0) {
+      return Fail(ErrorCode::kNotFound, "no volume " + reference);
+    }
+    const std::string id = std::to_string(jobs_.size() + 1);
+    return jobs_[id] = JobInfo{id, kind, reference, "running", 0, 3, "bytes", "", 0, {}};
+  }
+
+  Mutex mutex_;
+  std::map<std::string, VolumeStatus> volumes_ GUARDED_BY(mutex_);
+  std::map<std::string, JobInfo> jobs_ GUARDED_BY(mutex_);
+  std::string password_ GUARDED_BY(mutex_);
+  bool stop_asked_ GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace coffer::control

@@ -1,0 +1,139 @@
+#include "core/control/message_json.h"
+
+#include <gtest/gtest.h>
+
+#include "core/control/error_table.h"
+#include "tests/support/result_macros.h"
+
+namespace coffer::control {
+namespace {
+
+std::string_view View(const WipedString& text) { return {text.data(), text.size()}; }
+
+TEST(MessageJson, VolumeStatusSurvivesTheRoundTrip) {
+  VolumeStatus status;
+  status.volume = "photos";
+  status.size_bytes = ~0ULL;
+  status.keys_held = true;
+  status.needs = {"ROLLBACK: seen 812, offered 790"};
+  status.exports = {{"nbd", "", "nbd+unix:///photos?socket=/run/x", 2}};
+  status.chunk_size = 65536;
+  status.last_error = "\"quoted\"\n";
+  ASSERT_OK_AND_ASSIGN(const auto back, DecodeJson<VolumeStatus>(View(EncodeJson(status))));
+  EXPECT_EQ(back.volume, "photos");
+  EXPECT_EQ(back.size_bytes, ~0ULL);
+  EXPECT_TRUE(back.keys_held);
+  EXPECT_EQ(back.needs, status.needs);
+  ASSERT_EQ(back.exports.size(), 1U);
+  EXPECT_EQ(back.exports[0].uri, status.exports[0].uri);
+  EXPECT_EQ(back.exports[0].clients, 2);
+  EXPECT_EQ(back.chunk_size, 65536U);
+  EXPECT_EQ(back.last_error, status.last_error);
+}
+
+TEST(MessageJson, PasswordsOfAnyBytesSurviveTheRoundTrip) {
+  std::string all;
+  for (int i = 1; i < 256; ++i) all.push_back(static_cast<char>(i));
+  OpenRequest request;
+  request.password = SecretBytes::CopyOf(AsBytes(all));
+  request.exports = {{"nbd", "tcp:127.0.0.1:10809"}};
+  ASSERT_OK_AND_ASSIGN(const auto back, DecodeJson<OpenRequest>(View(EncodeJson(request))));
+  EXPECT_EQ(AsText(back.password.view()), all);
+  EXPECT_EQ(back.exports[0].address, "tcp:127.0.0.1:10809");
+}
+
+TEST(MessageJson, APasswordMayComeAsPlainText) {
+  ASSERT_OK_AND_ASSIGN(const auto request, DecodeJson<AddRequest>(R"({"password":"p\u00e4ss"})"));
+  EXPECT_EQ(AsText(request.password.view()), "p\xc3\xa4ss");
+}
+
+TEST(MessageJson, UnknownFieldsAreIgnoredAndMissingOnesHaveDefaults) {
+  ASSERT_OK_AND_ASSIGN(
+      const auto request,
+      DecodeJson<CloseRequest>(R"({"from_the_future":{"a":[1,2]},"no_wait":true})"));
+  EXPECT_TRUE(request.no_wait);
+  ASSERT_OK_AND_ASSIGN(const auto defaults, DecodeJson<CloseRequest>("{}"));
+  EXPECT_FALSE(defaults.no_wait);
+  EXPECT_OK(DecodeJson<CloseRequest>(""));
+}
+
+TEST(MessageJson, WrongTypesAndRangesAreRefusedByFieldName) {
+  const auto fails = [](const auto& result, const std::string& field) {
+    ASSERT_FAILS(result, kInvalidArgument);
+    EXPECT_NE(result.error().message.find(field), std::string::npos) << result.error().message;
+  };
+  fails(DecodeJson<CloseRequest>(R"({"no_wait":"yes"})"), "no_wait");
+  fails(DecodeJson<InitRequest>(R"({"size_bytes":-1})"), "size_bytes");
+  fails(DecodeJson<InitRequest>(R"({"size_bytes":1.5})"), "size_bytes");
+  fails(DecodeJson<InitRequest>(R"({"size_bytes":1e3})"), "size_bytes");
+  fails(DecodeJson<InitRequest>(R"({"volume":7})"), "volume");
+  fails(DecodeJson<VolumeStatus>(R"({"chunk_size":4294967296})"), "chunk_size");
+  fails(DecodeJson<OpenRequest>(R"({"exports":{"kind":"nbd"}})"), "exports");
+  fails(DecodeJson<OpenRequest>(R"({"exports":[{"kind":1}]})"), "exports");
+  fails(DecodeJson<OpenRequest>(R"({"password_hex":"abc"})"), "password_hex");
+  fails(DecodeJson<OpenRequest>(R"({"password_hex":"zz"})"), "password_hex");
+}
+
+TEST(MessageJson, WhatIsNoObjectIsRefusedWithoutQuotingIt) {
+  for (const std::string text : {"[]", "7", "{", "{\"password\":\"hunter2", "null", "\"x\"", "{}{}",
+                                 "\xff\xfe", "{\"a\":\"\xff\"}"}) {
+    const auto result = DecodeJson<OpenRequest>(text);
+    ASSERT_FAILS(result, kInvalidArgument) << text;
+    EXPECT_EQ(result.error().message.find("hunter2"), std::string::npos);
+  }
+}
+
+TEST(MessageJson, DeepNestingIsNoStackOverflow) {
+  EXPECT_FAILS(DecodeJson<OpenRequest>(std::string(kBodyBytesMax, '[')), kInvalidArgument);
+  const std::size_t depth = kBodyBytesMax / 2;
+  EXPECT_FAILS(DecodeJson<OpenRequest>(std::string(depth, '[') + std::string(depth, ']')),
+               kInvalidArgument);
+}
+
+TEST(MessageJson, TooLongAPasswordIsRefused) {
+  const std::string longest(kPasswordBytesMax, 'x');
+  EXPECT_OK(DecodeJson<AddRequest>("{\"password\":\"" + longest + "\"}"));
+  EXPECT_FAILS(DecodeJson<AddRequest>("{\"password\":\"" + longest + "x\"}"), kInvalidArgument);
+}
+
+TEST(MessageJson, AFailedJobCarriesItsError) {
+  JobInfo job;
+  job.error = Error{ErrorCode::kNeedsPerson, "FENCED: another machine", "coffer open --take-over"};
+  ASSERT_OK_AND_ASSIGN(const auto back, DecodeJson<JobInfo>(View(EncodeJson(job))));
+  ASSERT_TRUE(back.error.has_value());
+  EXPECT_EQ(back.error->code, ErrorCode::kNeedsPerson);
+  EXPECT_EQ(back.error->message, "FENCED: another machine");
+  EXPECT_EQ(back.error->hint, "coffer open --take-over");
+}
+
+TEST(MessageJson, TextThatIsNotUtf8IsShownAllTheSame) {
+  VaultInfo vault{"a", "b", "/mnt/\xff", false};
+  VaultList list{{vault}};
+  EXPECT_OK(DecodeJson<VaultList>(View(EncodeJson(list))));
+}
+
+TEST(ErrorTable, GivesEveryCodeItsExitCode) {
+  EXPECT_EQ(ExitCodeOf(ErrorCode::kIoError), 1);
+  EXPECT_EQ(ExitCodeOf(ErrorCode::kInvalidArgument), 2);
+  EXPECT_EQ(ExitCodeOf(ErrorCode::kNotFound), 3);
+  EXPECT_EQ(ExitCodeOf(ErrorCode::kAlreadyExists), 4);
+  EXPECT_EQ(ExitCodeOf(ErrorCode::kUnauthenticated), 5);
+  EXPECT_EQ(ExitCodeOf(ErrorCode::kConflict), 6);
+  EXPECT_EQ(ExitCodeOf(ErrorCode::kNoSpace), 7);
+  EXPECT_EQ(ExitCodeOf(ErrorCode::kUnavailable), 8);
+  EXPECT_EQ(ExitCodeOf(ErrorCode::kCorruption), 9);
+  EXPECT_EQ(ExitCodeOf(ErrorCode::kNeedsPerson), 10);
+  EXPECT_EQ(ExitCodeOf(ErrorCode::kUnsupported), 11);
+  EXPECT_EQ(ExitCodeOf(ErrorCode::kCancelled), 130);
+}
+
+TEST(ErrorTable, WireNamesLeadBackToTheirCode) {
+  for (int i = 0; i <= static_cast<int>(ErrorCode::kNeedsPerson); ++i) {
+    const auto code = static_cast<ErrorCode>(i);
+    EXPECT_EQ(ErrorCodeFromName(ErrorCodeName(code)), code);
+  }
+  EXPECT_FALSE(ErrorCodeFromName("from-the-future").has_value());
+}
+
+}  // namespace
+}  // namespace coffer::control
