@@ -53,8 +53,21 @@ class ObjectStore {
   [[nodiscard]] virtual std::string description() const = 0;
 };
 
+/// The most names that one List may ask for.
+inline constexpr std::size_t kListLimitMax = 1000;
+
 /// Object names: 1 … 200 characters of [a-z0-9/._-], parts between slashes non-empty and not
-/// starting with a dot.
+/// starting with a dot. No name is ever another one's directory part ("a" beside "a/b"): some
+/// stores are trees.
 [[nodiscard]] bool IsValidObjectName(const std::string& name);
+
+/// What every store refuses before it does anything: kInvalidArgument with the reason.
+Status CheckObjectName(const std::string& name);
+Status CheckListLimit(std::size_t limit);
+
+/// An object of `size` bytes holds [offset, offset+length), or kCorruption: a reference points
+/// beyond what is stored.
+Status CheckObjectRange(const std::string& name, std::uint64_t size, std::uint64_t offset,
+                        std::uint64_t length);
 
 }  // namespace coffer::store

@@ -1,0 +1,113 @@
+#include "core/store/directory_guard.h"
+
+#include <array>
+#include <vector>
+
+#include "core/base/log.h"
+#include "core/format/chain_name.h"
+
+namespace coffer::store {
+namespace {
+
+constexpr std::uint64_t kMarkerSizeMax = 4096;
+constexpr std::array<std::string_view, 4> kVaultParts = {"keys", "catalog", "heads", "packs"};
+constexpr std::string_view kProbeDirectory = "probe";
+
+/// A probe (probe.h) leaves its directory behind, and its object if it was killed.
+Result<bool> HoldsProbesOnly(FileSystem& fs, const std::string& path) {
+  ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path));
+  if (!info.is_directory) return false;
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.List(path));
+  std::array<std::byte, 16> id{};
+  for (const std::string& name : names) {
+    if (!FromHex(name, id)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string LostMountMessage(const std::string& path) {
+  return Concat("store at ", path, " has lost its mount or is not a coffer vault: its object '",
+                format::kMarkerName, "' is missing");
+}
+
+Status CheckStoreDirectory(FileSystem& fs, const std::string& path) {
+  if (path.size() < 2 || path.front() != '/') {
+    return Fail(
+        ErrorCode::kInvalidArgument,
+        Concat("'", path, "' cannot be a store: ", "give the path of a directory of its own"));
+  }
+  const Result<FileInfo> info = fs.Stat(path);
+  if (!info.has_value()) {
+    if (info.error().code != ErrorCode::kNotFound) {
+      return Fail(info.error().Within(Concat("store at ", path)));
+    }
+    return Fail(ErrorCode::kNotFound, Concat("store at ", path, ": there is no such directory"),
+                kMountHint);
+  }
+  if (info->is_symlink) {
+    return Fail(ErrorCode::kInvalidArgument, Concat("store at ", path, " is a symbolic link"),
+                "give the directory that it points to");
+  }
+  if (!info->is_directory) {
+    return Fail(ErrorCode::kInvalidArgument, Concat("store at ", path, " is not a directory"));
+  }
+  return {};
+}
+
+Status MakeStoreDirectory(FileSystem& fs, const std::string& path) {
+  const std::string parent = path.rfind('/') == 0 ? "/" : path.substr(0, path.rfind('/'));
+  const Status made = fs.CreateDirectory(path);
+  if (!made.has_value() && made.error().code == ErrorCode::kNotFound) {
+    return Fail(ErrorCode::kNotFound, Concat("store at ", path, ": ", parent, " does not exist"),
+                "only the last directory of a store's path is made; make the others first");
+  }
+  if (!made.has_value() && made.error().code != ErrorCode::kAlreadyExists) {
+    return Fail(made.error().Within(Concat("store at ", path)));
+  }
+  const Status synced = fs.SyncDirectory(parent);
+  if (!synced.has_value()) return Fail(synced.error().Within(Concat("store at ", path)));
+  return {};
+}
+
+Result<std::optional<Bytes>> ReadMarker(FileSystem& fs, const std::string& path) {
+  const std::string marker_path = Concat(path, "/", format::kMarkerName);
+  Result<Bytes> marker = ReadWholeFile(fs, marker_path, kMarkerSizeMax);
+  if (!marker.has_value()) {
+    if (marker.error().code == ErrorCode::kNotFound) return std::optional<Bytes>();
+    return Fail(marker.error().Within(Concat("store at ", path)));
+  }
+  if (marker->empty()) {
+    return Fail(ErrorCode::kCorruption, Concat("store at ", path, ": ", marker_path, " is empty"));
+  }
+  return std::optional<Bytes>(std::move(*marker));
+}
+
+Result<DirectoryContent> ExamineDirectory(FileSystem& fs, const std::string& path) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.List(path));
+  DirectoryContent content = DirectoryContent::kNothing;
+  for (const std::string& name : names) {
+    for (const std::string_view part : kVaultParts) {
+      if (name == part) return DirectoryContent::kHalfVault;
+    }
+    // A fresh ext4 file system holds lost+found.
+    if (name == kScratchDirectory || name == "lost+found") continue;
+    if (name == kProbeDirectory) {
+      ASSIGN_OR_RETURN(const bool probes_only, HoldsProbesOnly(fs, Concat(path, "/", name)));
+      if (probes_only) continue;
+    }
+    content = DirectoryContent::kOther;
+  }
+  return content;
+}
+
+Error HalfVaultError(const std::string& path) {
+  return Error{ErrorCode::kCorruption,
+               Concat("store at ", path, " holds half a vault: parts of one, but not its object '",
+                      format::kMarkerName, "'"),
+               "an init that was broken off leaves this: if no other vault was ever here, remove "
+               "the directory and run init again; otherwise bring the marker back from a copy"};
+}
+
+}  // namespace coffer::store

@@ -1,0 +1,38 @@
+// Tells a directory that holds a vault from one that is empty, holds something else, holds half a
+// vault, or is the empty mount point of a disk that is not there. For DirectoryStore.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/base/bytes.h"
+#include "core/base/file_system.h"
+#include "core/base/result.h"
+
+namespace coffer::store {
+
+/// Where DirectoryStore writes objects before they have their names. No object name starts with a
+/// dot.
+inline constexpr char kScratchDirectory[] = ".coffer-tmp";
+
+inline constexpr char kMountHint[] = "mount the disk or share that holds the vault";
+[[nodiscard]] std::string LostMountMessage(const std::string& path);
+
+/// `path` is a directory and no symbolic link; kNotFound, kInvalidArgument.
+Status CheckStoreDirectory(FileSystem& fs, const std::string& path);
+/// Makes the last part of `path` and syncs it into its parent, which must exist.
+Status MakeStoreDirectory(FileSystem& fs, const std::string& path);
+
+/// The bytes of the marker object, nullopt if there is none.
+Result<std::optional<Bytes>> ReadMarker(FileSystem& fs, const std::string& path);
+
+enum class DirectoryContent {
+  kNothing,    // empty, but for what a file system or an init that was broken off leaves behind
+  kHalfVault,  // parts of a vault
+  kOther,
+};
+/// Of a directory without a marker.
+Result<DirectoryContent> ExamineDirectory(FileSystem& fs, const std::string& path);
+[[nodiscard]] Error HalfVaultError(const std::string& path);
+
+}  // namespace coffer::store

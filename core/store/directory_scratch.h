@@ -1,0 +1,61 @@
+// DirectoryScratch: where a directory store writes an object before it gives it its name: a hidden
+// directory inside the store, so that link and rename stay on one file system.
+//
+// A crash leaves files here, and another live process may be writing here, on this machine or, with
+// a shared file system, on another. So each instance takes a random id, holds an flock on
+// "<id>.lock" while it lives, and names its files "<id>.<n>". At its first use an instance removes
+// the files of every id whose lock it can take: their owner is gone. Names of any other shape stay.
+// Where flock does not reach (another machine) a live file may be removed; its writer finds it
+// missing when it wants to name it, still has the bytes, and writes them again. Nothing is made
+// before the first write: opening a store to read it leaves it untouched.
+//
+// Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/file_system.h"
+#include "core/base/mutex.h"
+#include "core/base/random.h"
+
+namespace coffer::store {
+
+class DirectoryScratch {
+ public:
+  DirectoryScratch(FileSystem& fs, Random& random, std::string directory)
+      : fs_(fs), random_(random), directory_(std::move(directory)) {}
+  ~DirectoryScratch();
+  DirectoryScratch(const DirectoryScratch&) = delete;
+  DirectoryScratch& operator=(const DirectoryScratch&) = delete;
+
+  /// Makes the directory and takes the lock, if that is not done yet.
+  Status Prepare();
+  /// Writes `data` to a new file and syncs it; returns its path. kNotFound: the directory is gone,
+  /// Forget and try again.
+  Result<std::string> Write(ByteView data);
+  /// Removes a file that Write made, as well as it can.
+  void Discard(const std::string& path);
+  /// Begins anew with another id at the next Write.
+  void Forget();
+
+ private:
+  Status TakeId() REQUIRES_LOCK(mutex_);
+  void RemoveLeftovers() REQUIRES_LOCK(mutex_);
+  void RemoveFilesOf(const std::string& id, const std::vector<std::string>& names)
+      REQUIRES_LOCK(mutex_);
+  [[nodiscard]] std::string PathOf(const std::string& name) const;
+
+  FileSystem& fs_;
+  Random& random_;
+  const std::string directory_;
+
+  Mutex mutex_;  // held over I/O, but only the first Write of an instance does any under it
+  std::string id_ GUARDED_BY(mutex_);  // empty: not prepared
+  std::unique_ptr<FileLock> lock_ GUARDED_BY(mutex_);
+  std::uint64_t next_ GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace coffer::store

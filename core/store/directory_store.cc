@@ -1,0 +1,305 @@
+#include "core/store/directory_store.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "core/base/log.h"
+#include "core/format/chain_name.h"
+#include "core/store/directory_guard.h"
+#include "core/store/directory_walk.h"
+
+namespace coffer::store {
+namespace {
+
+constexpr int kCreateAttemptsMax = 3;
+constexpr std::size_t kUnsyncedNamesMax = 1024;
+
+std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+/// REQUIRES: the range is inside the file, so `length` is no lie.
+Result<Bytes> ReadObject(File& file, const std::string& name, std::uint64_t offset,
+                         std::uint64_t length) {
+  Bytes bytes(length);
+  ASSIGN_OR_RETURN(const std::size_t got, file.ReadAt(offset, bytes));
+  if (got == length) return bytes;
+  return Fail(ErrorCode::kCorruption, Concat("object ", name, " became shorter while it was read"));
+}
+
+bool Is(const Status& status, ErrorCode code) {
+  return !status.has_value() && status.error().code == code;
+}
+
+}  // namespace
+
+DirectoryStore::DirectoryStore(FileSystem& fs, Random& random, const std::string& path)
+    : fs_(fs), root_(path), scratch_(fs, random, Concat(path, "/", kScratchDirectory)) {}
+
+Result<std::unique_ptr<DirectoryStore>> DirectoryStore::Open(FileSystem& fs, Random& random,
+                                                             const std::string& path) {
+  RETURN_IF_ERROR(CheckStoreDirectory(fs, path));
+  ASSIGN_OR_RETURN(const std::optional<Bytes> marker, ReadMarker(fs, path));
+  if (!marker.has_value()) {
+    ASSIGN_OR_RETURN(const DirectoryContent content, ExamineDirectory(fs, path));
+    if (content == DirectoryContent::kHalfVault) return Fail(HalfVaultError(path));
+    return Fail(Error{ErrorCode::kNotFound, LostMountMessage(path), kMountHint});
+  }
+  std::unique_ptr<DirectoryStore> store(new DirectoryStore(fs, random, path));
+  store->SetMarker(*marker);
+  return store;
+}
+
+Result<std::unique_ptr<DirectoryStore>> DirectoryStore::OpenForInit(FileSystem& fs, Random& random,
+                                                                    const std::string& path) {
+  const Status there = CheckStoreDirectory(fs, path);
+  if (Is(there, ErrorCode::kNotFound)) {
+    RETURN_IF_ERROR(MakeStoreDirectory(fs, path));
+  } else if (!there.has_value()) {
+    return Fail(there.error());
+  }
+  std::unique_ptr<DirectoryStore> store(new DirectoryStore(fs, random, path));
+  ASSIGN_OR_RETURN(const std::optional<Bytes> marker, ReadMarker(fs, path));
+  if (marker.has_value()) {
+    store->SetMarker(*marker);
+    return store;
+  }
+  ASSIGN_OR_RETURN(const DirectoryContent content, ExamineDirectory(fs, path));
+  if (content == DirectoryContent::kHalfVault) return Fail(HalfVaultError(path));
+  if (content == DirectoryContent::kOther) {
+    return Fail(ErrorCode::kAlreadyExists,
+                Concat("store at ", path, ": the directory is not empty and holds no vault"),
+                "give an empty directory, or a name that does not exist yet");
+  }
+  // Said now rather than after the password was asked for.
+  const Status writable = store->scratch_.Prepare();
+  if (!writable.has_value()) {
+    return Fail(writable.error().Within(Concat("store at ", path, " cannot be written to")));
+  }
+  return store;
+}
+
+Status DirectoryStore::Create(const std::string& name, ByteView data,
+                              ObjectClass /*object_class*/) {
+  RETURN_IF_ERROR(CheckObjectName(name));
+  Status created;
+  for (int attempt = 0; attempt < kCreateAttemptsMax; ++attempt) {
+    created = CreateOnce(name, data);
+    if (!Is(created, ErrorCode::kNotFound)) break;
+    // A directory, or the unfinished file, went away under our hands: whoever removed it, begin
+    // anew without relying on anything seen before.
+    scratch_.Forget();
+    const MutexLock lock(mutex_);
+    durable_directories_.clear();
+  }
+  if (created.has_value()) {
+    if (name == format::kMarkerName) SetMarker(data);
+    return {};
+  }
+  Error error = created.error().Within(Concat("store at ", root_, ": cannot create ", name));
+  if (error.code == ErrorCode::kNotFound) error.code = ErrorCode::kUnavailable;
+  return Fail(std::move(error));
+}
+
+Status DirectoryStore::CreateOnce(const std::string& name, ByteView data) {
+  RETURN_IF_ERROR(CheckMarker());
+  RETURN_IF_ERROR(CheckUnsyncedNames(name));
+  RETURN_IF_ERROR(EnsureDirectoriesOf(name));
+  ASSIGN_OR_RETURN(const std::string temporary, scratch_.Write(data));
+  Status published = Publish(temporary, name);
+  if (published.has_value()) return SyncCreated(name);
+  if (Is(published, ErrorCode::kAlreadyExists)) {
+    published = SettleExisting(temporary, name, data, published.error());
+  }
+  scratch_.Discard(temporary);
+  return published;
+}
+
+Status DirectoryStore::CheckUnsyncedNames(const std::string& name) const {
+  const MutexLock lock(mutex_);
+  if (unsynced_names_.size() < kUnsyncedNamesMax || unsynced_names_.contains(name)) return {};
+  return Fail(ErrorCode::kIoError, "too many objects could not be synced; their disk is failing");
+}
+
+Status DirectoryStore::EnsureDirectoriesOf(const std::string& name) {
+  for (std::size_t slash = name.find('/'); slash != std::string::npos;
+       slash = name.find('/', slash + 1)) {
+    RETURN_IF_ERROR(EnsureDirectory(PathOf(name.substr(0, slash))));
+  }
+  return {};
+}
+
+Status DirectoryStore::EnsureDirectory(const std::string& path) {
+  Result<FileInfo> info = fs_.Stat(path);
+  if (!info.has_value() && info.error().code == ErrorCode::kNotFound) {
+    const Status made = fs_.CreateDirectory(path);
+    if (!made.has_value() && !Is(made, ErrorCode::kAlreadyExists)) return made;
+    info = fs_.Stat(path);
+  }
+  if (!info.has_value()) return Fail(info.error());
+  if (!info->is_directory) {
+    return Fail(ErrorCode::kCorruption,
+                Concat(path, info->is_symlink ? " is a symbolic link; stores hold none"
+                                              : " is a file where a directory belongs"));
+  }
+  {
+    const MutexLock lock(mutex_);
+    if (durable_directories_.contains(path)) return {};
+  }
+  // Also when somebody else made it: he may not have come to syncing it.
+  RETURN_IF_ERROR(fs_.SyncDirectory(ParentOf(path)));
+  const MutexLock lock(mutex_);
+  durable_directories_.insert(path);
+  return {};
+}
+
+Status DirectoryStore::Publish(const std::string& temporary, const std::string& name) {
+  const std::string path = PathOf(name);
+  if (publishing_ == Publishing::kLink) {
+    Status linked = fs_.Link(temporary, path);
+    if (linked.has_value()) scratch_.Discard(temporary);
+    if (!Is(linked, ErrorCode::kUnsupported)) return linked;
+    publishing_ = Publishing::kRenameNoReplace;
+  }
+  if (publishing_ == Publishing::kRenameNoReplace) {
+    Status renamed = fs_.RenameNoReplace(temporary, path);
+    if (!Is(renamed, ErrorCode::kUnsupported)) return renamed;
+    LOG(kWarning, "store at ", root_,
+        " is weak: its file system has neither hard links nor rename ", "without replacing");
+    publishing_ = Publishing::kLookThenRename;
+  }
+  return LookThenRename(temporary, path);
+}
+
+Status DirectoryStore::LookThenRename(const std::string& temporary, const std::string& path) {
+  const MutexLock lock(look_then_rename_mutex_);
+  const Result<FileInfo> there = fs_.Stat(path);
+  if (there.has_value()) return Fail(ErrorCode::kAlreadyExists, Concat(path, " exists already"));
+  if (there.error().code != ErrorCode::kNotFound) return Fail(there.error());
+  return fs_.Rename(temporary, path);
+}
+
+Status DirectoryStore::SyncCreated(const std::string& name) {
+  const Status synced = fs_.SyncDirectory(ParentOf(PathOf(name)));
+  const MutexLock lock(mutex_);
+  if (synced.has_value()) {
+    unsynced_names_.erase(name);
+    return {};
+  }
+  unsynced_names_.insert(name);
+  return Fail(ErrorCode::kUnavailable,
+              Concat("it is there, but perhaps not after a power cut: ", synced.error().message));
+}
+
+Status DirectoryStore::SettleExisting(const std::string& temporary, const std::string& name,
+                                      ByteView data, Error exists) {
+  bool ours_unsynced = false;
+  {
+    const MutexLock lock(mutex_);
+    ours_unsynced = unsynced_names_.contains(name);
+  }
+  if (!ours_unsynced) {
+    // "Exists" must still hold after a power cut: another writer may be just before its own sync.
+    const Status synced = fs_.SyncDirectory(ParentOf(PathOf(name)));
+    if (synced.has_value()) return Fail(std::move(exists));
+    return Fail(ErrorCode::kUnavailable,
+                Concat("it exists, but perhaps not after a power cut: ", synced.error().message));
+  }
+  const Result<Bytes> there = ReadWholeFile(fs_, PathOf(name), data.size());
+  const bool longer = !there.has_value() && there.error().code == ErrorCode::kInvalidArgument;
+  if (!there.has_value() && !longer) return Fail(there.error());
+  if (longer || !std::ranges::equal(*there, data)) return Fail(std::move(exists));
+  RETURN_IF_ERROR(fs_.Rename(temporary, PathOf(name)));
+  return SyncCreated(name);
+}
+
+Result<Bytes> DirectoryStore::Get(const std::string& name, std::uint64_t size_max) {
+  std::uint64_t size = 0;
+  ASSIGN_OR_RETURN(const std::unique_ptr<File> file, OpenObject(name, &size));
+  if (size > size_max) {
+    return Fail(ErrorCode::kInvalidArgument,
+                Concat("store at ", root_, ": object ", name, " holds ", size, " bytes, more than ",
+                       size_max));
+  }
+  return ReadObject(*file, name, 0, size);
+}
+
+Result<Bytes> DirectoryStore::GetRange(const std::string& name, std::uint64_t offset,
+                                       std::uint64_t length) {
+  std::uint64_t size = 0;
+  ASSIGN_OR_RETURN(const std::unique_ptr<File> file, OpenObject(name, &size));
+  RETURN_IF_ERROR(CheckObjectRange(name, size, offset, length));
+  return ReadObject(*file, name, offset, length);
+}
+
+Result<std::unique_ptr<File>> DirectoryStore::OpenObject(const std::string& name,
+                                                         std::uint64_t* size) {
+  RETURN_IF_ERROR(CheckObjectName(name));
+  const Result<FileInfo> info = StatObject(fs_, root_, name);
+  if (!info.has_value()) return FailMissing(info.error());
+  Result<std::unique_ptr<File>> file = fs_.Open(PathOf(name), FileSystem::OpenMode::kRead);
+  if (!file.has_value()) return FailMissing(file.error());
+  ASSIGN_OR_RETURN(*size, (*file)->Size());
+  return file;
+}
+
+tl::unexpected<Error> DirectoryStore::FailMissing(Error missing) const {
+  if (missing.code == ErrorCode::kNotFound) {
+    const Status guard = CheckMarker();
+    if (!guard.has_value()) return Fail(guard.error());
+  }
+  return Fail(missing.Within(Concat("store at ", root_)));
+}
+
+Result<ListPage> DirectoryStore::List(const std::string& prefix, const std::string& start_after,
+                                      std::size_t limit) {
+  RETURN_IF_ERROR(CheckListLimit(limit));
+  RETURN_IF_ERROR(CheckMarker());
+  return ListDirectoryTree(fs_, root_, prefix, start_after, limit);
+}
+
+Status DirectoryStore::Delete(const std::string& name) {
+  RETURN_IF_ERROR(CheckObjectName(name));
+  RETURN_IF_ERROR(CheckMarker());
+  const Result<FileInfo> info = StatObject(fs_, root_, name);
+  if (!info.has_value()) return FailMissing(info.error());
+  Status deleted = fs_.Remove(PathOf(name));
+  if (deleted.has_value() && name == format::kMarkerName) SetMarker({});
+  if (deleted.has_value()) deleted = fs_.SyncDirectory(ParentOf(PathOf(name)));
+  if (deleted.has_value()) return {};
+  return Fail(deleted.error().Within(Concat("store at ", root_, ": cannot delete ", name)));
+}
+
+StoreStrength DirectoryStore::strength() const {
+  return publishing_ == Publishing::kLookThenRename ? StoreStrength::kWeak : StoreStrength::kStrong;
+}
+
+Status DirectoryStore::CheckMarker() const {
+  Bytes expected;
+  {
+    const MutexLock lock(mutex_);
+    if (marker_.empty()) return {};
+    expected = marker_;
+  }
+  ASSIGN_OR_RETURN(const std::optional<Bytes> marker, ReadMarker(fs_, root_));
+  if (!marker.has_value()) {
+    return Fail(ErrorCode::kUnavailable, LostMountMessage(root_), kMountHint);
+  }
+  if (*marker != expected) {
+    return Fail(ErrorCode::kUnavailable,
+                Concat("store at ", root_, " holds another vault than when it was opened"),
+                kMountHint);
+  }
+  return {};
+}
+
+void DirectoryStore::SetMarker(ByteView bytes) {
+  const MutexLock lock(mutex_);
+  marker_ = ToBytes(bytes);
+}
+
+std::string DirectoryStore::PathOf(const std::string& name) const {
+  return Concat(root_, "/", name);
+}
+
+}  // namespace coffer::store

@@ -1,0 +1,23 @@
+// Opens the store that a URL names. The one place that knows which scheme is which kind.
+#pragma once
+
+#include <memory>
+
+#include "core/base/file_system.h"
+#include "core/base/random.h"
+#include "core/base/result.h"
+#include "core/store/object_store.h"
+#include "core/store/store_url.h"
+
+namespace coffer::store {
+
+enum class StoreOpenMode {
+  kExisting,  // must hold a vault
+  kForInit,   // may be made, or be empty
+};
+
+/// The bare store, without retries or counters. `fs` and `random` outlive it.
+Result<std::unique_ptr<ObjectStore>> OpenStore(FileSystem& fs, Random& random, const StoreUrl& url,
+                                               StoreOpenMode mode);
+
+}  // namespace coffer::store

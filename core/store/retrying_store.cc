@@ -1,0 +1,135 @@
+#include "core/store/retrying_store.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/base/log.h"
+
+namespace coffer::store {
+namespace {
+
+bool MayHelpToRetry(const Error& error) { return error.code == ErrorCode::kUnavailable; }
+
+/// Uniform in [0, bound]. The modulo's bias is far below what a back-off could notice.
+Duration RandomUpTo(Random& random, Duration bound) {
+  std::array<std::byte, sizeof(std::uint64_t)> drawn{};
+  random.Fill(drawn);
+  const auto span = static_cast<std::uint64_t>(std::max<Duration::rep>(bound.count(), 0)) + 1;
+  return Duration(static_cast<Duration::rep>(LoadLe<std::uint64_t>(drawn.data()) % span));
+}
+
+}  // namespace
+
+/// The budget of one request: how often and how long it may be tried.
+class RetryingStore::Attempts {
+ public:
+  explicit Attempts(RetryingStore& store)
+      : store_(store),
+        deadline_(store.clock_.Now() + store.options_.total_max),
+        bound_(store.options_.wait_first_max) {}
+
+  /// True after an attempt failed in a way that leaves open whether it took effect.
+  [[nodiscard]] bool ambiguous() const { return used_ > 0; }
+
+  /// Waits before the next attempt; the error to give up with if there is none.
+  Status Again(const Error& error) {
+    ++used_;
+    const Duration wait = RandomUpTo(store_.random_, bound_);
+    if (used_ >= store_.options_.attempts_max || store_.clock_.Now() + wait > deadline_) {
+      return Fail(
+          Error{error.code, Concat(error.message, " (tried ", used_, " times)"), error.hint});
+    }
+    LOG(kDebug, "store ", store_.description(), ": ", error.message, "; next try in ",
+        std::chrono::duration_cast<std::chrono::milliseconds>(wait).count(), " ms");
+    bound_ = std::min(bound_ * 2, store_.options_.wait_max);
+    return store_.Wait(wait);
+  }
+
+  template <class Request>
+  auto Run(const Request& request) -> decltype(request()) {
+    while (true) {
+      auto result = request();
+      if (result.has_value() || !MayHelpToRetry(result.error())) return result;
+      RETURN_IF_ERROR(Again(result.error()));
+    }
+  }
+
+ private:
+  RetryingStore& store_;
+  const MonotonicTime deadline_;
+  Duration bound_;
+  int used_ = 0;
+};
+
+RetryingStore::RetryingStore(std::unique_ptr<ObjectStore> inner, Clock& clock, Executor& executor,
+                             Random& random, const RetryOptions& options)
+    : inner_(std::move(inner)),
+      clock_(clock),
+      executor_(executor),
+      random_(random),
+      options_(options) {}
+
+Status RetryingStore::Create(const std::string& name, ByteView data, ObjectClass object_class) {
+  Attempts attempts(*this);
+  Status created = attempts.Run([&] { return inner_->Create(name, data, object_class); });
+  if (created.has_value() || created.error().code != ErrorCode::kAlreadyExists) return created;
+  if (!attempts.ambiguous()) return created;
+  return SettleExisting(name, data, std::move(created).error(), attempts);
+}
+
+Status RetryingStore::SettleExisting(const std::string& name, ByteView data, Error exists,
+                                     Attempts& attempts) {
+  const Result<Bytes> there = attempts.Run([&] { return inner_->Get(name, data.size()); });
+  if (there.has_value()) {
+    if (std::ranges::equal(*there, data)) return {};
+    return Fail(std::move(exists));
+  }
+  switch (there.error().code) {
+    case ErrorCode::kInvalidArgument:  // longer than ours
+      return Fail(std::move(exists));
+    case ErrorCode::kNotFound:  // it came and went: whether it was ours, nobody can say now
+      return Fail(
+          ErrorCode::kUnavailable,
+          Concat("object ", name, " was there when created again, and gone when read back"));
+    default:
+      return Fail(there.error());
+  }
+}
+
+Result<Bytes> RetryingStore::Get(const std::string& name, std::uint64_t size_max) {
+  return Attempts(*this).Run([&] { return inner_->Get(name, size_max); });
+}
+
+Result<Bytes> RetryingStore::GetRange(const std::string& name, std::uint64_t offset,
+                                      std::uint64_t length) {
+  return Attempts(*this).Run([&] { return inner_->GetRange(name, offset, length); });
+}
+
+Result<ListPage> RetryingStore::List(const std::string& prefix, const std::string& start_after,
+                                     std::size_t limit) {
+  return Attempts(*this).Run([&] { return inner_->List(prefix, start_after, limit); });
+}
+
+Status RetryingStore::Delete(const std::string& name) {
+  Attempts attempts(*this);
+  Status deleted = attempts.Run([&] { return inner_->Delete(name); });
+  const bool gone = !deleted.has_value() && deleted.error().code == ErrorCode::kNotFound;
+  if (gone && attempts.ambiguous()) return {};
+  return deleted;
+}
+
+void RetryingStore::Cancel() {
+  const MutexLock lock(mutex_);
+  cancelled_ = true;
+  cancel_changed_.notify_all();
+}
+
+Status RetryingStore::Wait(Duration wait) {
+  MutexLock lock(mutex_);
+  const bool cancelled = executor_.AwaitFor(lock, cancel_changed_, wait,
+                                            [this]() REQUIRES_LOCK(mutex_) { return cancelled_; });
+  if (!cancelled) return {};
+  return Fail(ErrorCode::kCancelled, Concat("store ", description(), ": stopped while waiting"));
+}
+
+}  // namespace coffer::store

@@ -1,0 +1,70 @@
+// RetryingStore: repeats what failed with kUnavailable, a bounded number of times, after waits that
+// grow and are drawn at random ("full jitter": many clients of a store that comes back must not
+// return in step). Every other error passes through at once. Longer outages are the sync's affair.
+//
+// A create that failed may have happened, so repeating one needs care: the very same bytes are sent
+// again, and "exists already" after such a failure is answered by reading the object back. The same
+// bytes: our lost reply, success. Others: somebody else was first. Likewise "not found" answers a
+// repeated delete with success.
+//
+// Thread-safe. Waits go through the executor; Cancel ends them, for a daemon that must stop.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/base/executor.h"
+#include "core/base/mutex.h"
+#include "core/base/random.h"
+#include "core/store/object_store.h"
+
+namespace coffer::store {
+
+struct RetryOptions {
+  int attempts_max = 6;                                      // the first one counted
+  Duration wait_first_max = std::chrono::milliseconds(200);  // doubles with each attempt …
+  Duration wait_max = std::chrono::seconds(10);              // … up to this
+  Duration total_max = std::chrono::seconds(60);             // no attempt begins after this long
+};
+
+class RetryingStore final : public ObjectStore {
+ public:
+  RetryingStore(std::unique_ptr<ObjectStore> inner, Clock& clock, Executor& executor,
+                Random& random, const RetryOptions& options = {});
+  RetryingStore(const RetryingStore&) = delete;
+  RetryingStore& operator=(const RetryingStore&) = delete;
+
+  Status Create(const std::string& name, ByteView data, ObjectClass object_class) override;
+  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override;
+  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
+                         std::uint64_t length) override;
+  Result<ListPage> List(const std::string& prefix, const std::string& start_after,
+                        std::size_t limit) override;
+  Status Delete(const std::string& name) override;
+  [[nodiscard]] StoreStrength strength() const override { return inner_->strength(); }
+  [[nodiscard]] std::string description() const override { return inner_->description(); }
+
+  /// From now on nothing is repeated: waits end with kCancelled.
+  void Cancel();
+
+ private:
+  class Attempts;
+
+  /// Waits up to `wait`; kCancelled when told to stop.
+  Status Wait(Duration wait);
+  Status SettleExisting(const std::string& name, ByteView data, Error exists, Attempts& attempts);
+
+  const std::unique_ptr<ObjectStore> inner_;
+  Clock& clock_;
+  Executor& executor_;
+  Random& random_;
+  const RetryOptions options_;
+
+  Mutex mutex_;
+  CondVar cancel_changed_;
+  bool cancelled_ GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace coffer::store
