@@ -8,6 +8,7 @@
 #include "core/compress/compressor.h"
 #include "core/crypto/sealer.h"
 #include "core/format/associated_data.h"
+#include "core/format/frame_ref.h"
 #include "core/vault/key_chest.h"
 
 namespace coffer::pack {

@@ -17,14 +17,15 @@ std::size_t PackUploader::Submit(std::unique_ptr<PackBuilder> builder) {
   ids_.emplace_back();
   ++unsealed_;
   ++in_flight_;
-  work_.Post([this, number, shared = std::shared_ptr<PackBuilder>(std::move(builder))] {
-    Run(number, *shared);
+  work_.Post([this, number, shared = std::shared_ptr<PackBuilder>(std::move(builder))]() mutable {
+    Run(number, std::move(shared));
   });
   return number;
 }
 
-void PackUploader::Run(std::size_t number, PackBuilder& builder) {
-  auto sealed = builder.Seal();
+void PackUploader::Run(std::size_t number, std::shared_ptr<PackBuilder> builder) {
+  auto sealed = builder->Seal();
+  builder.reset();  // the compressed frames have served: one copy in memory is enough
   {
     MutexLock lock(mutex_);
     --unsealed_;

@@ -33,7 +33,7 @@ class PackUploader {
   [[nodiscard]] std::uint64_t uploaded_bytes() const;
 
  private:
-  void Run(std::size_t number, PackBuilder& builder);
+  void Run(std::size_t number, std::shared_ptr<PackBuilder> builder);
 
   store::ObjectStore& store_;
   Executor& work_;

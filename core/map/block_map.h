@@ -1,0 +1,56 @@
+// BlockMap: reading and folding the tree of pages (docs/FORMAT.md, "Block map"). A tree is
+// immutable: a fold makes a new one that shares the untouched pages, so lookups in the old go on
+// beside it.
+#pragma once
+
+#include "core/compress/codec.h"
+#include "core/format/head.h"
+#include "core/map/overlay.h"
+#include "core/map/page_cache.h"
+#include "core/pack/pack_uploader.h"
+
+namespace coffer::map {
+
+/// The tree part of a MapRoot.
+struct Tree {
+  std::uint32_t chunk_size = 0;
+  std::uint8_t level = 0;
+  std::optional<format::PageRef> root;
+};
+
+/// Level of a root page that reaches every chunk of a volume of `size` bytes.
+[[nodiscard]] std::uint8_t RootLevel(std::uint64_t size, std::uint32_t chunk_size);
+
+/// What the tree holds of `chunk`; empty = hole. Fetches at most one page per level. Thread-safe.
+Result<format::Pieces> Lookup(PageCache& pages, const Tree& tree, std::uint64_t chunk);
+/// As Lookup from memory only; nullopt when a page is missing there.
+[[nodiscard]] std::optional<format::Pieces> LookupCached(PageCache& pages, const Tree& tree,
+                                                         std::uint64_t chunk);
+
+/// The first chunk at or after `chunk` that may hold anything (a subtree that is absent is skipped
+/// whole), or `end`.
+Result<std::uint64_t> NextMapped(PageCache& pages, const Tree& tree, std::uint64_t chunk,
+                                 std::uint64_t end);
+
+struct FoldOptions {
+  VaultId vault;
+  const vault::KeyChest::Epoch& keys;
+  compress::CodecSetting codec;
+  std::size_t pack_bytes_target;
+  std::size_t packs_in_flight_max;
+};
+
+struct FoldResult {
+  Tree tree;
+  std::uint64_t pages = 0;  // written
+  std::uint64_t uploaded_bytes = 0;
+};
+
+/// Writes the tree that shows `overlay` over `tree`, for a volume of `size` bytes; all its pages
+/// are in the store on return. Reads the pages it changes, nothing else. Memory: one page per level
+/// and the packs in flight.
+Result<FoldResult> Fold(PageCache& pages, const Tree& tree, const Overlay& overlay,
+                        std::uint64_t size, const FoldOptions& options, store::ObjectStore& store,
+                        Executor& work, Random& random);
+
+}  // namespace coffer::map

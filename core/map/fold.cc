@@ -1,0 +1,210 @@
+// Folding: a depth-first walk over the pages that an overlay touches, children before parents, each
+// new page appended to the current pack. Where a child lies in a pack that is still open, its
+// reference carries the null pack id; when that pack is sealed with the parent in another one, the
+// id is filled in.
+#include "core/base/check.h"
+#include "core/map/block_map.h"
+#include "core/map/pieces.h"
+
+namespace coffer::map {
+namespace {
+
+using format::FrameType;
+using format::Page;
+using format::PageRef;
+
+std::uint64_t Span(std::uint8_t level) { return std::uint64_t{1} << (8 * (level + 1)); }
+
+/// Appends pages to packs and hands full packs to the uploader.
+class PageWriter {
+ public:
+  PageWriter(const FoldOptions& options, store::ObjectStore& store, Executor& work, Random& random)
+      : options_(options),
+        random_(random),
+        compressor_(options.codec),
+        uploader_(store, work, options.packs_in_flight_max) {}
+
+  /// A reference whose pack is known once the pack with that number is sealed.
+  struct Written {
+    PageRef ref;
+    std::size_t pack;  // number in submission order
+  };
+
+  /// `pending` are the children of `page`, in its order, that this writer wrote itself.
+  Result<Written> Write(Page page, const std::vector<std::optional<std::size_t>>& child_packs) {
+    if (builder_ != nullptr && builder_->IsFullFor(kPageRoom, options_.pack_bytes_target)) Flush();
+    if (builder_ == nullptr) {
+      builder_ = std::make_unique<pack::PackBuilder>(options_.vault, options_.keys, random_);
+    }
+    bool waited = false;
+    for (std::size_t i = 0; i < child_packs.size(); ++i) {
+      if (!child_packs[i].has_value() || *child_packs[i] == flushed_)
+        continue;  // old, or this pack
+      if (!waited) RETURN_IF_ERROR(uploader_.AwaitSealed());
+      waited = true;
+      page.children[i].child.frame.pack = uploader_.IdOf(*child_packs[i]);
+    }
+    const Bytes plain = Encode(page, PackId{});
+    pack::CompressedFrame frame =
+        pack::CompressFrame(compressor_, options_.keys, FrameType::kPage, plain);
+    const PageId id = options_.keys.page->Id(format::PageIdentity(page));
+    frame.id = ContentId::From(id.view());
+    frame.level = page.level;
+    frame.index = page.index;
+    ++pages_;
+    return Written{{.id = id, .frame = builder_->AddMetadata(std::move(frame))}, flushed_};
+  }
+
+  void Flush() {
+    if (builder_ == nullptr) return;
+    uploader_.Submit(std::move(builder_));
+    ++flushed_;
+  }
+
+  /// Everything in the store; `root` gets its pack.
+  Status Finish(Written* root) {
+    Flush();
+    RETURN_IF_ERROR(uploader_.AwaitUploaded());
+    if (root != nullptr) root->ref.frame.pack = uploader_.IdOf(root->pack);
+    return {};
+  }
+
+  [[nodiscard]] std::uint64_t pages() const { return pages_; }
+  [[nodiscard]] std::uint64_t uploaded_bytes() const { return uploader_.uploaded_bytes(); }
+
+ private:
+  static constexpr std::size_t kPageRoom = 64 * 1024;
+
+  const FoldOptions& options_;
+  Random& random_;
+  compress::Compressor compressor_;
+  pack::PackUploader uploader_;
+  std::unique_ptr<pack::PackBuilder> builder_;
+  std::size_t flushed_ = 0;  // packs submitted = number of the one being built
+  std::uint64_t pages_ = 0;
+};
+
+class Folder {
+ public:
+  Folder(PageCache& pages, const Tree& tree, const Overlay& overlay, PageWriter& writer)
+      : pages_(pages), tree_(tree), overlay_(overlay), writer_(writer) {}
+
+  /// What stands for one subtree afterwards: nothing, the old page, or a new one.
+  struct Node {
+    std::optional<PageRef> ref;
+    std::optional<std::size_t> pack;  // set if new
+  };
+
+  Result<Node> FoldNode(std::uint8_t level, std::uint64_t index, std::optional<PageRef> old) {
+    const std::uint64_t first = index * Span(level);
+    if (!overlay_.Touches(first, first + Span(level))) return Node{old, std::nullopt};
+    if (overlay_.Clears(first, first + Span(level))) return Node{};
+    PagePtr page;
+    if (old.has_value()) {
+      ASSIGN_OR_RETURN(page, pages_.Get(*old, level, index, tree_.chunk_size));
+    }
+    return level == 0 ? FoldLeaf(index, page) : FoldInterior(level, index, page);
+  }
+
+ private:
+  Result<Node> FoldLeaf(std::uint64_t index, const PagePtr& old) {
+    Page page{.level = 0, .index = index, .chunk_size = tree_.chunk_size};
+    std::size_t next = 0;
+    for (unsigned slot = 0; slot < format::kPageFanOut; ++slot) {
+      const format::Pieces* below = nullptr;
+      if (old != nullptr && next < old->chunks.size() && old->chunks[next].slot == slot)
+        below = &old->chunks[next++].pieces;
+      auto change = overlay_.Find(index * format::kPageFanOut + slot);
+      format::Pieces pieces;
+      if (below != nullptr && !(change.has_value() && change->replaces)) pieces = *below;
+      if (change.has_value()) {
+        pieces.insert(pieces.end(), change->pieces.begin(), change->pieces.end());
+        pieces = Normalize(pieces);
+      }
+      if (!pieces.empty())
+        page.chunks.push_back({static_cast<std::uint8_t>(slot), std::move(pieces)});
+    }
+    if (page.chunks.empty()) return Node{};
+    return Finish(std::move(page), {});
+  }
+
+  Result<Node> FoldInterior(std::uint8_t level, std::uint64_t index, const PagePtr& old) {
+    Page page{.level = level, .index = index, .chunk_size = tree_.chunk_size};
+    std::vector<std::optional<std::size_t>> packs;
+    std::size_t next = 0;
+    for (unsigned slot = 0; slot < format::kPageFanOut; ++slot) {
+      std::optional<PageRef> below;
+      if (old != nullptr && next < old->children.size() && old->children[next].slot == slot)
+        below = old->children[next++].child;
+      ASSIGN_OR_RETURN(Node node, FoldNode(static_cast<std::uint8_t>(level - 1),
+                                           index * format::kPageFanOut + slot, below));
+      if (!node.ref.has_value()) continue;
+      page.children.push_back({static_cast<std::uint8_t>(slot), *node.ref});
+      packs.push_back(node.pack);
+    }
+    if (page.children.empty()) return Node{};
+    return Finish(std::move(page), packs);
+  }
+
+  Result<Node> Finish(Page page, const std::vector<std::optional<std::size_t>>& packs) {
+    ASSIGN_OR_RETURN(PageWriter::Written written, writer_.Write(std::move(page), packs));
+    return Node{written.ref, written.pack};
+  }
+
+  PageCache& pages_;
+  const Tree& tree_;
+  const Overlay& overlay_;
+  PageWriter& writer_;
+};
+
+/// Puts pages of a single child on top of the root until it has `level`, so that a grown volume's
+/// chunks are within reach. The subtree keeps its pages.
+Result<Folder::Node> Raise(PageWriter& writer, std::uint32_t chunk_size, Folder::Node node,
+                           std::uint8_t from, std::uint8_t to) {
+  while (node.ref.has_value() && from < to) {
+    ++from;
+    Page page{.level = from, .index = 0, .chunk_size = chunk_size};
+    page.children.push_back({0, *node.ref});
+    ASSIGN_OR_RETURN(PageWriter::Written written, writer.Write(std::move(page), {node.pack}));
+    node = {written.ref, written.pack};
+  }
+  return node;
+}
+
+}  // namespace
+
+Result<FoldResult> Fold(PageCache& pages, const Tree& tree, const Overlay& overlay,
+                        std::uint64_t size, const FoldOptions& options, store::ObjectStore& store,
+                        Executor& work, Random& random) {
+  PageWriter writer(options, store, work, random);
+  // The old root may be lower than the volume's size wants by now: it becomes the first of its
+  // raised parent's children. Changes beyond its reach belong to the siblings.
+  const std::uint8_t level = std::max(tree.level, RootLevel(size, tree.chunk_size));
+  Folder folder(pages, tree, overlay, writer);
+  Folder::Node root;
+  if (tree.root.has_value() && level > tree.level) {
+    ASSIGN_OR_RETURN(root,
+                     Raise(writer, tree.chunk_size, {tree.root, std::nullopt}, tree.level, level));
+    // A raised page that lies in a pack not yet sealed cannot be read back: seal it first.
+    PageWriter::Written raised{*root.ref, *root.pack};
+    RETURN_IF_ERROR(writer.Finish(&raised));
+    root.ref = raised.ref;
+    root.pack.reset();
+  } else {
+    root.ref = tree.root;
+  }
+  ASSIGN_OR_RETURN(root, folder.FoldNode(level, 0, root.ref));
+  FoldResult result{.tree = {.chunk_size = tree.chunk_size, .level = level, .root = root.ref}};
+  if (root.pack.has_value()) {
+    PageWriter::Written written{*root.ref, *root.pack};
+    RETURN_IF_ERROR(writer.Finish(&written));
+    result.tree.root = written.ref;
+  } else {
+    RETURN_IF_ERROR(writer.Finish(nullptr));
+  }
+  result.pages = writer.pages();
+  result.uploaded_bytes = writer.uploaded_bytes();
+  return result;
+}
+
+}  // namespace coffer::map

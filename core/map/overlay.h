@@ -1,0 +1,41 @@
+// Overlay: the changes of all unfolded deltas of a volume, merged in memory over its tree. Not
+// thread-safe: the volume guards it. At most some 100,000 entries (deltas are folded at 32 or 4
+// MiB).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include "core/format/delta.h"
+
+namespace coffer::map {
+
+class Overlay {
+ public:
+  struct Change {
+    bool replaces = false;  // the tree's pieces do not show through
+    format::Pieces pieces;  // on top of them; empty together with `replaces` = a hole
+  };
+
+  /// Applies a delta on top of what is there.
+  void Apply(const format::Delta& delta);
+  /// What has changed in `chunk`; nullopt = the tree as it is.
+  [[nodiscard]] std::optional<Change> Find(std::uint64_t chunk) const;
+  /// Whether any chunk of [first, end) has changed.
+  [[nodiscard]] bool Touches(std::uint64_t first, std::uint64_t end) const;
+  /// The first changed or cleared chunk of [first, end), or `end`.
+  [[nodiscard]] std::uint64_t NextTouched(std::uint64_t first, std::uint64_t end) const;
+  /// Whether all of [first, end) is cleared and nothing was written there since.
+  [[nodiscard]] bool Clears(std::uint64_t first, std::uint64_t end) const;
+  [[nodiscard]] bool empty() const { return changes_.empty() && cleared_.empty(); }
+
+ private:
+  void Clear(std::uint64_t first, std::uint64_t end);
+  [[nodiscard]] bool IsCleared(std::uint64_t chunk) const;
+
+  std::map<std::uint64_t, Change> changes_;
+  std::map<std::uint64_t, std::uint64_t> cleared_;  // [first, end), disjoint, not touching
+};
+
+}  // namespace coffer::map
