@@ -27,6 +27,7 @@
 #include "core/base/file_system.h"
 #include "core/base/random.h"
 #include "core/base/secret_bytes.h"
+#include "core/format/head.h"
 #include "core/format/journal.h"
 
 namespace coffer::cache {
