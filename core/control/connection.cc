@@ -89,12 +89,10 @@ void Connection::StartReply(const HttpReply& reply, const std::string& server,
   state_ = State::kWriting;
 }
 
-void Connection::StartStream(std::string head, std::unique_ptr<EventSubscription> subscription,
-                             MonotonicTime deadline) {
+void Connection::StartStream(std::string head, std::unique_ptr<EventSubscription> subscription) {
   CHECK(state_ == State::kHandling);
   output_.assign(head.data(), head.size());
   subscription_ = std::move(subscription);
-  deadline_ = deadline;
   state_ = State::kStreaming;
 }
 

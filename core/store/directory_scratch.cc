@@ -126,12 +126,8 @@ void DirectoryScratch::Discard(const std::string& path) {
   }
 }
 
-void DirectoryScratch::Revalidate() {
+void DirectoryScratch::Forget() {
   const MutexLock lock(mutex_);
-  if (id_.empty()) return;
-  const std::string proof = lock_ == nullptr ? directory_ : PathOf(Concat(id_, ".", kLockSuffix));
-  const Result<FileInfo> there = fs_.Stat(proof);
-  if (there.has_value() || there.error().code != ErrorCode::kNotFound) return;
   lock_.reset();
   id_.clear();
 }

@@ -568,8 +568,7 @@ void FaultyFileSystem::Damage(const std::string& path, std::uint64_t offset, std
 
 std::vector<std::string> FaultyFileSystem::Files() const {
   std::vector<std::string> files;
-  const std::shared_ptr<const Image> image = Save();  // outlives the loop over its entries
-  for (const auto& [path, entry] : image->entries) {
+  for (const auto& [path, entry] : Save()->entries) {
     if (!entry.is_directory) files.push_back(path);
   }
   return files;

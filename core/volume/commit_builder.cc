@@ -1,0 +1,300 @@
+#include "core/volume/commit_builder.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "core/base/check.h"
+#include "core/format/limits.h"
+
+namespace coffer::volume {
+namespace {
+
+using format::DeltaEntry;
+using format::FrameType;
+using format::kBlockBytes;
+using format::Piece;
+
+constexpr std::uint64_t kRunBytes = 1u << 20;
+constexpr std::size_t kItemsPerRunMax = 1024;
+/// A generous guess of an encoded delta entry, to keep a pack within its limit.
+constexpr std::size_t kDeltaEntryBytes = 96;
+constexpr std::size_t kPackRoomBytes = 16u << 20;
+
+}  // namespace
+
+/// The packs of one commit as they are filled in order.
+struct CommitBuilder::Pending {
+  struct Place {
+    std::size_t entry, piece;  // in the delta
+    std::size_t ticket;        // in the pack
+  };
+  struct Known {
+    std::size_t pack;
+    std::size_t ticket;
+  };
+
+  explicit Pending(const Context& commit)
+      : context(commit), uploader(commit.store, commit.work, commit.settings.packs_in_flight_max) {}
+
+  const Context& context;
+  format::Delta delta;
+  pack::PackUploader uploader;
+  std::unique_ptr<pack::PackBuilder> builder;
+  std::vector<std::vector<Place>> places;             // by pack number; the last is `builder`'s
+  std::unordered_map<ContentId, Known, IdHash> seen;  // content new in this commit
+  std::uint64_t frames = 0;
+  std::uint64_t hits = 0;
+
+  void OpenPack() {
+    if (builder != nullptr) return;
+    builder = std::make_unique<pack::PackBuilder>(context.vault, context.keys, context.random);
+    places.emplace_back();
+  }
+
+  /// Gives every data frame of the open pack its place in it; the pack's id is still to come.
+  void ArrangePack() {
+    builder->Arrange();
+    for (const Place& place : places.back())
+      delta.entries[place.entry].pieces[place.piece].frame = builder->Ref(place.ticket);
+  }
+
+  void SubmitPack() { uploader.Submit(std::move(builder)); }
+
+  void FillIds(std::size_t pack) {
+    const PackId id = uploader.IdOf(pack);
+    for (const Place& place : places[pack])
+      delta.entries[place.entry].pieces[place.piece].frame.pack = id;
+  }
+
+  void Add(BuiltChunk chunk, std::uint64_t run) {
+    const std::size_t entry = delta.entries.size();
+    delta.entries.push_back(std::move(chunk.entry));
+    for (BuiltPiece& built : chunk.pieces) {
+      auto& pieces = delta.entries[entry].pieces;
+      pieces.push_back(built.piece);
+      if (built.piece.kind == Piece::Kind::kZero) continue;
+      if (!built.is_new) {
+        ++hits;
+        continue;
+      }
+      const std::size_t piece = pieces.size() - 1;
+      if (context.dedup != nullptr) {
+        const auto known = seen.find(built.piece.content);
+        if (known != seen.end()) {
+          ++hits;
+          places[known->second.pack].push_back({entry, piece, known->second.ticket});
+          // A pack that has gone has fixed its places: take this one from its twin.
+          if (known->second.pack + 1 < places.size() || builder == nullptr)
+            CopyRef(known->second, entry, piece);
+          continue;
+        }
+      }
+      if (builder != nullptr &&
+          builder->IsFullFor(built.frame.stored.size(), context.settings.pack_bytes_target)) {
+        ArrangePack();
+        SubmitPack();
+      }
+      OpenPack();
+      ++frames;
+      const std::size_t ticket = builder->AddData(std::move(built.frame), run);
+      places.back().push_back({entry, piece, ticket});
+      if (context.dedup != nullptr) seen[built.piece.content] = {places.size() - 1, ticket};
+    }
+  }
+
+  void CopyRef(const Known& known, std::size_t entry, std::size_t piece) {
+    for (const Place& twin : places[known.pack]) {
+      if (twin.ticket != known.ticket) continue;
+      delta.entries[entry].pieces[piece].frame = delta.entries[twin.entry].pieces[twin.piece].frame;
+      return;
+    }
+  }
+};
+
+std::vector<CommitBuilder::Run> CommitBuilder::Plan(const Generation& generation) const {
+  std::vector<Run> runs;
+  const std::uint64_t chunk_size = context_.chunk_size;
+  std::uint64_t next_chunk = 0;  // first not planned yet
+  const auto add = [&](const Item& item, std::uint64_t bytes) {
+    if (runs.empty() || runs.back().data_bytes + bytes > kRunBytes ||
+        runs.back().items.size() >= kItemsPerRunMax)
+      runs.emplace_back();
+    runs.back().items.push_back(item);
+    runs.back().data_bytes += bytes;
+  };
+  generation.dirty.ForEach(
+      0, generation.dirty.end_offset(), [&](const cache::DirtyMap::Extent& extent) {
+        std::uint64_t chunk = std::max(next_chunk, extent.offset / chunk_size);
+        const std::uint64_t end_chunk = (extent.end + chunk_size - 1) / chunk_size;
+        if (extent.record == nullptr) {
+          // Whole chunks of zeros are one entry, however many.
+          const std::uint64_t first = (extent.offset + chunk_size - 1) / chunk_size;
+          const std::uint64_t end = extent.end / chunk_size;
+          const std::uint64_t first_clear = std::max(first, chunk);
+          if (first_clear < end) {
+            if (chunk < first_clear) add({chunk, 0}, chunk_size);
+            add({first_clear, end - first_clear}, 0);
+            chunk = end;
+          }
+        }
+        for (; chunk < end_chunk; ++chunk) {
+          std::uint64_t bytes = 0;
+          generation.dirty.ForEach(chunk * chunk_size, (chunk + 1) * chunk_size,
+                                   [&bytes](const cache::DirtyMap::Extent& part) {
+                                     if (part.record != nullptr) bytes += part.end - part.offset;
+                                   });
+          add({chunk, 0}, bytes);
+        }
+        next_chunk = std::max(next_chunk, chunk);
+      });
+  return runs;
+}
+
+Status CommitBuilder::ReadPart(const DirtyPart& part, MutableByteView out) {
+  if (part.record == nullptr) {
+    std::fill(out.begin(), out.end(), std::byte{0});
+    return {};
+  }
+  if (part.buffer != nullptr) {
+    std::memcpy(out.data(), part.buffer->data() + part.buffer_offset, out.size());
+    return {};
+  }
+  ASSIGN_OR_RETURN(const Bytes data, journal_.ReadRecord(*part.record, part.location));
+  const std::uint64_t skip = part.offset - part.record->header.offset;
+  CHECK(skip + out.size() <= data.size());
+  std::memcpy(out.data(), data.data() + skip, out.size());
+  return {};
+}
+
+CommitBuilder::BuiltPiece CommitBuilder::MakePiece(ByteView plain, std::uint8_t first_block,
+                                                   compress::Compressor& compressor) {
+  BuiltPiece built;
+  built.piece.first_block = first_block;
+  built.piece.block_count = static_cast<std::uint8_t>(plain.size() / kBlockBytes);
+  if (IsZero(plain)) {
+    built.piece.kind = Piece::Kind::kZero;
+    return built;
+  }
+  built.piece.kind = Piece::Kind::kFrame;
+  if (context_.dedup != nullptr) {
+    built.piece.content =
+        context_.keys.content->Id(static_cast<std::uint8_t>(FrameType::kData), plain);
+    if (const auto known = context_.dedup->Find(built.piece.content);
+        known.has_value() && known->plain_length == plain.size() &&
+        known->key_epoch == context_.keys.epoch) {
+      built.piece.frame = *known;
+      return built;
+    }
+  }
+  built.frame = pack::CompressFrame(compressor, context_.keys, FrameType::kData, plain);
+  built.piece.content = built.frame.id;
+  built.is_new = true;
+  return built;
+}
+
+Result<CommitBuilder::BuiltChunk> CommitBuilder::BuildChunk(const Generation& generation,
+                                                            std::uint64_t chunk,
+                                                            compress::Compressor& compressor) {
+  const std::uint64_t start = chunk * context_.chunk_size;
+  const std::uint64_t end = std::max(start, std::min(start + context_.chunk_size, generation.size));
+  // Beyond the volume's end only zeros are dirty (a cut-off tail); a chunk wholly there is a hole.
+  const std::vector<DirtyPart> parts = live_.Gather(generation, start, start + context_.chunk_size);
+  struct Range {
+    std::uint64_t offset, end;
+  };
+  std::vector<Range> runs;  // dirty, joined where they touch
+  Bytes plain(context_.chunk_size);
+  for (const DirtyPart& part : parts) {
+    if (runs.empty() || runs.back().end != part.offset) runs.push_back({part.offset, part.offset});
+    runs.back().end = part.offset + part.length;
+    RETURN_IF_ERROR(
+        ReadPart(part, MutableByteView(plain).subspan(part.offset - start, part.length)));
+  }
+  BuiltChunk built{.entry = {.op = DeltaEntry::Op::kOverlay, .chunk = chunk, .pieces = {}},
+                   .pieces = {}};
+  const bool whole = runs.size() == 1 && runs[0].offset == start && runs[0].end >= end;
+  if (whole) built.entry.op = DeltaEntry::Op::kReplace;
+  for (const Range& run : runs) {
+    const ByteView bytes = ByteView(plain).subspan(run.offset - start, run.end - run.offset);
+    built.pieces.push_back(MakePiece(
+        bytes, static_cast<std::uint8_t>((run.offset - start) / kBlockBytes), compressor));
+  }
+  if (whole && built.pieces[0].piece.kind == Piece::Kind::kZero) {
+    built.entry.op = DeltaEntry::Op::kClear;
+    built.pieces.clear();
+  }
+  return built;
+}
+
+CommitBuilder::BuiltRun CommitBuilder::BuildRun(const Generation& generation, const Run& run) {
+  BuiltRun result;
+  compress::Compressor compressor(context_.settings.codec);
+  for (const Item& item : run.items) {
+    if (item.clear_count > 0) {
+      result.chunks.push_back({.entry = {.op = DeltaEntry::Op::kClear,
+                                         .chunk = item.chunk,
+                                         .chunk_count = item.clear_count,
+                                         .pieces = {}},
+                               .pieces = {}});
+      continue;
+    }
+    auto chunk = BuildChunk(generation, item.chunk, compressor);
+    if (!chunk.has_value()) {
+      result.status = Fail(std::move(chunk).error());
+      return result;
+    }
+    result.chunks.push_back(std::move(*chunk));
+  }
+  return result;
+}
+
+Result<BuiltCommit> CommitBuilder::Build(const Generation& generation,
+                                         const std::function<void(std::uint64_t)>& progress) {
+  Pending pending(context_);
+  pending.delta.chunk_size = context_.chunk_size;
+  const std::vector<Run> runs = Plan(generation);
+  const auto window = static_cast<std::size_t>(context_.work.parallelism()) * 2;
+  std::uint64_t done_bytes = 0;
+  for (std::size_t first = 0; first < runs.size(); first += window) {
+    std::vector<BuiltRun> built(std::min(window, runs.size() - first));
+    ParallelFor(context_.work, built.size(),
+                [&](std::size_t i) { built[i] = BuildRun(generation, runs[first + i]); });
+    for (std::size_t i = 0; i < built.size(); ++i) {
+      RETURN_IF_ERROR(std::move(built[i].status));
+      for (BuiltChunk& chunk : built[i].chunks) pending.Add(std::move(chunk), first + i);
+      done_bytes += runs[first + i].data_bytes;
+    }
+    if (progress) progress(done_bytes);
+  }
+
+  if (pending.builder != nullptr) {
+    pending.ArrangePack();
+    if (pending.builder->bytes() + pending.delta.entries.size() * kDeltaEntryBytes > kPackRoomBytes)
+      pending.SubmitPack();
+  }
+  const std::size_t full_packs = pending.places.size() - (pending.builder != nullptr ? 1 : 0);
+  pending.OpenPack();
+  RETURN_IF_ERROR(pending.uploader.AwaitSealed());
+  for (std::size_t pack = 0; pack < full_packs; ++pack) pending.FillIds(pack);
+
+  const Bytes plain = Encode(pending.delta, PackId{});
+  if (plain.size() > format::kDeltaBytesMax)
+    return Fail(ErrorCode::kUnsupported, "one commit changes more of the map than a delta holds");
+  compress::Compressor compressor(context_.settings.codec);
+  BuiltCommit commit;
+  commit.reference.frame = pending.builder->AddMetadata(
+      pack::CompressFrame(compressor, context_.keys, FrameType::kDelta, plain));
+  commit.reference.entry_count = static_cast<std::uint32_t>(pending.delta.entries.size());
+  pending.SubmitPack();
+  RETURN_IF_ERROR(pending.uploader.AwaitUploaded());
+  const std::size_t last = pending.places.size() - 1;
+  pending.FillIds(last);
+  commit.reference.frame.pack = pending.uploader.IdOf(last);
+  commit.delta = std::move(pending.delta);
+  commit.uploaded_bytes = pending.uploader.uploaded_bytes();
+  commit.data_frames = pending.frames;
+  commit.dedup_hits = pending.hits;
+  return commit;
+}
+
+}  // namespace coffer::volume

@@ -1,0 +1,88 @@
+// CommitBuilder: turns one generation into packs in the store and the delta that names them. Reads
+// nothing from the store: what is dirty becomes pieces, whole chunks replace, parts of chunks lie
+// on top.
+//
+// Frames are built in parallel, about 1 MiB of plaintext a task; packs are sealed, verified and
+// uploaded while the next are being filled. Memory: a few runs of plaintext and the packs in
+// flight, whatever the generation's size. Driven by one thread at a time.
+#pragma once
+
+#include <functional>
+
+#include "core/cache/journal.h"
+#include "core/compress/compressor.h"
+#include "core/format/head.h"
+#include "core/pack/dedup_index.h"
+#include "core/pack/pack_uploader.h"
+#include "core/volume/live_map.h"
+
+namespace coffer::volume {
+
+struct BuiltCommit {
+  format::Delta delta;  // with every pack's id
+  format::DeltaRef reference;
+  std::uint64_t uploaded_bytes = 0;
+  std::uint64_t data_frames = 0;
+  std::uint64_t dedup_hits = 0;
+};
+
+class CommitBuilder {
+ public:
+  struct Context {
+    VaultId vault;
+    const vault::KeyChest::Epoch& keys;
+    store::ObjectStore& store;
+    Executor& work;
+    Random& random;
+    const Settings& settings;
+    std::uint32_t chunk_size;
+    pack::DedupIndex* dedup;  // null: off
+  };
+
+  CommitBuilder(const Context& context, const LiveMap& live, cache::Journal& journal)
+      : context_(context), live_(live), journal_(journal) {}
+
+  /// `progress` gets the bytes of dirty data that are built, as they grow. On success everything
+  /// that the delta refers to is in the store.
+  Result<BuiltCommit> Build(const Generation& generation,
+                            const std::function<void(std::uint64_t)>& progress);
+
+ private:
+  /// A chunk to build, or a range of whole chunks to clear.
+  struct Item {
+    std::uint64_t chunk;
+    std::uint64_t clear_count;  // 0: build
+  };
+  struct Run {
+    std::vector<Item> items;
+    std::uint64_t data_bytes = 0;
+  };
+  /// One piece of a chunk on its way into a pack.
+  struct BuiltPiece {
+    format::Piece piece;          // complete if zero or already stored
+    pack::CompressedFrame frame;  // empty if so
+    bool is_new = false;
+  };
+  struct BuiltChunk {
+    format::DeltaEntry entry;  // pieces are filled in while packing
+    std::vector<BuiltPiece> pieces;
+  };
+  struct BuiltRun {
+    Status status;
+    std::vector<BuiltChunk> chunks;
+  };
+  struct Pending;  // the packs being filled
+
+  [[nodiscard]] std::vector<Run> Plan(const Generation& generation) const;
+  BuiltRun BuildRun(const Generation& generation, const Run& run);
+  Result<BuiltChunk> BuildChunk(const Generation& generation, std::uint64_t chunk,
+                                compress::Compressor& compressor);
+  Status ReadPart(const DirtyPart& part, MutableByteView out);
+  BuiltPiece MakePiece(ByteView plain, std::uint8_t first_block, compress::Compressor& compressor);
+
+  const Context context_;
+  const LiveMap& live_;
+  cache::Journal& journal_;
+};
+
+}  // namespace coffer::volume

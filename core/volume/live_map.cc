@@ -1,0 +1,235 @@
+#include "core/volume/live_map.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+
+namespace coffer::volume {
+
+using cache::DirtyMap;
+using cache::RecordPtr;
+
+LiveMap::LiveMap(Clock& clock, const Settings& settings, map::Tree tree, std::uint64_t size)
+    : clock_(clock), settings_(settings), size_(size), tree_(std::move(tree)) {
+  generations_.push_back(std::make_unique<Generation>());
+}
+
+std::uint64_t LiveMap::size() const {
+  MutexLock lock(mutex_);
+  return size_;
+}
+
+DirtyPart LiveMap::PartOf(const DirtyMap::Extent& extent) {
+  DirtyPart part{.offset = extent.offset,
+                 .length = extent.end - extent.offset,
+                 .record = extent.record,
+                 .location = {},
+                 .buffer = nullptr,
+                 .buffer_offset = 0};
+  if (extent.record != nullptr) {
+    part.location = extent.record->location;
+    part.buffer = extent.record->buffer;
+    part.buffer_offset =
+        extent.record->buffer_offset + (extent.offset - extent.record->header.offset);
+  }
+  return part;
+}
+
+Look LiveMap::At(std::uint64_t offset, std::uint64_t length) const {
+  struct Range {
+    std::uint64_t offset, end;
+  };
+  MutexLock lock(mutex_);
+  Look look{.dirty = {}, .clean = {}, .tree = tree_};
+  std::vector<Range> gaps{{offset, offset + length}};
+  std::vector<Range> rest;
+  for (auto generation = generations_.rbegin(); generation != generations_.rend() && !gaps.empty();
+       ++generation) {
+    if ((*generation)->dirty.empty()) continue;
+    rest.clear();
+    for (const Range& gap : gaps) {
+      std::uint64_t at = gap.offset;
+      (*generation)->dirty.ForEach(gap.offset, gap.end, [&](const DirtyMap::Extent& extent) {
+        if (at < extent.offset) rest.push_back({at, extent.offset});
+        look.dirty.push_back(PartOf(extent));
+        at = extent.end;
+      });
+      if (at < gap.end) rest.push_back({at, gap.end});
+    }
+    gaps.swap(rest);
+  }
+  for (const Range& gap : gaps) {
+    for (std::uint64_t at = gap.offset; at < gap.end;) {
+      const std::uint64_t chunk = at / tree_.chunk_size;
+      const std::uint64_t end = std::min(gap.end, (chunk + 1) * tree_.chunk_size);
+      look.clean.push_back({at, end - at, chunk, overlay_.Find(chunk)});
+      at = end;
+    }
+  }
+  return look;
+}
+
+std::uint64_t LiveMap::NextChange(std::uint64_t offset, std::uint64_t end) const {
+  MutexLock lock(mutex_);
+  std::uint64_t next = end;
+  for (const auto& generation : generations_)
+    next = std::min(next, generation->dirty.NextHeld(offset, end));
+  const std::uint64_t chunk = offset / tree_.chunk_size;
+  const std::uint64_t changed = overlay_.NextTouched(chunk, end / tree_.chunk_size + 1);
+  return std::min(next, std::max(offset, changed * tree_.chunk_size));
+}
+
+void LiveMap::ApplyLocked(const RecordPtr& record) {
+  Generation& open = *generations_.back();
+  const format::RecordHeader& header = record->header;
+  switch (header.kind) {
+    case format::RecordKind::kWrite:
+      open.dirty.Insert(header.offset, header.offset + header.length, record);
+      in_memory_.push_back(record);
+      in_memory_bytes_ += header.length;
+      break;
+    case format::RecordKind::kZero:
+      open.dirty.Insert(header.offset, header.offset + header.length, nullptr);
+      break;
+    case format::RecordKind::kResize:
+      // What is cut off must never be seen again, also after growing back.
+      if (header.length < size_) open.dirty.Insert(header.length, size_, nullptr);
+      size_ = header.length;
+      break;
+  }
+  open.size = size_;
+  open.last_seq = record->seq;
+  open.stream = stream_;
+}
+
+void LiveMap::Publish(std::span<const RecordPtr> records) {
+  MutexLock lock(mutex_);
+  Generation& open = *generations_.back();
+  if (!open.changed) open.first_write = clock_.Now();
+  open.changed = true;
+  for (const RecordPtr& record : records) ApplyLocked(record);
+  DropBuffersLocked();
+}
+
+void LiveMap::DropBuffersLocked() {
+  while (in_memory_bytes_ > settings_.dirty_memory_bytes_max && !in_memory_.empty()) {
+    const RecordPtr record = std::move(in_memory_.front());
+    in_memory_.pop_front();
+    in_memory_bytes_ -= record->header.length;
+    record->buffer.reset();
+  }
+}
+
+void LiveMap::Relocate(std::span<const std::pair<RecordPtr, cache::RecordLocation>> moves) {
+  MutexLock lock(mutex_);
+  for (const auto& [record, location] : moves) record->location = location;
+}
+
+void LiveMap::BeginStream(const StreamId& replayed, const StreamId& stream) {
+  MutexLock lock(mutex_);
+  for (const auto& generation : generations_) generation->stream = replayed;
+  CutLocked();
+  stream_ = stream;
+}
+
+void LiveMap::Cut() {
+  MutexLock lock(mutex_);
+  CutLocked();
+}
+
+void LiveMap::CutLocked() {
+  if (!generations_.back()->changed) return;
+  generations_.push_back(std::make_unique<Generation>());
+  MergeWaitingLocked();
+}
+
+void LiveMap::MergeWaitingLocked() {
+  // The last is open; the first may be building: neither merges.
+  while (generations_.size() - 1 > settings_.generations_max) {
+    std::size_t best = 0;
+    std::uint64_t best_bytes = settings_.generation_bytes_max + 1;
+    for (std::size_t i = generations_.front()->building ? 1 : 0; i + 2 < generations_.size(); ++i) {
+      const std::uint64_t bytes =
+          generations_[i]->dirty.data_bytes() + generations_[i + 1]->dirty.data_bytes();
+      if (bytes < best_bytes) {
+        best = i;
+        best_bytes = bytes;
+      }
+    }
+    if (best_bytes > settings_.generation_bytes_max) return;
+    Generation& older = *generations_[best];
+    const Generation& newer = *generations_[best + 1];
+    older.dirty.Merge(newer.dirty);
+    older.stream = newer.stream;
+    older.last_seq = newer.last_seq;
+    older.size = newer.size;
+    generations_.erase(generations_.begin() + static_cast<std::ptrdiff_t>(best) + 1);
+  }
+}
+
+const Generation* LiveMap::BeginBuild() {
+  MutexLock lock(mutex_);
+  if (generations_.size() < 2) return nullptr;
+  generations_.front()->building = true;
+  return generations_.front().get();
+}
+
+std::vector<DirtyPart> LiveMap::Gather(const Generation& generation, std::uint64_t offset,
+                                       std::uint64_t end) const {
+  std::vector<DirtyPart> parts;
+  MutexLock lock(mutex_);
+  generation.dirty.ForEach(
+      offset, end, [&](const DirtyMap::Extent& extent) { parts.push_back(PartOf(extent)); });
+  return parts;
+}
+
+void LiveMap::Commit(const format::Delta& delta) {
+  std::unique_ptr<Generation> done;  // freed outside the lock
+  MutexLock lock(mutex_);
+  CHECK(generations_.size() >= 2 && generations_.front()->building);
+  done = std::move(generations_.front());
+  generations_.pop_front();
+  overlay_.Apply(delta);
+  while (!in_memory_.empty() && in_memory_.front()->seq <= done->last_seq) {
+    in_memory_bytes_ -= in_memory_.front()->header.length;
+    in_memory_.pop_front();
+  }
+}
+
+void LiveMap::Folded(const map::Tree& tree) {
+  map::Overlay old;  // freed outside the lock
+  MutexLock lock(mutex_);
+  std::swap(old, overlay_);
+  tree_ = tree;
+}
+
+void LiveMap::LoadDelta(const format::Delta& delta) {
+  MutexLock lock(mutex_);
+  overlay_.Apply(delta);
+}
+
+map::Tree LiveMap::tree() const {
+  MutexLock lock(mutex_);
+  return tree_;
+}
+
+LiveMap::Numbers LiveMap::numbers() const {
+  MutexLock lock(mutex_);
+  Numbers numbers{};
+  for (const auto& generation : generations_) {
+    if (!generation->changed) continue;
+    numbers.dirty_bytes += generation->dirty.data_bytes();
+    ++numbers.generations;
+    if (!numbers.oldest_write.has_value()) numbers.oldest_write = generation->first_write;
+  }
+  numbers.open_bytes = generations_.back()->dirty.data_bytes();
+  numbers.waiting = generations_.size() - 1 - (generations_.front()->building ? 1 : 0);
+  return numbers;
+}
+
+bool LiveMap::has_waiting() const {
+  MutexLock lock(mutex_);
+  return generations_.size() > 1;
+}
+
+}  // namespace coffer::volume

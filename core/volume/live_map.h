@@ -1,0 +1,125 @@
+// LiveMap: everything a read must know of a volume, under one lock: the dirty generations, youngest
+// first, the changes of unfolded deltas, and the tree. One lock, so that a generation leaves the
+// queue in the same instant in which its delta joins the map: no read falls between.
+//
+// States of a generation: open (the youngest, takes writes) -> cut (waits) -> building (the oldest,
+// being committed) -> gone. Neighbours that wait may merge. Invariants: sequence ranges are
+// consecutive, only the last generation is open, only the first is building. Thread-safe.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/mutex.h"
+#include "core/cache/dirty_map.h"
+#include "core/map/block_map.h"
+#include "core/volume/settings.h"
+
+namespace coffer::volume {
+
+struct Generation {
+  cache::DirtyMap dirty;
+  StreamId stream;
+  std::uint64_t last_seq = 0;
+  std::uint64_t size = 0;       // of the volume at its end
+  MonotonicTime first_write{};  // of its oldest
+  bool changed = false;         // holds anything, if only a resize
+  bool building = false;
+};
+
+/// A dirty byte range as it was at one moment. `buffer` null and `record` set: read it from the
+/// journal.
+struct DirtyPart {
+  std::uint64_t offset;
+  std::uint64_t length;
+  cache::RecordPtr record;  // null: zeros
+  cache::RecordLocation location;
+  std::shared_ptr<const Bytes> buffer;
+  std::size_t buffer_offset;  // of `offset`
+};
+
+/// A byte range of one chunk that no generation holds.
+struct CleanPart {
+  std::uint64_t offset;
+  std::uint64_t length;
+  std::uint64_t chunk;
+  std::optional<map::Overlay::Change> change;
+};
+
+struct Look {
+  std::vector<DirtyPart> dirty;
+  std::vector<CleanPart> clean;
+  map::Tree tree;
+};
+
+class LiveMap final : public cache::JournalListener {
+ public:
+  LiveMap(Clock& clock, const Settings& settings, map::Tree tree, std::uint64_t size);
+
+  // Readers.
+  [[nodiscard]] std::uint64_t size() const;
+  /// What [offset, offset + length) is made of.
+  [[nodiscard]] Look At(std::uint64_t offset, std::uint64_t length) const;
+  /// The first byte at or after `offset` that a generation or a delta has something to say about,
+  /// or `end`.
+  [[nodiscard]] std::uint64_t NextChange(std::uint64_t offset, std::uint64_t end) const;
+
+  // Writers: called by the journal, in sequence order.
+  void Publish(std::span<const cache::RecordPtr> records) override;
+  void Relocate(std::span<const std::pair<cache::RecordPtr, cache::RecordLocation>> moves) override;
+  /// Records published from now on belong to `stream`; those replayed until now, to `replayed`.
+  /// Cuts.
+  void BeginStream(const StreamId& replayed, const StreamId& stream);
+
+  // The syncer, one thread.
+  /// Closes the open generation, if it holds anything.
+  void Cut();
+  /// The oldest generation that is cut, now building; null if there is none.
+  [[nodiscard]] const Generation* BeginBuild();
+  /// What the building generation holds of [offset, end), with copies of locations and buffers.
+  [[nodiscard]] std::vector<DirtyPart> Gather(const Generation& generation, std::uint64_t offset,
+                                              std::uint64_t end) const;
+  /// The building generation is committed: its delta joins the map, it leaves the queue.
+  void Commit(const format::Delta& delta);
+  /// A fold is committed: `tree` shows all deltas.
+  void Folded(const map::Tree& tree);
+  /// A delta of the head that the volume was opened at, in order.
+  void LoadDelta(const format::Delta& delta);
+  /// Only the syncer changes it, so only the syncer may read it without the lock.
+  [[nodiscard]] const map::Overlay& overlay() const NO_THREAD_SAFETY_ANALYSIS { return overlay_; }
+  [[nodiscard]] map::Tree tree() const;
+
+  struct Numbers {
+    std::uint64_t dirty_bytes;
+    std::uint64_t open_bytes;  // of the open generation
+    std::size_t generations;   // that hold anything
+    std::size_t waiting;       // cut, not building
+    std::optional<MonotonicTime> oldest_write;
+  };
+  [[nodiscard]] Numbers numbers() const;
+  [[nodiscard]] bool has_waiting() const;
+
+ private:
+  void CutLocked() REQUIRES_LOCK(mutex_);
+  void MergeWaitingLocked() REQUIRES_LOCK(mutex_);
+  void DropBuffersLocked() REQUIRES_LOCK(mutex_);
+  void ApplyLocked(const cache::RecordPtr& record) REQUIRES_LOCK(mutex_);
+  [[nodiscard]] static DirtyPart PartOf(const cache::DirtyMap::Extent& extent);
+
+  Clock& clock_;
+  const Settings& settings_;
+  mutable Mutex mutex_;
+  std::deque<std::unique_ptr<Generation>> generations_ GUARDED_BY(mutex_);  // oldest first
+  std::deque<cache::RecordPtr> in_memory_ GUARDED_BY(mutex_);  // records with buffers, oldest first
+  std::uint64_t in_memory_bytes_ GUARDED_BY(mutex_) = 0;
+  StreamId stream_ GUARDED_BY(mutex_);
+  std::uint64_t size_ GUARDED_BY(mutex_);
+  map::Overlay overlay_ GUARDED_BY(mutex_);
+  map::Tree tree_ GUARDED_BY(mutex_);
+};
+
+}  // namespace coffer::volume

@@ -1,0 +1,78 @@
+// OpenVolume: the one Volume there is. Its parts, bottom to top: lock file, head chain, live map,
+// journal, write gate, syncer.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "core/cache/journal.h"
+#include "core/vault/head_chain.h"
+#include "core/volume/live_map.h"
+#include "core/volume/syncer.h"
+#include "core/volume/volume.h"
+#include "core/volume/write_gate.h"
+
+namespace coffer::volume {
+
+class OpenVolume final : public Volume {
+ public:
+  ~OpenVolume() override;
+
+  [[nodiscard]] std::uint64_t size() const override;
+  [[nodiscard]] bool read_only() const override { return read_only_; }
+  [[nodiscard]] std::uint32_t preferred_io_size() const override { return chunk_size_; }
+  Status Read(std::uint64_t offset, MutableByteView out) override;
+  Status Write(std::uint64_t offset, ByteView data, block::WriteFlag flag) override;
+  Status Flush() override;
+  Status Trim(std::uint64_t offset, std::uint64_t length, block::WriteFlag flag) override;
+  Status WriteZeroes(std::uint64_t offset, std::uint64_t length, block::ZeroFlag flag) override;
+  Result<std::vector<block::Extent>> Extents(std::uint64_t offset, std::uint64_t length,
+                                             std::size_t count_max) override;
+  std::optional<Status> TryRead(std::uint64_t offset, MutableByteView out) override;
+  std::optional<Status> TryWrite(std::span<const WriteRequest> requests) override;
+
+  Status Sync(const SyncProgress& progress) override;
+  Status Close(CloseMode mode, const SyncProgress& progress) override;
+  [[nodiscard]] VolumeStatus status() const override;
+
+ private:
+  friend class Volume;  // Open builds it
+
+  OpenVolume(VaultResources& resources, const OpenOptions& options)
+      : resources_(resources),
+        settings_(options.settings),
+        read_only_(options.read_only),
+        gate_(resources.vault().env().sync_executor) {}
+
+  Status Start(const VolumeId& id, const OpenOptions& options);
+  Status LoadDeltas(const format::MapRoot& root);
+  Status ReplayJournal(const vault::HeadChain::Newest& newest);
+
+  [[nodiscard]] Status CheckRange(std::uint64_t offset, std::uint64_t length) const;
+  [[nodiscard]] Status CheckWritable(std::uint64_t offset, std::uint64_t length) const;
+  Status ReadDirty(const DirtyPart& part, MutableByteView out);
+  Status ReadAgain(std::uint64_t offset, MutableByteView out, Error first_error);
+  Status WritePartial(std::uint64_t offset, ByteView data);
+  Status Zero(std::uint64_t offset, std::uint64_t length);
+  Status Append(std::span<const cache::Journal::Operation> operations);
+  [[nodiscard]] bool HasRoom(std::uint64_t bytes) const;
+  Status AwaitRoom(std::uint64_t bytes);
+  Status MakeDurable();
+
+  VaultResources& resources_;
+  const Settings settings_;
+  const bool read_only_;
+  bool closed_ = false;
+  std::uint32_t chunk_size_ = 0;
+  std::uint64_t head_seq_ = 0;
+  format::Durability durability_ = format::Durability::kLocal;
+  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<vault::HeadChain> chain_;
+  std::unique_ptr<LiveMap> live_;
+  std::unique_ptr<pack::DedupIndex> own_dedup_;  // dedup = volume
+  std::unique_ptr<cache::Journal> journal_;
+  WriteGate gate_;
+  std::unique_ptr<Syncer> syncer_;  // null when read-only
+};
+
+}  // namespace coffer::volume

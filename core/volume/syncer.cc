@@ -1,0 +1,327 @@
+#include "core/volume/syncer.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/base/log.h"
+
+namespace coffer::volume {
+namespace {
+
+constexpr Duration kProgressInterval = std::chrono::milliseconds(200);
+
+}  // namespace
+
+Syncer::Syncer(VaultResources& resources, const Settings& settings, vault::HeadChain& chain,
+               vault::HeadChain::Newest newest, LiveMap& live, cache::Journal& journal,
+               pack::DedupIndex* dedup, bool new_epoch)
+    : resources_(resources),
+      env_(resources.vault().env()),
+      settings_(settings),
+      chain_(chain),
+      live_(live),
+      journal_(journal),
+      dedup_(dedup),
+      newest_(std::move(newest)),
+      new_epoch_(new_epoch) {
+  MutexLock lock(mutex_);
+  head_seq_ = newest_.point.seq;
+  committed_seq_ = newest_.head.journal.seq;
+}
+
+// ---- when to work
+// -----------------------------------------------------------------------------------
+
+void Syncer::NoteWrites() {
+  const LiveMap::Numbers numbers = live_.numbers();
+  std::unique_ptr<Executor::Timer> old;  // ended outside the lock: its task takes it
+  if (numbers.open_bytes >= settings_.sync_bytes) live_.Cut();
+  MutexLock lock(mutex_);
+  if (stopped_ || hopeless_) return;
+  if (numbers.open_bytes >= settings_.sync_bytes && trouble_.message.empty()) {
+    StartLocked();
+  } else if (!timer_set_) {
+    timer_set_ = true;
+    old = std::move(timer_);
+    timer_ = env_.sync_executor.PostAfter(settings_.sync_age, [this] {
+      {
+        MutexLock inner(mutex_);
+        timer_set_ = false;
+      }
+      Kick();
+    });
+  }
+}
+
+void Syncer::Kick() {
+  live_.Cut();
+  MutexLock lock(mutex_);
+  StartLocked();
+}
+
+void Syncer::StartLocked() {
+  if (stopped_ || hopeless_) return;
+  if (running_) {
+    again_ = true;
+    return;
+  }
+  running_ = true;
+  env_.sync_executor.Post([this] { Run(); });
+}
+
+Status Syncer::SyncThrough(std::uint64_t seq, const Progress& progress) {
+  const std::uint64_t total = live_.numbers().dirty_bytes;
+  live_.Cut();
+  MutexLock lock(mutex_);
+  const std::uint64_t failures = failures_;
+  const std::uint64_t base = committed_bytes_;
+  if (committed_seq_ < seq) StartLocked();
+  const auto done = [&]() NO_THREAD_SAFETY_ANALYSIS {
+    return committed_seq_ >= seq || failures_ > failures || hopeless_ || stopped_;
+  };
+  if (progress) {
+    while (!env_.sync_executor.AwaitFor(lock, changed_, kProgressInterval, done)) {
+      const std::uint64_t now = committed_bytes_ - base + building_bytes_;
+      lock.Unlock();
+      progress(std::min(now, total), total);
+      lock.Lock();
+    }
+  } else {
+    env_.sync_executor.Await(lock, changed_, done);
+  }
+  if (committed_seq_ >= seq) return {};
+  if (!trouble_.message.empty()) return Fail(trouble_);
+  return Fail(ErrorCode::kCancelled,
+              "the volume is closing; what is not uploaded is in the journal");
+}
+
+Status Syncer::AwaitRoom(const std::function<bool()>& room) {
+  if (room()) return {};
+  live_.Cut();
+  MutexLock lock(mutex_);
+  if (trouble_.message.empty()) StartLocked();
+  env_.sync_executor.Await(
+      lock, changed_, [&]() NO_THREAD_SAFETY_ANALYSIS { return room() || hopeless_ || stopped_; });
+  if (room()) return {};
+  return Fail(ErrorCode::kNoSpace, "the journal is full and the volume does not sync any more: " +
+                                       (trouble_.message.empty() ? "closing" : trouble_.message));
+}
+
+void Syncer::Stop() {
+  std::unique_ptr<Executor::Timer> timer;
+  {
+    MutexLock lock(mutex_);
+    stopped_ = true;
+    changed_.notify_all();
+    timer = std::move(timer_);
+  }
+  timer.reset();
+  MutexLock lock(mutex_);
+  env_.sync_executor.Await(lock, changed_,
+                           [this]() NO_THREAD_SAFETY_ANALYSIS { return !running_; });
+}
+
+void Syncer::FailLocked(Error error) {
+  ++failures_;
+  hopeless_ = error.code == ErrorCode::kNeedsPerson;
+  backoff_ = backoff_ == Duration{} ? settings_.retry_min
+                                    : std::min<Duration>(backoff_ * 2, settings_.retry_max);
+  retry_at_ = env_.clock.Now() + backoff_;
+  LOG(kWarning, "sync failed, ",
+      hopeless_ ? "a person is needed: " : "will be tried again: ", error.message);
+  trouble_ = std::move(error);
+}
+
+void Syncer::Run() {
+  for (;;) {
+    Status status = RunOnce();
+    std::unique_ptr<Executor::Timer> old;
+    MutexLock lock(mutex_);
+    building_bytes_ = 0;
+    if (!status.has_value()) {
+      FailLocked(std::move(status).error());
+      again_ = false;
+      if (!hopeless_ && !stopped_) {
+        timer_set_ = true;
+        old = std::move(timer_);
+        timer_ = env_.sync_executor.PostAfter(backoff_, [this] {
+          {
+            MutexLock inner(mutex_);
+            timer_set_ = false;
+          }
+          Kick();
+        });
+      }
+    } else if (!stopped_ && (again_ || live_.has_waiting())) {
+      again_ = false;
+      continue;
+    }
+    running_ = false;
+    changed_.notify_all();
+    lock.Unlock();
+    return;
+  }
+}
+
+// ---- one attempt
+// ------------------------------------------------------------------------------------
+
+Status Syncer::RunOnce() {
+  if (pending_.has_value()) {
+    ASSIGN_OR_RETURN(const vault::HeadChain::Newest newest, chain_.Retry());
+    Finish(newest);
+  }
+  for (;;) {
+    {
+      MutexLock lock(mutex_);
+      if (stopped_) return {};
+    }
+    if (DeltasFull()) RETURN_IF_ERROR(FoldDeltas());
+    const Generation* generation = live_.BeginBuild();
+    if (generation == nullptr) return {};
+    RETURN_IF_ERROR(CommitGeneration(*generation));
+  }
+}
+
+bool Syncer::DeltasFull() const {
+  const auto& deltas = newest_.head.map.deltas;
+  std::uint64_t bytes = 0;
+  for (const format::DeltaRef& delta : deltas) bytes += delta.frame.plain_length;
+  return deltas.size() >= settings_.deltas_max || bytes >= settings_.delta_bytes_max;
+}
+
+format::Head Syncer::NextHead() const {
+  format::Head head = newest_.head;
+  if (new_epoch_) ++head.epoch;
+  head.released = false;
+  head.barrier = false;
+  return head;
+}
+
+Status Syncer::CommitGeneration(const Generation& generation) {
+  // Committed must never be ahead of durable: a head covers journal records, and only durable ones.
+  RETURN_IF_ERROR(journal_.Sync());
+  Step step{.head = NextHead(),
+            .commit = BuiltCommit{},
+            .folded = std::nullopt,
+            .committed_seq = generation.last_seq,
+            .generation_bytes = generation.dirty.data_bytes()};
+  if (!generation.dirty.empty()) {
+    CommitBuilder builder({.vault = resources_.vault().id(),
+                           .keys = resources_.vault().keys().current(),
+                           .store = resources_.vault().store(),
+                           .work = env_.work_executor,
+                           .random = env_.random,
+                           .settings = settings_,
+                           .chunk_size = newest_.head.chunk_size,
+                           .dedup = dedup_},
+                          live_, journal_);
+    ASSIGN_OR_RETURN(step.commit, builder.Build(generation, [this](std::uint64_t done) {
+      MutexLock lock(mutex_);
+      building_bytes_ = done;
+    }));
+    step.head.map.deltas.push_back(step.commit->reference);
+  }
+  step.head.map.size = generation.size;
+  step.head.journal = {generation.stream, generation.last_seq};
+  return Append(std::move(step));
+}
+
+Result<map::FoldResult> Syncer::FoldTree() {
+  const map::FoldOptions options{.vault = resources_.vault().id(),
+                                 .keys = resources_.vault().keys().current(),
+                                 .codec = settings_.codec,
+                                 .pack_bytes_target = settings_.pack_bytes_target,
+                                 .packs_in_flight_max = settings_.packs_in_flight_max};
+  ASSIGN_OR_RETURN(
+      map::FoldResult folded,
+      map::Fold(resources_.pages(), live_.tree(), live_.overlay(), newest_.head.map.size, options,
+                resources_.vault().store(), env_.work_executor, env_.random));
+  LOG(kDebug, "folded ", newest_.head.map.deltas.size(), " deltas into ", folded.pages, " pages, ",
+      folded.uploaded_bytes, " bytes");
+  MutexLock lock(mutex_);
+  uploaded_bytes_ += folded.uploaded_bytes;
+  return folded;
+}
+
+Status Syncer::FoldDeltas() {
+  ASSIGN_OR_RETURN(map::FoldResult folded, FoldTree());
+  Step step{.head = NextHead(), .commit = std::nullopt, .folded = folded.tree};
+  step.head.map.level = folded.tree.level;
+  step.head.map.page = folded.tree.root;
+  step.head.map.deltas.clear();
+  step.committed_seq = newest_.head.journal.seq;
+  return Append(std::move(step));
+}
+
+Status Syncer::Release() {
+  if (!newest_.ours) return {};  // never wrote: nothing of ours stands open
+  if (newest_.head.released && newest_.head.map.deltas.empty()) return {};
+  Step step{.head = NextHead(), .commit = std::nullopt, .folded = std::nullopt};
+  if (!newest_.head.map.deltas.empty()) {
+    ASSIGN_OR_RETURN(map::FoldResult folded, FoldTree());
+    step.head.map.level = folded.tree.level;
+    step.head.map.page = folded.tree.root;
+    step.head.map.deltas.clear();
+    step.folded = folded.tree;
+  }
+  step.head.released = true;
+  step.committed_seq = newest_.head.journal.seq;
+  return Append(std::move(step));
+}
+
+Status Syncer::Append(Step step) {
+  pending_ = std::move(step);
+  auto newest = chain_.Append(pending_->head);
+  if (!newest.has_value()) {
+    // Without a spooled head nothing hangs in the air: the next attempt starts anew.
+    if (!chain_.pending()) pending_.reset();
+    return Fail(std::move(newest).error());
+  }
+  Finish(*newest);
+  return {};
+}
+
+void Syncer::Finish(const vault::HeadChain::Newest& newest) {
+  const Step step = std::move(*pending_);
+  pending_.reset();
+  newest_ = newest;
+  new_epoch_ = false;
+  if (step.commit.has_value()) {
+    if (dedup_ != nullptr) {
+      for (const format::DeltaEntry& entry : step.commit->delta.entries) {
+        for (const format::Piece& piece : entry.pieces)
+          if (piece.kind == format::Piece::Kind::kFrame) dedup_->Insert(piece.content, piece.frame);
+      }
+    }
+    live_.Commit(step.commit->delta);
+    journal_.Release(step.committed_seq);
+  }
+  if (step.folded.has_value()) live_.Folded(*step.folded);
+  MutexLock lock(mutex_);
+  committed_seq_ = std::max(committed_seq_, step.committed_seq);
+  committed_bytes_ += step.generation_bytes;
+  building_bytes_ = 0;
+  head_seq_ = newest_.point.seq;
+  ++commits_;
+  if (step.commit.has_value()) uploaded_bytes_ += step.commit->uploaded_bytes;
+  trouble_ = {ErrorCode::kUnavailable, {}, {}};
+  backoff_ = {};
+  changed_.notify_all();
+}
+
+void Syncer::FillStatus(VolumeStatus* status) const {
+  MutexLock lock(mutex_);
+  status->committed_seq = committed_seq_;
+  status->syncing = running_;
+  status->head_seq = head_seq_;
+  status->commits = commits_;
+  status->uploaded_bytes = uploaded_bytes_;
+  status->trouble = trouble_;
+  if (!trouble_.message.empty() && !hopeless_) {
+    status->retry_in_seconds =
+        std::max(0.0, std::chrono::duration<double>(retry_at_ - env_.clock.Now()).count());
+  }
+}
+
+}  // namespace coffer::volume

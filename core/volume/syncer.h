@@ -1,0 +1,113 @@
+// Syncer: carries generations into the store, one after the other: journal sync, packs, delta,
+// head; then the generation leaves the queue and its journal segments are free. Folds when deltas
+// pile up.
+//
+// States: idle (nothing to do, no timer: an idle volume costs nothing) -> waiting (the age timer
+// runs)
+//         -> running (a task on the sync executor) -> idle or waiting; or, after a failure, backing
+//         off (a timer, 1 s doubling to 5 minutes; an explicit sync tries at once) ; fenced is
+//         final.
+// What a failed attempt leaves: the generation stays in the queue; packs already uploaded are
+// unreferenced; a head whose create had no clear answer is settled before anything else.
+// Thread-safe; Run is the only one that changes head and map.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "core/cache/journal.h"
+#include "core/vault/head_chain.h"
+#include "core/volume/commit_builder.h"
+#include "core/volume/live_map.h"
+#include "core/volume/status.h"
+#include "core/volume/vault_resources.h"
+
+namespace coffer::volume {
+
+class Syncer {
+ public:
+  using Progress = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
+
+  /// `newest` is the head that the volume was opened at. With `new_epoch` the first head written
+  /// raises the epoch: the one before was another writer's.
+  Syncer(VaultResources& resources, const Settings& settings, vault::HeadChain& chain,
+         vault::HeadChain::Newest newest, LiveMap& live, cache::Journal& journal,
+         pack::DedupIndex* dedup, bool new_epoch);
+  /// REQUIRES: Stop was called.
+  ~Syncer() = default;
+
+  /// After writes: starts the age timer, or a sync when the open generation is large enough.
+  void NoteWrites();
+  /// Cuts what is open and starts to work, now.
+  void Kick();
+  /// Returns when everything up to `seq` is committed, or with the first failure from now on.
+  Status SyncThrough(std::uint64_t seq, const Progress& progress);
+  /// Folds the deltas and releases the head, if this writer has one to release. REQUIRES: all
+  /// committed.
+  Status Release();
+  /// Ends timers and waits for a running attempt. No syncs afterwards.
+  void Stop();
+
+  /// Waits until `room()` holds; it is asked again after each commit. An error when syncing has
+  /// stopped for good.
+  Status AwaitRoom(const std::function<bool()>& room);
+
+  void FillStatus(VolumeStatus* status) const;
+
+ private:
+  /// What becomes true when the head being appended is in place.
+  struct Step {
+    format::Head head;
+    std::optional<BuiltCommit> commit;  // of the building generation
+    std::optional<map::Tree> folded;
+    std::uint64_t committed_seq = 0;
+    std::uint64_t generation_bytes = 0;
+  };
+
+  void StartLocked() REQUIRES_LOCK(mutex_);
+  void Run();
+  Status RunOnce();
+  Status CommitGeneration(const Generation& generation);
+  Status FoldDeltas();
+  [[nodiscard]] bool DeltasFull() const;
+  [[nodiscard]] format::Head NextHead() const;
+  Result<map::FoldResult> FoldTree();
+  Status Append(Step step);
+  void Finish(const vault::HeadChain::Newest& newest);
+  void FailLocked(Error error) REQUIRES_LOCK(mutex_);
+
+  VaultResources& resources_;
+  vault::Environment& env_;
+  const Settings& settings_;
+  vault::HeadChain& chain_;
+  LiveMap& live_;
+  cache::Journal& journal_;
+  pack::DedupIndex* const dedup_;
+
+  // Only the running attempt touches these.
+  vault::HeadChain::Newest newest_;
+  bool new_epoch_;
+  std::optional<Step> pending_;  // its head is spooled, the answer outstanding
+
+  mutable Mutex mutex_;
+  CondVar changed_;
+  bool running_ GUARDED_BY(mutex_) = false;
+  bool again_ GUARDED_BY(mutex_) = false;
+  bool stopped_ GUARDED_BY(mutex_) = false;
+  bool timer_set_ GUARDED_BY(mutex_) = false;
+  std::unique_ptr<Executor::Timer> timer_ GUARDED_BY(mutex_);
+  std::uint64_t committed_seq_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t committed_bytes_ GUARDED_BY(mutex_) = 0;  // since open, of dirty data
+  std::uint64_t building_bytes_ GUARDED_BY(mutex_) = 0;   // of the running one, done so far
+  std::uint64_t failures_ GUARDED_BY(mutex_) = 0;
+  Error trouble_ GUARDED_BY(mutex_){ErrorCode::kUnavailable, {}, {}};
+  bool hopeless_ GUARDED_BY(mutex_) = false;  // needs a person: no attempt by itself
+  Duration backoff_ GUARDED_BY(mutex_){};
+  MonotonicTime retry_at_ GUARDED_BY(mutex_){};
+  std::uint64_t head_seq_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t commits_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t uploaded_bytes_ GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace coffer::volume

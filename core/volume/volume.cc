@@ -1,0 +1,374 @@
+// The way of a write and of a read through an open volume. Opening is in open.cc.
+#include "core/volume/volume.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/base/log.h"
+#include "core/volume/open_volume.h"
+#include "core/volume/read_path.h"
+
+namespace coffer::volume {
+namespace {
+
+using block::kBlockSize;
+
+constexpr int kWarmAttemptsMax = 8;
+/// Zeroing of less than this is written as data, so that it is one request in the journal.
+constexpr std::uint64_t kSmallZeroBytes = 256 * 1024;
+
+std::uint64_t AlignDown(std::uint64_t bytes) { return bytes / kBlockSize * kBlockSize; }
+std::uint64_t AlignUp(std::uint64_t bytes) { return AlignDown(bytes + kBlockSize - 1); }
+
+class SharedPass {
+ public:
+  explicit SharedPass(WriteGate& gate) : gate_(gate) { gate_.EnterShared(); }
+  ~SharedPass() { gate_.LeaveShared(); }
+  SharedPass(const SharedPass&) = delete;
+  SharedPass& operator=(const SharedPass&) = delete;
+
+ private:
+  WriteGate& gate_;
+};
+
+}  // namespace
+
+OpenVolume::~OpenVolume() {
+  if (!closed_ && syncer_ != nullptr) syncer_->Stop();
+}
+
+std::uint64_t OpenVolume::size() const { return live_->size(); }
+
+Status OpenVolume::CheckRange(std::uint64_t offset, std::uint64_t length) const {
+  const std::uint64_t end = size();
+  if (offset > end || length > end - offset)
+    return Fail(ErrorCode::kInvalidArgument, Concat("bytes ", offset, " … ", offset + length,
+                                                    " lie beyond the volume's end at ", end));
+  return {};
+}
+
+Status OpenVolume::CheckWritable(std::uint64_t offset, std::uint64_t length) const {
+  if (read_only_) return Fail(ErrorCode::kUnsupported, "the volume is open read-only");
+  RETURN_IF_ERROR(journal_->health());
+  return CheckRange(offset, length);
+}
+
+// ---- reads
+// ------------------------------------------------------------------------------------------
+
+Status OpenVolume::ReadDirty(const DirtyPart& part, MutableByteView out) {
+  if (part.record == nullptr) {
+    std::fill(out.begin(), out.end(), std::byte{0});
+    return {};
+  }
+  if (part.buffer != nullptr) {
+    std::memcpy(out.data(), part.buffer->data() + part.buffer_offset, out.size());
+    return {};
+  }
+  ASSIGN_OR_RETURN(const Bytes data, journal_->ReadRecord(*part.record, part.location));
+  const std::uint64_t skip = part.offset - part.record->header.offset;
+  CHECK(skip + out.size() <= data.size());
+  std::memcpy(out.data(), data.data() + skip, out.size());
+  return {};
+}
+
+Status OpenVolume::Read(std::uint64_t offset, MutableByteView out) {
+  RETURN_IF_ERROR(CheckRange(offset, out.size()));
+  const Look look = live_->At(offset, out.size());
+  for (const DirtyPart& part : look.dirty) {
+    auto status = ReadDirty(part, out.subspan(part.offset - offset, part.length));
+    if (status.has_value()) continue;
+    // A journal segment may have been recycled since the look: then the bytes are in the map by
+    // now.
+    return ReadAgain(offset, out, std::move(status).error());
+  }
+  for (const CleanPart& part : look.clean) {
+    RETURN_IF_ERROR(ReadClean(resources_, look.tree, part, ReadFrom::kAnywhere,
+                              out.subspan(part.offset - offset, part.length)));
+  }
+  return {};
+}
+
+Status OpenVolume::ReadAgain(std::uint64_t offset, MutableByteView out, Error first_error) {
+  for (int attempt = 0; attempt < kWarmAttemptsMax; ++attempt) {
+    const Look look = live_->At(offset, out.size());
+    bool moved = false;
+    for (const DirtyPart& part : look.dirty) {
+      auto status = ReadDirty(part, out.subspan(part.offset - offset, part.length));
+      if (!status.has_value()) {
+        first_error = std::move(status).error();
+        moved = true;
+        break;
+      }
+    }
+    if (moved) continue;
+    for (const CleanPart& part : look.clean) {
+      RETURN_IF_ERROR(ReadClean(resources_, look.tree, part, ReadFrom::kAnywhere,
+                                out.subspan(part.offset - offset, part.length)));
+    }
+    return {};
+  }
+  return Fail(std::move(first_error));
+}
+
+std::optional<Status> OpenVolume::TryRead(std::uint64_t offset, MutableByteView out) {
+  if (Status status = CheckRange(offset, out.size()); !status.has_value()) return status;
+  const Look look = live_->At(offset, out.size());
+  for (const DirtyPart& part : look.dirty) {
+    if (part.record != nullptr && part.buffer == nullptr) return std::nullopt;
+  }
+  for (const CleanPart& part : look.clean) {
+    const Status status = ReadClean(resources_, look.tree, part, ReadFrom::kMemory,
+                                    out.subspan(part.offset - offset, part.length));
+    if (!status.has_value()) return std::nullopt;
+  }
+  for (const DirtyPart& part : look.dirty) {
+    if (Status status = ReadDirty(part, out.subspan(part.offset - offset, part.length));
+        !status.has_value())
+      return status;
+  }
+  return Status{};
+}
+
+Result<std::vector<block::Extent>> OpenVolume::Extents(std::uint64_t offset, std::uint64_t length,
+                                                       std::size_t count_max) {
+  RETURN_IF_ERROR(CheckRange(offset, length));
+  std::vector<block::Extent> extents;
+  const std::uint64_t end = offset + length;
+  const std::uint64_t chunk_size = chunk_size_;
+  const auto add = [&extents](std::uint64_t bytes, bool hole) {
+    if (!extents.empty() && extents.back().hole == hole) {
+      extents.back().length += bytes;
+    } else {
+      extents.push_back({bytes, hole, hole});
+    }
+  };
+  // One extent more than asked for ends the last one for sure.
+  for (std::uint64_t at = offset; at < end && extents.size() <= count_max;) {
+    const map::Tree tree = live_->tree();
+    ASSIGN_OR_RETURN(const std::uint64_t mapped,
+                     map::NextMapped(resources_.pages(), tree, at / chunk_size,
+                                     (end + chunk_size - 1) / chunk_size));
+    const std::uint64_t skip_to =
+        std::min({end, std::max(at, mapped * chunk_size), live_->NextChange(at, end)});
+    if (skip_to > at) {
+      add(skip_to - at, true);
+      at = skip_to;
+      continue;
+    }
+    const std::uint64_t stop = std::min(end, (at / chunk_size + 1) * chunk_size);
+    const Look look = live_->At(at, stop - at);
+    std::vector<std::pair<std::uint64_t, block::Extent>> parts;
+    for (const DirtyPart& part : look.dirty) {
+      const bool hole = part.record == nullptr;
+      parts.push_back({part.offset, {part.length, hole, hole}});
+    }
+    for (const CleanPart& part : look.clean) {
+      RETURN_IF_ERROR(CleanExtents(resources_, look.tree, part, &parts));
+    }
+    std::sort(parts.begin(), parts.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (const auto& part : parts) add(part.second.length, part.second.hole);
+    at = stop;
+  }
+  if (extents.size() > count_max) extents.resize(count_max);
+  return extents;
+}
+
+// ---- writes
+// -----------------------------------------------------------------------------------------
+
+bool OpenVolume::HasRoom(std::uint64_t bytes) const {
+  return journal_->used_bytes() + bytes <= settings_.journal_bytes_max;
+}
+
+Status OpenVolume::AwaitRoom(std::uint64_t bytes) {
+  if (HasRoom(bytes)) return {};
+  return syncer_->AwaitRoom([this, bytes] { return HasRoom(bytes); });
+}
+
+Status OpenVolume::Append(std::span<const cache::Journal::Operation> operations) {
+  RETURN_IF_ERROR(journal_->Append(operations));
+  syncer_->NoteWrites();
+  return {};
+}
+
+Status OpenVolume::MakeDurable() {
+  if (durability_ == format::Durability::kCloud) return Sync({});
+  return journal_->Sync();
+}
+
+Status OpenVolume::Write(std::uint64_t offset, ByteView data, block::WriteFlag flag) {
+  RETURN_IF_ERROR(CheckWritable(offset, data.size()));
+  if (data.empty()) return {};
+  RETURN_IF_ERROR(AwaitRoom(data.size()));
+  if (offset % kBlockSize == 0 && data.size() % kBlockSize == 0) {
+    const SharedPass pass(gate_);
+    RETURN_IF_ERROR(Append({{{.kind = format::RecordKind::kWrite,
+                              .offset = offset,
+                              .length = data.size(),
+                              .buffer = std::make_shared<const Bytes>(ToBytes(data))}}}));
+  } else {
+    RETURN_IF_ERROR(WritePartial(offset, data));
+  }
+  return flag == block::WriteFlag::kForceUnitAccess ? MakeDurable() : Status{};
+}
+
+Status OpenVolume::WritePartial(std::uint64_t offset, ByteView data) {
+  const std::uint64_t start = AlignDown(offset);
+  const std::uint64_t end = AlignUp(offset + data.size());
+  const bool head = offset != start;
+  const bool tail = offset + data.size() != end;
+  auto whole = std::make_shared<Bytes>(end - start);
+  const MutableByteView blocks(*whole);
+  const MutableByteView first = blocks.first(kBlockSize);
+  const MutableByteView last = blocks.last(kBlockSize);
+  const bool one = end - start == kBlockSize;
+  const auto append = [&]() -> Status {
+    std::memcpy(whole->data() + (offset - start), data.data(), data.size());
+    return Append({{{.kind = format::RecordKind::kWrite,
+                     .offset = start,
+                     .length = end - start,
+                     .buffer = whole}}});
+  };
+  for (int attempt = 0;; ++attempt) {
+    // The one write that may read the store: outside the gate, to warm the memory...
+    if (head || one) RETURN_IF_ERROR(Read(start, first));
+    if (tail && !one) RETURN_IF_ERROR(Read(end - kBlockSize, last));
+    gate_.EnterAlone();
+    // ...and again inside, from memory, since another write may have come between.
+    bool fresh = true;
+    Status status;
+    const auto reread = [&](std::uint64_t at, MutableByteView out) {
+      if (!fresh || !status.has_value()) return;
+      if (auto hot = TryRead(at, out); hot.has_value()) {
+        status = std::move(*hot);
+      } else if (attempt >= kWarmAttemptsMax) {
+        status = Read(at, out);
+      } else {
+        fresh = false;
+      }
+    };
+    if (head || one) reread(start, first);
+    if (tail && !one) reread(end - kBlockSize, last);
+    if (fresh && status.has_value()) status = append();
+    gate_.LeaveAlone();
+    if (fresh) return status;
+  }
+}
+
+std::optional<Status> OpenVolume::TryWrite(std::span<const WriteRequest> requests) {
+  std::uint64_t bytes = 0;
+  std::vector<cache::Journal::Operation> operations;
+  operations.reserve(requests.size());
+  for (const WriteRequest& request : requests) {
+    if (!CheckWritable(request.offset, request.data.size()).has_value()) return std::nullopt;
+    if (request.offset % kBlockSize != 0 || request.data.size() % kBlockSize != 0)
+      return std::nullopt;
+    if (request.data.empty()) continue;
+    bytes += request.data.size();
+    operations.push_back({.kind = format::RecordKind::kWrite,
+                          .offset = request.offset,
+                          .length = request.data.size(),
+                          .buffer = std::make_shared<const Bytes>(ToBytes(request.data))});
+  }
+  if (operations.empty()) return Status{};
+  if (!HasRoom(bytes) || !gate_.TryEnterShared()) return std::nullopt;
+  Status status = Append(operations);
+  gate_.LeaveShared();
+  return status;
+}
+
+Status OpenVolume::Zero(std::uint64_t offset, std::uint64_t length) {
+  RETURN_IF_ERROR(CheckWritable(offset, length));
+  if (length == 0) return {};
+  RETURN_IF_ERROR(AwaitRoom(kSmallZeroBytes));
+  const std::uint64_t start = AlignUp(offset);
+  const std::uint64_t end = AlignDown(offset + length);
+  const bool aligned = start == offset && end == offset + length;
+  if (!aligned && length <= kSmallZeroBytes)
+    return WritePartial(offset, Bytes(length, std::byte{0}));
+  if (!aligned) {
+    if (start > offset) RETURN_IF_ERROR(WritePartial(offset, Bytes(start - offset, std::byte{0})));
+    if (end < offset + length)
+      RETURN_IF_ERROR(WritePartial(end, Bytes(offset + length - end, std::byte{0})));
+  }
+  const SharedPass pass(gate_);
+  return Append({{{.kind = format::RecordKind::kZero,
+                   .offset = start,
+                   .length = end - start,
+                   .buffer = nullptr}}});
+}
+
+Status OpenVolume::Trim(std::uint64_t offset, std::uint64_t length, block::WriteFlag flag) {
+  RETURN_IF_ERROR(Zero(offset, length));
+  return flag == block::WriteFlag::kForceUnitAccess ? MakeDurable() : Status{};
+}
+
+Status OpenVolume::WriteZeroes(std::uint64_t offset, std::uint64_t length, block::ZeroFlag flag) {
+  RETURN_IF_ERROR(Zero(offset, length));
+  const bool durable =
+      (static_cast<unsigned>(flag) & static_cast<unsigned>(block::ZeroFlag::kForceUnitAccess)) != 0;
+  return durable ? MakeDurable() : Status{};
+}
+
+Status OpenVolume::Flush() {
+  if (read_only_) return {};
+  return MakeDurable();
+}
+
+// ---- the life of it
+// ---------------------------------------------------------------------------------
+
+Status OpenVolume::Sync(const SyncProgress& progress) {
+  if (read_only_) return {};
+  return syncer_->SyncThrough(journal_->appended_seq(), progress);
+}
+
+Status OpenVolume::Close(CloseMode mode, const SyncProgress& progress) {
+  CHECK(!closed_);
+  closed_ = true;
+  if (read_only_) {
+    lock_.reset();
+    return {};
+  }
+  Status status = journal_->Sync();
+  if (status.has_value() && mode == CloseMode::kUpload) {
+    status = Sync(progress);
+    syncer_->Stop();
+    if (status.has_value()) status = syncer_->Release();
+  } else {
+    syncer_->Stop();
+  }
+  lock_.reset();
+  return status;
+}
+
+VolumeStatus OpenVolume::status() const {
+  VolumeStatus status;
+  const LiveMap::Numbers numbers = live_->numbers();
+  status.size = size();
+  status.chunk_size = chunk_size_;
+  status.read_only = read_only_;
+  status.durability = durability_;
+  status.behind_bytes = numbers.dirty_bytes;
+  status.generations = numbers.generations;
+  if (numbers.oldest_write.has_value()) {
+    status.behind_seconds =
+        std::chrono::duration<double>(resources_.vault().env().clock.Now() - *numbers.oldest_write)
+            .count();
+  }
+  if (syncer_ != nullptr) {
+    syncer_->FillStatus(&status);
+    status.acknowledged_seq = journal_->appended_seq();
+    status.durable_seq = journal_->durable_seq();
+    status.journal_bytes = journal_->used_bytes();
+    if (const Status health = journal_->health(); !health.has_value())
+      status.trouble = health.error();
+  } else {
+    status.head_seq = head_seq_;
+  }
+  return status;
+}
+
+}  // namespace coffer::volume
