@@ -89,10 +89,12 @@ void Connection::StartReply(const HttpReply& reply, const std::string& server,
   state_ = State::kWriting;
 }
 
-void Connection::StartStream(std::string head, std::unique_ptr<EventSubscription> subscription) {
+void Connection::StartStream(std::string head, std::unique_ptr<EventSubscription> subscription,
+                             MonotonicTime deadline) {
   CHECK(state_ == State::kHandling);
   output_.assign(head.data(), head.size());
   subscription_ = std::move(subscription);
+  deadline_ = deadline;
   state_ = State::kStreaming;
 }
 

@@ -40,7 +40,8 @@ class Connection {
   /// From handling: sends `reply` and ends.
   void StartReply(const HttpReply& reply, const std::string& server, MonotonicTime deadline);
   /// From handling: sends the head of a stream; Push adds to it.
-  void StartStream(std::string head, std::unique_ptr<EventSubscription> subscription);
+  void StartStream(std::string head, std::unique_ptr<EventSubscription> subscription,
+                   MonotonicTime deadline);
   void Push(std::string_view line, MonotonicTime deadline);
   /// Bytes that wait to be sent.
   [[nodiscard]] std::size_t backlog() const { return output_.size() - sent_; }

@@ -194,13 +194,13 @@ class PollingServer final : public ControlServer {
                             clock_.Now() + options_.reply_time);
       return;
     }
-    connection.StartStream(FormatStreamHead(ServerName()),
-                           service_.Subscribe([this, id](const Event& event) {
-                             WipedString line = EncodeJson(event);
-                             MutexLock lock(mutex_);
-                             QueueEventLocked(id, std::move(line));
-                           }));
-    connection.Push("", clock_.Now() + options_.reply_time);
+    auto subscription = service_.Subscribe([this, id](const Event& event) {
+      WipedString line = EncodeJson(event);
+      MutexLock lock(mutex_);
+      QueueEventLocked(id, std::move(line));
+    });
+    connection.StartStream(FormatStreamHead(ServerName()), std::move(subscription),
+                           clock_.Now() + options_.reply_time);
   }
 
   void QueueEventLocked(Id id, WipedString line) REQUIRES_LOCK(mutex_) {

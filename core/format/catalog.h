@@ -1,5 +1,10 @@
 // A catalog record, objects catalog/<rev>: the vault's own sealed chain. Each record holds the
 // whole state; the chain is its history. Bound to vault and sequence.
+//   vault 16 | seq u64 | parent 32 | host 16 | host name | created i64 | features 3 x u64
+//   | header_seq_min u64 | dedup u8 | volume count varint | {id 16 | name | state u8 | created i64
+//   | forked_from 16 | forked_seq u64 | extensions} | condemned count varint | {number u64
+//   | created i64 | pack count varint | packs 32 each} | extensions
+// Ids are unique, names unique among live volumes, condemned numbers ascend.
 #pragma once
 
 #include <string>
@@ -28,7 +33,7 @@ struct CatalogVolume {
 
 /// Packs that GC means to delete once every writer has seen the list.
 struct CondemnedList {
-  std::uint64_t number = 0;  // ascending; heads carry the newest seen as gc_seen
+  std::uint64_t number = 0;  // from 1, ascending; heads carry the newest seen as gc_seen
   std::int64_t created_unix = 0;
   std::vector<PackId> packs;
   bool operator==(const CondemnedList&) const = default;

@@ -1,6 +1,8 @@
 // A delta: the changes that one commit makes to the map, sorted by chunk, made without reading the
 // map.
-//   chunk size u32 | pack table | entry count varint | entries (chunk as varint distance)
+//   chunk size u32 | pack table | entry count varint (at least 1) | entries
+//   entry: op u8 | distance varint from the end of the entry before (the first: from 0)
+//          | clear: chunk count varint; else: piece count varint | pieces
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,8 @@
 // Where a frame lies. In memory a reference names its pack in full; inside pages and deltas it is
 // an index into their table of packs, where index 0 means "the pack this very page or delta lies
 // in" (its id is not known while it is being written).
+//   pack table: count varint | {pack id 32 | key epoch u32}, numbered from 1 in the order of their
+//   first use, each used, none twice
 #pragma once
 
 #include <cstdint>

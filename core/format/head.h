@@ -1,5 +1,17 @@
 // A head, objects heads/<volume>/<rev>: the authenticated record that names one state of a volume.
 // Sealed whole (sealed_object.h), bound to vault, volume and sequence.
+//
+//   vault 16 | volume 16 | seq u64 | parent 32 | epoch u64 | flags u8
+//   (1 released, 2 barrier, 4 tombstone) | durability u8 | host 16 | host name | created i64
+//   | features 3 x u64 | chunk size u32 | map | journal stream 16 | journal seq u64
+//   | catalog_seq_min u64 | header_seq_min u64 | gc_seen u64 | snapshot_id_next u64
+//   | snapshot count varint | {id varint | name | created i64 | map | extensions} | extensions
+//
+//   map: size u64 | level u8 | root count u8 (0, 1) | {page id 16 | frame}
+//   | delta count varint | {entry count varint | frame}
+//
+//   frame: pack 32 | key epoch u32 | codec u8 | frame varint | offset varint
+//   | stored length varint | plain length varint
 #pragma once
 
 #include <optional>
@@ -26,7 +38,7 @@ struct DeltaRef {
 /// One state of the block map: a tree and at most 32 deltas over it, oldest first.
 struct MapRoot {
   std::uint64_t size = 0;  // bytes of the volume
-  std::uint8_t level = 0;  // of the root page
+  std::uint8_t level = 0;  // of the root page; 0 without one
   std::optional<PageRef> page;
   std::vector<DeltaRef> deltas;
   bool operator==(const MapRoot&) const = default;
@@ -56,6 +68,7 @@ struct Head {
   std::uint64_t epoch = 0;  // rises when another writer takes over
   bool released = false;    // set at close: anyone may go on
   bool barrier = false;     // made by GC for a silent volume: same map, next seq
+  bool tombstone = false;   // the volume is being deleted: nobody goes on above this head
   Durability durability = Durability::kLocal;
   HostId host;
   std::string host_name;

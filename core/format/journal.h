@@ -1,15 +1,17 @@
 // The journal's files, one segment each: 64 MiB, written front to back, recycled.
 //
 //   segment header, 4096 bytes:
-//     magic "CofJrnl\0" | version u16 | suite u16 | host key epoch u32 | segment u64 | salt 32
-//     | sealed (number 0): vault, volume, stream, segment, first seq, chain tag, base head seq +
-//     hash,
-//       volume size, created | tag | zeros
+//     prefix, clear, 56 bytes: magic "CofJrnl\0" | version u16 | suite u16 | host key epoch u32
+//       | segment u64 | salt 32
+//     sealed (number 0), 136 + 16 bytes: vault 16 | volume 16 | stream 16 | segment u64 | first seq
+//       u64 | chain tag 16 | base head seq u64, hash 32 | volume size u64 | created i64 | tag 16
+//     zeros
 //   groups, back to back, one pwrite each:
 //     group header, clear, 80 bytes: magic "CGRP" | total length u32 | segment u64 | first seq u64
 //       | record count u32 | reserved u32 | chain tag 16 (tag of the record before) | salt 32
-//     records: sealed length u32 | sealed (number = place in group): record header 24 ‖ data | tag
-//     16
+//     records: sealed length u32 | sealed (number = place in group): record header 24 ‖ data
+//       | tag 16
+//     record header: kind u8 | flags u8 (1 continues) | reserved 6 | offset u64 | length u64
 //
 // One tag per record of at most 32 KiB of data, so that one block is read back cheaply. The group's
 // key comes from its salt and the whole group header, the chain tag within; so a group decrypts
@@ -36,6 +38,11 @@ inline constexpr std::size_t kRecordDataBytesMax = 32 * 1024;
 inline constexpr std::size_t kRecordsPerGroupMax = 65536;
 inline constexpr std::size_t kSegmentPrefixBytes = 8 + 2 + 2 + 4 + 8 + 32;
 
+/// "CGRP" as a little-endian number.
+inline constexpr std::uint32_t kGroupMagic = 0x50524743;
+/// What a record takes besides its data: length field, header, tag.
+inline constexpr std::size_t kRecordOverheadBytes = 4 + kRecordHeaderBytes + 16;
+
 using ChainTag = std::array<std::byte, 16>;
 
 struct SegmentPrefix {  // the clear part
@@ -45,6 +52,8 @@ struct SegmentPrefix {  // the clear part
   bool operator==(const SegmentPrefix&) const = default;
 };
 [[nodiscard]] Bytes Encode(const SegmentPrefix& prefix);
+/// Reads the first kSegmentPrefixBytes of `bytes`. kNotFound when they are all zeros: a file that
+/// was made and never used.
 [[nodiscard]] Result<SegmentPrefix> DecodeSegmentPrefix(ByteView bytes);
 
 struct SegmentHeader {  // the sealed part
@@ -73,8 +82,19 @@ struct GroupHeader {
   std::array<std::byte, 32> salt{};
   bool operator==(const GroupHeader&) const = default;
 };
-void EncodeTo(const GroupHeader& header, std::span<std::byte, kGroupHeaderBytes> out);
-/// kNotFound when the magic is not there (the end of what was written), kCorruption otherwise.
+inline void EncodeTo(const GroupHeader& header, std::span<std::byte, kGroupHeaderBytes> out) {
+  std::byte* to = out.data();
+  StoreLe<std::uint32_t>(to, kGroupMagic);
+  StoreLe(to + 4, header.total_bytes);
+  StoreLe(to + 8, header.segment);
+  StoreLe(to + 16, header.first_seq);
+  StoreLe(to + 24, header.record_count);
+  StoreLe<std::uint32_t>(to + 28, 0);
+  std::memcpy(to + 32, header.chain_tag.data(), header.chain_tag.size());
+  std::memcpy(to + 48, header.salt.data(), header.salt.size());
+}
+/// Reads the first kGroupHeaderBytes of `bytes`. kNotFound when the magic is not there (the end of
+/// what was written), kCorruption otherwise.
 [[nodiscard]] Result<GroupHeader> DecodeGroupHeader(ByteView bytes);
 
 enum class RecordKind : std::uint8_t {
@@ -90,7 +110,14 @@ struct RecordHeader {
   std::uint64_t length = 0;  // bytes, multiple of 4096
   bool operator==(const RecordHeader&) const = default;
 };
-void EncodeTo(const RecordHeader& header, std::span<std::byte, kRecordHeaderBytes> out);
+inline void EncodeTo(const RecordHeader& header, std::span<std::byte, kRecordHeaderBytes> out) {
+  std::byte* to = out.data();
+  const unsigned first = static_cast<unsigned>(header.kind) | (header.continues ? 0x100u : 0u);
+  StoreLe<std::uint64_t>(to, first);
+  StoreLe(to + 8, header.offset);
+  StoreLe(to + 16, header.length);
+}
+/// Exactly kRecordHeaderBytes; the caller holds `length` of a kWrite against the data that follow.
 [[nodiscard]] Result<RecordHeader> DecodeRecordHeader(ByteView bytes);
 
 }  // namespace coffer::format

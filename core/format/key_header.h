@@ -47,7 +47,8 @@ struct KeyHeader {
 [[nodiscard]] Bytes Encode(const KeyHeader& header);
 /// The bytes that the MAC covers: all of the encoding before the MAC.
 [[nodiscard]] ByteView KeyHeaderMacInput(ByteView encoded);
-/// Structure only: nothing is authenticated yet.
+/// Structure only: nothing is authenticated yet. An empty slot is all zeros; a slot of an unknown
+/// kind is kUnsupported.
 [[nodiscard]] Result<KeyHeader> DecodeKeyHeader(ByteView bytes);
 
 }  // namespace coffer::format

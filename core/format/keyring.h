@@ -1,5 +1,9 @@
 // The keyring, sealed inside the key header: one random master key per key epoch, and what people
 // want to know about the slots but the provider need not.
+//   parent 32 | features 3 x u64 | epoch count varint | {epoch u32 | created i64 | master key 32}
+//   | slot count varint | {slot u8 | created i64 | host name | label} | extensions
+//   | 0x80 and zeros up to a multiple of 512, so that its length tells little
+// Both ways go through SecretBytes: no key byte is left in ordinary memory.
 #pragma once
 
 #include <string>

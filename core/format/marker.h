@@ -1,7 +1,9 @@
 // The object "vault": says that a vault is here, which one, and of which format. Not secret and not
 // authenticated: everything that matters is bound to the vault id again under keys.
-//   magic "CofVault" | version u16 | suite u16 | vault id 16 | incompatible features u64 | SHA-256
-//   of all before, first 8
+//   magic "CofVault" | version u16 | suite u16 | vault id 16 | incompatible features u64
+//   | CRC-32C of all before u32                                                    40 bytes
+// The checksum tells a damaged marker from a foreign file; it promises nothing against people, so
+// it needs no cryptography (core/format has none).
 #pragma once
 
 #include "core/base/ids.h"

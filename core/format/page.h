@@ -1,6 +1,10 @@
 // A page: one node of the block map. A leaf (level 0) with index i maps the chunks 256 i … 256 i +
 // 255 to pieces; a page of level n maps the same number of pages of level n - 1. Absent means hole.
-//   level u8 | index varint | chunk size u32 | pack table | entry count varint | entries
+//   level u8 | index varint | chunk size u32 | pack table | entry count varint (1 … 256) | entries
+//   leaf entry:     slot u8 | piece count varint | pieces
+//   interior entry: slot u8 | page id 16 | codec u8 | pack index varint | frame varint | offset
+//                   varint | stored length varint | plain length varint
+// A page without entries is not stored: the entry above it goes, or the root.
 #pragma once
 
 #include <cstdint>

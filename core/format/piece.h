@@ -1,5 +1,10 @@
 // Pieces: what the map holds of a chunk. A list of pieces is ordered oldest first; where they
 // overlap, the later one wins. Blocks that no piece covers read as zeros.
+//   head u8 (kind in bits 4-7: 0 zero, 1 frame; codec in bits 0-3, 0 for a zero piece)
+//   | first block u8 | block count - 1 u8
+//   | frame pieces: content id 16 | pack index varint | frame varint | offset varint
+//     | stored length varint
+// The plain length is not stored: it is block count x 4096.
 #pragma once
 
 #include <cstdint>

@@ -1,11 +1,15 @@
 // The trust file of one vault on one machine: the newest of everything this machine has seen, so
 // that an older store is ROLLBACK and a different one FORK. Sealed under the host key's trust key.
+//   vault 16 | host 16 | revision u64 | key header point | catalog point | volume count varint
+//   | {volume 16 | seen point | own point | epoch u64} | extensions
+//   point: seq u64 | hash 32 (zeros when seq is 0)
 #pragma once
 
 #include <vector>
 
 #include "core/base/ids.h"
 #include "core/base/result.h"
+#include "core/base/secret_bytes.h"
 #include "core/format/extension.h"
 #include "core/format/limits.h"
 
@@ -42,12 +46,13 @@ struct Trust {
 
 /// The host key file's plaintext: host id and the key from which journal, cache and trust keys
 /// come.
+///   vault 16 | host 16 | key 32
 struct HostKeyRecord {
   VaultId vault;
   HostId host;
-  std::array<std::byte, 32> key{};  // wiped by the caller
+  SecretBytes key;  // 32 bytes
 };
-[[nodiscard]] Bytes Encode(const HostKeyRecord& record);
+[[nodiscard]] SecretBytes Encode(const HostKeyRecord& record);
 [[nodiscard]] Result<HostKeyRecord> DecodeHostKeyRecord(ByteView bytes);
 
 }  // namespace coffer::format

@@ -126,8 +126,12 @@ void DirectoryScratch::Discard(const std::string& path) {
   }
 }
 
-void DirectoryScratch::Forget() {
+void DirectoryScratch::Revalidate() {
   const MutexLock lock(mutex_);
+  if (id_.empty()) return;
+  const std::string proof = lock_ == nullptr ? directory_ : PathOf(Concat(id_, ".", kLockSuffix));
+  const Result<FileInfo> there = fs_.Stat(proof);
+  if (there.has_value() || there.error().code != ErrorCode::kNotFound) return;
   lock_.reset();
   id_.clear();
 }

@@ -33,13 +33,13 @@ class DirectoryScratch {
 
   /// Makes the directory and takes the lock, if that is not done yet.
   Status Prepare();
-  /// Writes `data` to a new file and syncs it; returns its path. kNotFound: the directory is gone,
-  /// Forget and try again.
+  /// Writes `data` to a new file and syncs it; returns its path. kNotFound: the directory is gone;
+  /// Revalidate and try again.
   Result<std::string> Write(ByteView data);
   /// Removes a file that Write made, as well as it can.
   void Discard(const std::string& path);
-  /// Begins anew with another id at the next Write.
-  void Forget();
+  /// Looks whether directory and lock are still there; if not, the next Write begins anew.
+  void Revalidate();
 
  private:
   Status TakeId() REQUIRES_LOCK(mutex_);

@@ -14,7 +14,6 @@ namespace coffer::store {
 namespace {
 
 constexpr int kCreateAttemptsMax = 3;
-constexpr std::size_t kUnsyncedNamesMax = 1024;
 
 std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
@@ -86,9 +85,9 @@ Status DirectoryStore::Create(const std::string& name, ByteView data,
   for (int attempt = 0; attempt < kCreateAttemptsMax; ++attempt) {
     created = CreateOnce(name, data);
     if (!Is(created, ErrorCode::kNotFound)) break;
-    // A directory, or the unfinished file, went away under our hands: whoever removed it, begin
-    // anew without relying on anything seen before.
-    scratch_.Forget();
+    // A directory, or the unfinished file, went away under our hands. Whoever removed it: rely on
+    // nothing seen before.
+    scratch_.Revalidate();
     const MutexLock lock(mutex_);
     durable_directories_.clear();
   }
@@ -103,22 +102,18 @@ Status DirectoryStore::Create(const std::string& name, ByteView data,
 
 Status DirectoryStore::CreateOnce(const std::string& name, ByteView data) {
   RETURN_IF_ERROR(CheckMarker());
-  RETURN_IF_ERROR(CheckUnsyncedNames(name));
   RETURN_IF_ERROR(EnsureDirectoriesOf(name));
   ASSIGN_OR_RETURN(const std::string temporary, scratch_.Write(data));
   Status published = Publish(temporary, name);
-  if (published.has_value()) return SyncCreated(name);
-  if (Is(published, ErrorCode::kAlreadyExists)) {
-    published = SettleExisting(temporary, name, data, published.error());
-  }
-  scratch_.Discard(temporary);
-  return published;
-}
-
-Status DirectoryStore::CheckUnsyncedNames(const std::string& name) const {
-  const MutexLock lock(mutex_);
-  if (unsynced_names_.size() < kUnsyncedNamesMax || unsynced_names_.contains(name)) return {};
-  return Fail(ErrorCode::kIoError, "too many objects could not be synced; their disk is failing");
+  const bool exists = Is(published, ErrorCode::kAlreadyExists);
+  if (!published.has_value()) scratch_.Discard(temporary);
+  if (!published.has_value() && !exists) return published;
+  // Also when it exists: another writer may be just before its own sync, and what is said to exist
+  // must still do so after a power cut.
+  const Status synced = fs_.SyncDirectory(ParentOf(PathOf(name)));
+  if (synced.has_value()) return published;
+  return Fail(ErrorCode::kUnavailable,
+              Concat("it is there, but perhaps not after a power cut: ", synced.error().message));
 }
 
 Status DirectoryStore::EnsureDirectoriesOf(const std::string& name) {
@@ -165,7 +160,7 @@ Status DirectoryStore::Publish(const std::string& temporary, const std::string& 
     Status renamed = fs_.RenameNoReplace(temporary, path);
     if (!Is(renamed, ErrorCode::kUnsupported)) return renamed;
     LOG(kWarning, "store at ", root_,
-        " is weak: its file system has neither hard links nor rename ", "without replacing");
+        " is weak: its file system has neither hard links nor rename without replacing");
     publishing_ = Publishing::kLookThenRename;
   }
   return LookThenRename(temporary, path);
@@ -177,40 +172,6 @@ Status DirectoryStore::LookThenRename(const std::string& temporary, const std::s
   if (there.has_value()) return Fail(ErrorCode::kAlreadyExists, Concat(path, " exists already"));
   if (there.error().code != ErrorCode::kNotFound) return Fail(there.error());
   return fs_.Rename(temporary, path);
-}
-
-Status DirectoryStore::SyncCreated(const std::string& name) {
-  const Status synced = fs_.SyncDirectory(ParentOf(PathOf(name)));
-  const MutexLock lock(mutex_);
-  if (synced.has_value()) {
-    unsynced_names_.erase(name);
-    return {};
-  }
-  unsynced_names_.insert(name);
-  return Fail(ErrorCode::kUnavailable,
-              Concat("it is there, but perhaps not after a power cut: ", synced.error().message));
-}
-
-Status DirectoryStore::SettleExisting(const std::string& temporary, const std::string& name,
-                                      ByteView data, Error exists) {
-  bool ours_unsynced = false;
-  {
-    const MutexLock lock(mutex_);
-    ours_unsynced = unsynced_names_.contains(name);
-  }
-  if (!ours_unsynced) {
-    // "Exists" must still hold after a power cut: another writer may be just before its own sync.
-    const Status synced = fs_.SyncDirectory(ParentOf(PathOf(name)));
-    if (synced.has_value()) return Fail(std::move(exists));
-    return Fail(ErrorCode::kUnavailable,
-                Concat("it exists, but perhaps not after a power cut: ", synced.error().message));
-  }
-  const Result<Bytes> there = ReadWholeFile(fs_, PathOf(name), data.size());
-  const bool longer = !there.has_value() && there.error().code == ErrorCode::kInvalidArgument;
-  if (!there.has_value() && !longer) return Fail(there.error());
-  if (longer || !std::ranges::equal(*there, data)) return Fail(std::move(exists));
-  RETURN_IF_ERROR(fs_.Rename(temporary, PathOf(name)));
-  return SyncCreated(name);
 }
 
 Result<Bytes> DirectoryStore::Get(const std::string& name, std::uint64_t size_max) {

@@ -12,10 +12,10 @@
 // kUnavailable, since mounting the disk again heals it. In a store opened with OpenForInit the
 // guard begins when the marker is found or created.
 //
-// When syncing a directory fails, an object has its name but may lose it in a power cut. Create
-// then fails with kUnavailable and remembers the name; when the same bytes are offered again they
-// are written again and put in the old ones' place, since a second sync that succeeds says nothing
-// about what the first one failed to store (design.md L9).
+// When syncing the directory fails, the object has its name but may lose it in a power cut: Create
+// fails with kUnavailable, and offered again it syncs again before it says "exists already". That a
+// second directory sync counts, unlike one of file data, holds where it matters: journaling file
+// systems stop for good at such an error rather than forget the entry.
 //
 // Whoever can write to the directory can plant things in it: symbolic links at or on the way to an
 // object are refused. This is no defence against someone who swaps directories during a call.
@@ -65,14 +65,10 @@ class DirectoryStore final : public ObjectStore {
   DirectoryStore(FileSystem& fs, Random& random, const std::string& path);
 
   Status CreateOnce(const std::string& name, ByteView data);
-  Status CheckUnsyncedNames(const std::string& name) const;
   Status EnsureDirectoriesOf(const std::string& name);
   Status EnsureDirectory(const std::string& path);
   Status Publish(const std::string& temporary, const std::string& name);
   Status LookThenRename(const std::string& temporary, const std::string& path);
-  Status SyncCreated(const std::string& name);
-  Status SettleExisting(const std::string& temporary, const std::string& name, ByteView data,
-                        Error exists);
 
   Result<std::unique_ptr<File>> OpenObject(const std::string& name, std::uint64_t* size);
   /// The error of the mount guard if it has one, else `missing`.
@@ -90,7 +86,6 @@ class DirectoryStore final : public ObjectStore {
   mutable Mutex mutex_;
   Bytes marker_ GUARDED_BY(mutex_);  // empty: not guarded yet
   std::set<std::string> durable_directories_ GUARDED_BY(mutex_);
-  std::set<std::string> unsynced_names_ GUARDED_BY(mutex_);
   Mutex look_then_rename_mutex_;  // at least the writers of this process take turns
 };
 

@@ -147,12 +147,12 @@ void FakeDirectory::Apply(const Operation& operation) {
 void FakeDirectory::Set(std::uint64_t number, const std::string& name,
                         std::shared_ptr<FakeNode> node) {
   visible_[name] = node;
-  unsynced_.push_back({number, name, std::move(node), nullptr});
+  unsynced_.push_back({number, name, std::move(node)});
 }
 
 void FakeDirectory::Unset(std::uint64_t number, const std::string& name) {
   visible_.erase(name);
-  unsynced_.push_back({number, name, nullptr, nullptr});
+  unsynced_.push_back({number, name, nullptr});
 }
 
 void FakeDirectory::Move(std::uint64_t number, const std::string& from_name,
@@ -177,18 +177,18 @@ void FakeDirectory::Sync() {
   const std::vector<Operation> operations = std::exchange(unsynced_, {});
   for (const Operation& operation : operations) {
     Apply(operation);
-    if (operation.moved_to != nullptr && operation.moved_to.get() != this) {
-      operation.moved_to->Persist(operation.moved_by);
-    }
+    const auto to = operation.moved_to.lock();
+    if (to != nullptr && to.get() != this) to->Persist(operation.moved_by);
   }
 }
 
 void FakeDirectory::DecideMoves(const Cut& cut) {
   // The old name of a rename is lost only together with the new one's coming.
   std::erase_if(unsynced_, [&](const Operation& operation) {
-    if (operation.moved_to == nullptr) return false;
+    const auto to = operation.moved_to.lock();
+    if (to == nullptr) return false;
     if (!Keep(cut, operation.number)) return true;
-    operation.moved_to->kept_.insert(operation.moved_by);
+    to->kept_.insert(operation.moved_by);
     kept_.insert(operation.number);
     return false;
   });

@@ -121,9 +121,9 @@ class FakeDirectory final : public FakeNode {
   struct Operation {
     std::uint64_t number;
     std::string name;
-    std::shared_ptr<FakeNode> node;           // null: the name goes
-    std::shared_ptr<FakeDirectory> moved_to;  // of a name that goes by Move: where to,
-    std::uint64_t moved_by = 0;               // and by which operation there
+    std::shared_ptr<FakeNode> node;              // null: the name goes
+    std::weak_ptr<FakeDirectory> moved_to = {};  // of a name that goes by Move: where to,
+    std::uint64_t moved_by = 0;                  // and by which operation there
   };
 
   void Apply(const Operation& operation);

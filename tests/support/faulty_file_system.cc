@@ -568,7 +568,8 @@ void FaultyFileSystem::Damage(const std::string& path, std::uint64_t offset, std
 
 std::vector<std::string> FaultyFileSystem::Files() const {
   std::vector<std::string> files;
-  for (const auto& [path, entry] : Save()->entries) {
+  const std::shared_ptr<const Image> image = Save();  // outlives the loop over its entries
+  for (const auto& [path, entry] : image->entries) {
     if (!entry.is_directory) files.push_back(path);
   }
   return files;

@@ -62,8 +62,8 @@ class SimScheduler {
   void Post(int level, Executor::Task task);
   std::shared_ptr<Delayed> PostAfter(int level, Duration delay, Executor::Task task);
   /// The analysis cannot know which mutex `lock` holds.
-  bool Wait(MutexLock& lock, const std::function<bool()>& done, MonotonicTime deadline)
-      NO_THREAD_SAFETY_ANALYSIS;
+  bool Wait(MutexLock& lock, const std::function<bool()>& done,
+            MonotonicTime deadline) NO_THREAD_SAFETY_ANALYSIS;
   void QueueDueTimers();
   [[nodiscard]] std::shared_ptr<Delayed> NextTimer(int level) const;
   void CheckThread() const;
