@@ -10,6 +10,7 @@ CompressedFrame CompressFrame(compress::Compressor& compressor, const vault::Key
                               format::FrameType type, ByteView plain) {
   CompressedFrame frame{.type = type,
                         .plain_length = static_cast<std::uint32_t>(plain.size()),
+                        .id = {},
                         .check = keys.content->Id(static_cast<std::uint8_t>(type), plain),
                         .stored = {}};
   frame.codec = static_cast<std::uint8_t>(compressor.Compress(plain, &frame.stored));

@@ -155,7 +155,7 @@ Result<SealedPack> PackBuilder::Seal() {
        Encode(format::PackHeader{.frame_count = count,
                                  .table_offset = next_offset_,
                                  .table_length = table_length,
-                                 .frames_end = next_offset_}),
+                                 .pack_length = static_cast<std::uint32_t>(total)}),
        format::kPackPrefixBytes);
   for (const Slot* slot : order_) {
     sealer.Seal(slot->number, format::FrameAad(ContextOf(*slot, pack.id)), slot->frame.stored,

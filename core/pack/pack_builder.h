@@ -12,6 +12,7 @@
 
 #include "core/base/random.h"
 #include "core/base/result.h"
+#include "core/format/frame_ref.h"
 #include "core/pack/frame_codec.h"
 
 namespace coffer::pack {
