@@ -30,6 +30,9 @@ struct TrustedVolume {
   bool operator==(const TrustedVolume&) const = default;
 };
 
+/// Extension tag: SHA-256 of the description of a store that was probed here and found strong.
+inline constexpr std::uint16_t kTrustProbedStore = 1;
+
 struct Trust {
   VaultId vault;
   HostId host;

@@ -1,8 +1,15 @@
-// What this machine remembers of a vault: HostKeys (host id and the keys of journal, cache and
-// trust, sealed in vaults/<id>/host-key) and TrustFile (newest header, catalog and heads seen,
-// vaults/<id>/trust).
+// TrustFile: what this machine remembers of a vault's chains, in vaults/<id>/trust: the newest key
+// header, catalog and heads that it has seen, and the newest heads that it wrote. It is what makes
+// an older store ROLLBACK and another history FORK (design.md section 8).
+//
+// The file is replaced whole, each time under a fresh salt: it is small (about 100 bytes a volume)
+// and a log would need a compaction of its own. A file that does not open is never replaced: what
+// it would have told is gone, and a person has to decide. Thread-safe; readers do not wait for
+// writers' disk.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -10,27 +17,16 @@
 #include "core/base/mutex.h"
 #include "core/base/random.h"
 #include "core/base/result.h"
-#include "core/base/secret_bytes.h"
 #include "core/format/trust.h"
-#include "core/vault/key_chest.h"
+#include "core/vault/host_keys.h"
 
 namespace coffer::vault {
 
-struct HostKeys {
-  HostId id;
-  std::uint32_t key_epoch = 0;  // of the keyring key that seals it
-  SecretBytes journal;
-  SecretBytes frame_cache;
-  SecretBytes trust;
-
-  /// Opens `directory`/host-key, or makes it (durable on success).
-  static Result<HostKeys> OpenOrCreate(FileSystem& fs, Random& random, const std::string& directory,
-                                       const KeyChest& keys);
-};
-
-/// Thread-safe; every Note… is durable when it returns, and never moves a point back.
+/// Every Note… is durable when it returns, and never moves a point back.
 class TrustFile {
  public:
+  /// Opens `directory`/trust, or makes it where no volume has been opened yet: the first use of a
+  /// vault on a machine trusts what it finds. `host` outlives the file.
   static Result<std::unique_ptr<TrustFile>> OpenOrCreate(FileSystem& fs, Random& random,
                                                          const std::string& directory,
                                                          const VaultId& vault,
@@ -39,14 +35,33 @@ class TrustFile {
   [[nodiscard]] format::ChainPoint key_header() const;
   [[nodiscard]] format::ChainPoint catalog() const;
   [[nodiscard]] std::optional<format::TrustedVolume> volume(const VolumeId& volume) const;
+  /// Whether the store called `description` has been probed here and found strong.
+  [[nodiscard]] bool HasProbed(const std::string& description) const;
 
   Status NoteKeyHeader(const format::ChainPoint& point);
   Status NoteCatalog(const format::ChainPoint& point);
   Status NoteHead(const VolumeId& volume, const format::ChainPoint& point, std::uint64_t epoch,
                   bool ours);
+  Status NoteProbed(const std::string& description);
 
  private:
-  // … (implementer's)
+  TrustFile(FileSystem& fs, Random& random, std::string path, const HostKeys& host,
+            format::Trust trust)
+      : fs_(fs), random_(random), path_(std::move(path)), host_(host), trust_(std::move(trust)) {}
+
+  /// Applies `change` to a copy, writes the copy if it differs, and only then shows it.
+  Status Update(const std::function<void(format::Trust&)>& change);
+  Status Write(const format::Trust& trust) REQUIRES_LOCK(write_mutex_);
+  [[nodiscard]] format::Trust Snapshot() const;
+
+  FileSystem& fs_;
+  Random& random_;
+  const std::string path_;
+  const HostKeys& host_;
+
+  Mutex write_mutex_;  // one writer at a time; taken before mutex_
+  mutable Mutex mutex_;
+  format::Trust trust_ GUARDED_BY(mutex_);
 };
 
 }  // namespace coffer::vault

@@ -1,8 +1,8 @@
 // Vault: everything under one store URL, unlocked: keys, catalog, trust. Volumes stand on it.
 //
 // Thread-safe. One Vault object per vault and state directory: Create and Unlock take the lock file
-// vaults/<id>/lock and keep it. Nothing local is written, and nothing in the store, before the key
-// header's MAC has held (faults.md A26).
+// vaults/<id>/lock and keep it. Unlock writes nothing locally, and nothing at all in the store,
+// before the key header's MAC has held (faults.md A26).
 #pragma once
 
 #include <memory>
@@ -15,7 +15,9 @@
 #include "core/format/catalog.h"
 #include "core/format/head.h"
 #include "core/store/object_store.h"
+#include "core/vault/catalog_chain.h"
 #include "core/vault/environment.h"
+#include "core/vault/host_keys.h"
 #include "core/vault/key_chest.h"
 #include "core/vault/trust_file.h"
 
@@ -30,25 +32,42 @@ struct VolumeSpec {
 
 class Vault {
  public:
-  /// Makes a vault in an empty store (opened for init): key header, first volume's head, catalog,
-  /// and the marker last, so that a crash before it leaves no vault. kAlreadyExists where a marker
-  /// stands.
+  struct CreateOptions {
+    bool single_writer = false;  // as below
+  };
+  /// Makes a vault in an empty store (opened for init). Order: probe; local state; key header, read
+  /// back and unwrapped; the first volume's head; catalog; trust file; and the marker last, so that
+  /// a crash before it leaves no vault but half a one, which is never written into again
+  /// (kCorruption). Local state comes before the store since the first head names the host; what a
+  /// crash leaves of it belongs to a vault id that nobody will ever meet. An error, unlike a crash,
+  /// takes back what was made. kAlreadyExists where a marker stands; kNeedsPerson WEAK-STORE.
   static Result<std::unique_ptr<Vault>> Create(Environment& env,
                                                std::unique_ptr<store::ObjectStore> store,
                                                const SecretBytes& password,
-                                               const VolumeSpec& first_volume);
+                                               const VolumeSpec& first_volume,
+                                               const CreateOptions& options);
+  static Result<std::unique_ptr<Vault>> Create(Environment& env,
+                                               std::unique_ptr<store::ObjectStore> store,
+                                               const SecretBytes& password,
+                                               const VolumeSpec& first_volume) {
+    return Create(env, std::move(store), password, first_volume, CreateOptions{});
+  }
 
   struct UnlockOptions {
-    VaultId expected;            // null = any; another vault there is an error that names both
+    VaultId expected = {};       // null = any; another vault there is an error that names both
     bool single_writer = false;  // the owner's word that a weak store has one writer
   };
-  /// kUnauthenticated for a wrong password; kNeedsPerson for ROLLBACK, FORK, HEADER-ROLLBACK,
-  /// WEAK-STORE; kUnsupported for a newer format; kNotFound when there is no vault.
+  /// Five requests (marker; LIST and GET of keys and of the catalog), one more when the catalog has
+  /// changed since this machine saw it. kUnauthenticated for a wrong password; kNeedsPerson for
+  /// ROLLBACK, FORK, HEADER-ROLLBACK, WEAK-STORE; kUnsupported for a newer format; kNotFound when
+  /// there is no vault, or not the expected one; kConflict when another process has it unlocked.
   static Result<std::unique_ptr<Vault>> Unlock(Environment& env,
                                                std::unique_ptr<store::ObjectStore> store,
                                                const SecretBytes& password,
                                                const UnlockOptions& options);
   ~Vault();
+  Vault(const Vault&) = delete;
+  Vault& operator=(const Vault&) = delete;
 
   [[nodiscard]] const VaultId& id() const { return keys_->vault(); }
   [[nodiscard]] Environment& env() { return env_; }
@@ -56,21 +75,53 @@ class Vault {
   [[nodiscard]] const KeyChest& keys() const { return *keys_; }
   [[nodiscard]] const HostKeys& host() const { return *host_; }
   [[nodiscard]] TrustFile& trust() { return *trust_; }
+  [[nodiscard]] Writers writers() const { return writers_; }
+  /// Of the key header that was unlocked.
+  [[nodiscard]] std::uint64_t header_seq() const { return header_seq_; }
 
   /// The newest catalog read or written here.
-  [[nodiscard]] format::Catalog catalog() const;
+  [[nodiscard]] format::Catalog catalog() const { return catalog_->current(); }
   /// Reads the newest catalog from the store.
-  Status RefreshCatalog();
+  Status RefreshCatalog() { return catalog_->Refresh(); }
   /// The live volume called `name`; kNotFound. Refreshes once if it isn't known.
   Result<format::CatalogVolume> FindVolume(const std::string& name);
   /// Adds a volume: its first head, then the catalog record that names it. kAlreadyExists.
   Result<VolumeId> CreateVolume(const VolumeSpec& spec);
 
+  /// A store is probed before it is trusted with writes: once per machine and store, about seven
+  /// requests. Everything here that writes calls it; whoever opens a volume for writing does well
+  /// to call it then. kNeedsPerson WEAK-STORE.
+  Status PrepareToWrite();
+  /// A head or somebody else's word says that key headers below `seq_min` are no longer valid:
+  /// looks whether the store has one that is. kNeedsPerson HEADER-ROLLBACK.
+  Status RequireKeyHeader(std::uint64_t seq_min);
+
   /// vaults/<id>/volumes/<volume>, made if missing.
   Result<std::string> VolumeDirectory(const VolumeId& volume);
 
  private:
-  // … (implementer's)
+  Vault(Environment& env, std::unique_ptr<store::ObjectStore> store, Writers writers);
+
+  Status OpenLocalState();
+  Status HoldKeyHeader(const format::ChainPoint& offered, const ObjectHash& parent);
+  Status MakeObjects(ByteView key_header, const SecretBytes& password, const VolumeId& volume,
+                     const VolumeSpec& spec);
+  Status CreateKeyHeader(ByteView key_header, const SecretBytes& password);
+  Status CreateFirstHead(const VolumeId& volume, const VolumeSpec& spec);
+  Status AddToCatalog(const format::CatalogVolume& volume);
+  Status CreateMarker();
+  void TakeBack(ByteView key_header, const VolumeId& volume);
+
+  Environment& env_;
+  const std::unique_ptr<store::ObjectStore> store_;
+  const Writers writers_;
+  std::uint64_t header_seq_ = 0;
+  std::unique_ptr<const KeyChest> keys_;
+  std::string directory_;  // vaults/<id>
+  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<const HostKeys> host_;
+  std::unique_ptr<TrustFile> trust_;
+  std::unique_ptr<CatalogChain> catalog_;
 };
 
 }  // namespace coffer::vault

@@ -1,0 +1,163 @@
+#include "core/vault/catalog_chain.h"
+
+#include "core/base/log.h"
+#include "core/crypto/hash.h"
+#include "core/format/chain_name.h"
+#include "core/vault/person.h"
+#include "core/vault/sealed_record.h"
+
+namespace coffer::vault {
+namespace {
+
+/// How often Update is overtaken before it gives up: more machines than that don't share a vault.
+constexpr int kUpdateAttempts = 16;
+
+}  // namespace
+
+CatalogChain::CatalogChain(Environment& env, store::ObjectStore& store, const KeyChest& keys,
+                           const HostKeys& host, TrustFile& trust, Writers writers)
+    : env_(env),
+      store_(store),
+      keys_(keys),
+      host_(host),
+      trust_(trust),
+      writers_(writers),
+      prefix_(format::kCatalogPrefix) {}
+
+format::Catalog CatalogChain::current() const { return Current().catalog; }
+
+CatalogChain::State CatalogChain::Current() const {
+  const MutexLock lock(mutex_);
+  return state_;
+}
+
+void CatalogChain::Adopt(State state) {
+  const MutexLock lock(mutex_);
+  if (state.point.seq > state_.point.seq) state_ = std::move(state);
+}
+
+std::string CatalogChain::What() const { return Concat(store_.description(), ": catalog"); }
+
+Result<format::Catalog> CatalogChain::Open(std::uint64_t seq, ByteView stored) const {
+  const RecordPlace place{format::SealedKind::kCatalog, keys_.vault(), {}, seq};
+  const KeyOfEpoch key_of_epoch = [&](std::uint32_t epoch) -> Result<const SecretBytes*> {
+    ASSIGN_OR_RETURN(const KeyChest::Epoch* found, keys_.Find(epoch));
+    return &found->catalog;
+  };
+  ASSIGN_OR_RETURN(const Bytes plain, Decoded("catalog", OpenRecord(place, stored, key_of_epoch)));
+  ASSIGN_OR_RETURN(format::Catalog catalog, Decoded("catalog", format::DecodeCatalog(plain)));
+  if (catalog.vault != keys_.vault() || catalog.seq != seq) {
+    return Fail(ErrorCode::kCorruption, "catalog: it belongs to another place");
+  }
+  return catalog;
+}
+
+Result<ChainLink> CatalogChain::FetchLinkAt(std::uint64_t seq) {
+  ASSIGN_OR_RETURN(const ChainObject object,
+                   FetchChainObject(store_, prefix_, seq, format::kCatalogBytesMax));
+  ASSIGN_OR_RETURN(const format::Catalog catalog, Open(seq, object.bytes));
+  return ChainLink{object.point.hash, catalog.parent};
+}
+
+/// The stored parent must be the one named. A damaged or missing parent is no alarm: nothing needs
+/// it, and GC deletes old ones.
+Status CatalogChain::HoldParent(const ChainObject& newest, const format::Catalog& catalog) {
+  if (newest.point.seq == 1) return {};
+  const Result<ChainLink> parent = FetchLinkAt(newest.point.seq - 1);
+  if (!parent.has_value() && parent.error().code == ErrorCode::kUnavailable) {
+    return Fail(parent.error());
+  }
+  if (!parent.has_value()) {
+    LOG(kWarning, What(), " ", newest.point.seq - 1, ": ", parent.error().message);
+    return {};
+  }
+  if (parent->hash == catalog.parent) return {};
+  return Fail(ForkError(What(), Concat(newest.point.seq, " is offered over another ",
+                                       newest.point.seq - 1, " than it was made for")));
+}
+
+Status CatalogChain::Refresh() {
+  const format::ChainPoint seen = trust_.catalog();
+  format::Catalog catalog;
+  ASSIGN_OR_RETURN(const std::optional<ChainObject> newest,
+                   FetchNewest(store_, prefix_, format::kCatalogBytesMax, seen,
+                               [&](const ChainObject& object) -> Status {
+                                 ASSIGN_OR_RETURN(catalog, Open(object.point.seq, object.bytes));
+                                 return {};
+                               }));
+  if (!newest.has_value()) {
+    if (seen.seq != 0) return Fail(RollbackError(What(), seen.seq, 0));
+    return Fail(ErrorCode::kCorruption, Concat(What(), " is missing: half a vault"));
+  }
+  RETURN_IF_ERROR(HoldAgainstSeen(What(), seen, newest->point, catalog.parent,
+                                  [&](std::uint64_t seq) { return FetchLinkAt(seq); }));
+  if (newest->point != Current().point) RETURN_IF_ERROR(HoldParent(*newest, catalog));
+  RETURN_IF_ERROR(trust_.NoteCatalog(newest->point));
+  Adopt({std::move(catalog), newest->point});
+  return {};
+}
+
+Status CatalogChain::Update(const Editor& edit) {
+  for (int attempt = 0; attempt < kUpdateAttempts; ++attempt) {
+    const State base = Current();
+    State next = base;
+    ASSIGN_OR_RETURN(const Edit made, edit(next.catalog));
+    if (made == Edit::kNothingToDo) return {};
+    if (next.catalog.features.read_only_compatible != 0) {
+      return Fail(ErrorCode::kUnsupported,
+                  Concat("NEWER-FORMAT: ", What(), " can be read but not changed by this version"),
+                  "install a newer coffer");
+    }
+    next.catalog.vault = keys_.vault();
+    next.catalog.seq = base.point.seq + 1;
+    next.catalog.parent = base.point.hash;
+    next.catalog.host = host_.id;
+    next.catalog.host_name = env_.host_name.substr(0, format::kHostNameBytesMax);
+    next.catalog.created_unix = env_.clock.WallNow();
+    const KeyChest::Epoch& keys = keys_.current();
+    const Bytes bytes =
+        SealRecord({format::SealedKind::kCatalog, keys_.vault(), {}, next.catalog.seq}, keys.epoch,
+                   keys.catalog, format::Encode(next.catalog), env_.random);
+    next.point = {next.catalog.seq, crypto::Sha256(bytes)};
+    ASSIGN_OR_RETURN(const Outcome outcome, Create(next, bytes));
+    if (outcome == Outcome::kDone) {
+      RETURN_IF_ERROR(trust_.NoteCatalog(next.point));
+      Adopt(std::move(next));
+      return {};
+    }
+    RETURN_IF_ERROR(Refresh());
+  }
+  return Fail(ErrorCode::kUnavailable, Concat(What(), ": others keep changing it; try again"));
+}
+
+Result<CatalogChain::Outcome> CatalogChain::Create(const State& next, ByteView bytes) {
+  const std::string name = format::ChainName(prefix_, next.point.seq);
+  const Status created = store_.Create(name, bytes, store::ObjectClass::kControl);
+  if (!created.has_value()) {
+    const ErrorCode code = created.error().code;
+    if (code != ErrorCode::kAlreadyExists && code != ErrorCode::kUnavailable) {
+      return Fail(created.error().Within(What()));
+    }
+    // A lost reply, or somebody else's: the bytes tell.
+    const Result<ChainObject> standing =
+        FetchChainObject(store_, prefix_, next.point.seq, format::kCatalogBytesMax);
+    if (!standing.has_value()) {
+      return Fail(code == ErrorCode::kUnavailable ? created.error().Within(What())
+                                                  : standing.error().Within(What()));
+    }
+    if (standing->point != next.point) return Outcome::kOvertaken;
+  }
+  return LookAfterCreate(next.point.seq);
+}
+
+/// A writer that slept so long that GC took the names it thinks free must not believe its create.
+Result<CatalogChain::Outcome> CatalogChain::LookAfterCreate(std::uint64_t seq) {
+  ASSIGN_OR_RETURN(const std::optional<ChainTip> tip, FindChainTip(store_, prefix_));
+  if (tip.has_value() && tip->seq > seq) return Outcome::kOvertaken;
+  if (tip.has_value() && tip->seq == seq && tip->parent_listed) return Outcome::kDone;
+  if (writers_ == Writers::kSingle) return Outcome::kDone;
+  return Fail(ErrorCode::kUnavailable,
+              Concat(What(), ": LIST does not show the record ", seq, " that was just created"));
+}
+
+}  // namespace coffer::vault

@@ -1,0 +1,79 @@
+// CatalogChain: the vault's own sealed chain, read and extended. Each record holds the whole state,
+// so a change is: take the newest, change it, create the next. Two machines (or threads) that do so
+// at once meet at create-if-absent; the later one reads what the other made and applies its change
+// to that. Thread-safe; no lock is held during a request.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "core/base/mutex.h"
+#include "core/base/result.h"
+#include "core/format/catalog.h"
+#include "core/format/trust.h"
+#include "core/store/object_store.h"
+#include "core/vault/chain.h"
+#include "core/vault/environment.h"
+#include "core/vault/host_keys.h"
+#include "core/vault/key_chest.h"
+#include "core/vault/trust_file.h"
+
+namespace coffer::vault {
+
+/// How many machines write to the store.
+enum class Writers {
+  kMany,    // the store must be strong
+  kSingle,  // by the owner's word; a list that lags behind is no alarm then
+};
+
+class CatalogChain {
+ public:
+  /// All outlive the chain.
+  CatalogChain(Environment& env, store::ObjectStore& store, const KeyChest& keys,
+               const HostKeys& host, TrustFile& trust, Writers writers);
+
+  /// The newest record read or written here; sequence 0 before the first.
+  [[nodiscard]] format::Catalog current() const;
+
+  /// Reads the newest record, holds it against the trust file and notes it there. kCorruption where
+  /// there is none.
+  Status Refresh();
+
+  enum class Edit { kChanged, kNothingToDo };
+  /// Changes the catalog it is given. Called again, with a newer one, when somebody was faster;
+  /// what it did before may then be in it already.
+  using Editor = std::function<Result<Edit>(format::Catalog& catalog)>;
+  /// Appends a record that `edit` makes. When the store does not answer (kUnavailable), the record
+  /// may exist or come to exist: the next Update finds it.
+  Status Update(const Editor& edit);
+
+ private:
+  struct State {
+    format::Catalog catalog;
+    format::ChainPoint point;
+  };
+  enum class Outcome { kDone, kOvertaken };
+
+  [[nodiscard]] State Current() const;
+  /// Shows `state` unless a newer one is known already.
+  void Adopt(State state);
+  Result<format::Catalog> Open(std::uint64_t seq, ByteView stored) const;
+  Status HoldParent(const ChainObject& newest, const format::Catalog& catalog);
+  Result<ChainLink> FetchLinkAt(std::uint64_t seq);
+  Result<Outcome> Create(const State& next, ByteView bytes);
+  Result<Outcome> LookAfterCreate(std::uint64_t seq);
+  [[nodiscard]] std::string What() const;
+
+  Environment& env_;
+  store::ObjectStore& store_;
+  const KeyChest& keys_;
+  const HostKeys& host_;
+  TrustFile& trust_;
+  const Writers writers_;
+  const std::string prefix_;
+
+  mutable Mutex mutex_;
+  State state_ GUARDED_BY(mutex_);
+};
+
+}  // namespace coffer::vault

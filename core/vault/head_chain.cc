@@ -1,0 +1,312 @@
+#include "core/vault/head_chain.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/base/log.h"
+#include "core/crypto/hash.h"
+#include "core/format/chain_name.h"
+#include "core/vault/head_record.h"
+#include "core/vault/person.h"
+
+namespace coffer::vault {
+namespace {
+
+/// Barriers in a row that are believed to be GC's: it makes one per volume and list.
+constexpr std::uint64_t kBarriersMax = 64;
+
+/// How often Load reads again because another writer was faster than its spooled head.
+constexpr int kLoadAttempts = 4;
+
+}  // namespace
+
+HeadChain::HeadChain(Vault& vault, const VolumeId& volume, const std::string& volume_directory)
+    : vault_(vault),
+      volume_(volume),
+      prefix_(format::HeadPrefix(volume)),
+      spool_(vault.env().fs, volume_directory) {}
+
+std::string HeadChain::What() const { return Concat("volume ", volume_.ToString()); }
+
+format::TrustedVolume HeadChain::Trusted() const {
+  return vault_.trust().volume(volume_).value_or(format::TrustedVolume{volume_, {}, {}, 0});
+}
+
+Result<HeadChain::Placed> HeadChain::Read(std::uint64_t seq) {
+  ASSIGN_OR_RETURN(const ChainObject object,
+                   FetchChainObject(vault_.store(), prefix_, seq, format::kHeadBytesMax));
+  ASSIGN_OR_RETURN(format::Head head, OpenHead(vault_.keys(), volume_, seq, object.bytes));
+  return Placed{std::move(head), object.point};
+}
+
+Result<ChainLink> HeadChain::FetchLinkAt(std::uint64_t seq) {
+  ASSIGN_OR_RETURN(const Placed placed, Read(seq));
+  return ChainLink{placed.point.hash, placed.head.parent};
+}
+
+Result<HeadChain::Newest> HeadChain::ReadAt(std::uint64_t seq) {
+  ASSIGN_OR_RETURN(Placed placed, Read(seq));
+  const bool ours = placed.point == Trusted().own;
+  return Newest{std::move(placed.head), placed.point, ours};
+}
+
+// Append.
+
+Result<HeadChain::Newest> HeadChain::Append(format::Head head) {
+  if (fenced_.has_value()) return Fail(*fenced_);
+  CHECK(newest_.has_value() && !pending());
+  CHECK(head.epoch >= newest_->head.epoch);
+  RETURN_IF_ERROR(CheckMayFollow());
+  RETURN_IF_ERROR(vault_.PrepareToWrite());
+  RETURN_IF_ERROR(SealAndSpool(std::move(head)));
+  return Settle();
+}
+
+Result<HeadChain::Newest> HeadChain::Retry() {
+  if (fenced_.has_value()) return Fail(*fenced_);
+  CHECK(pending());
+  return Settle();
+}
+
+Status HeadChain::CheckMayFollow() const {
+  if (newest_->head.tombstone) {
+    return Fail(ErrorCode::kNotFound, Concat(What(), " has been deleted"));
+  }
+  if (newest_->head.features.read_only_compatible != 0) {
+    return Fail(ErrorCode::kUnsupported,
+                Concat("NEWER-FORMAT: ", What(), " can be read but not changed by this version"),
+                "install a newer coffer");
+  }
+  return {};
+}
+
+Status HeadChain::SealAndSpool(format::Head head) {
+  const format::Head& below = newest_->head;
+  const format::Catalog catalog = vault_.catalog();
+  head.vault = vault_.id();
+  head.volume = volume_;
+  head.seq = newest_->point.seq + 1;
+  head.parent = newest_->point.hash;
+  head.barrier = false;  // a caller's copy of a barrier is no barrier any more
+  head.host = vault_.host().id;
+  head.host_name = vault_.env().host_name.substr(0, format::kHostNameBytesMax);
+  head.created_unix = vault_.env().clock.WallNow();
+  head.catalog_seq_min = std::max(below.catalog_seq_min, catalog.seq);
+  head.header_seq_min =
+      std::max({below.header_seq_min, catalog.header_seq_min, vault_.header_seq()});
+  head.gc_seen = std::max(head.gc_seen, below.gc_seen);
+
+  Bytes bytes = SealHead(vault_.keys(), head, vault_.env().random);
+  const format::ChainPoint point{head.seq, crypto::Sha256(bytes)};
+  format::Spool spool{head.seq, std::move(bytes)};
+  RETURN_IF_ERROR(spool_.Write(spool));
+  pending_ = Pending{{std::move(head), point}, std::move(spool.sealed_head)};
+  return {};
+}
+
+Result<HeadChain::Newest> HeadChain::Settle() {
+  for (std::uint64_t barriers = 0; barriers < kBarriersMax; ++barriers) {
+    ASSIGN_OR_RETURN(const Standing standing, Offer());
+    if (standing == Standing::kOurs) {
+      RETURN_IF_ERROR(LookAfterCreate());
+      return Newest{newest_->head, newest_->point, true};
+    }
+    RETURN_IF_ERROR(SealAndSpool(pending_->placed.head));
+  }
+  return Fail(ErrorCode::kUnavailable,
+              Concat(What(), ": barrier heads keep coming; something is wrong with its GC"));
+}
+
+Result<HeadChain::Standing> HeadChain::Offer() {
+  const std::uint64_t seq = pending_->placed.point.seq;
+  const Status created = vault_.store().Create(format::ChainName(prefix_, seq), pending_->bytes,
+                                               store::ObjectClass::kHead);
+  if (created.has_value()) return Standing::kOurs;
+  if (created.error().code != ErrorCode::kAlreadyExists) {
+    return Fail(created.error().Within(Concat(What(), ": head ", seq)));
+  }
+  return JudgeStanding();
+}
+
+/// What stands where the pending head should: the same bytes (an earlier create whose reply was
+/// lost), a barrier to take over, or another writer's head.
+Result<HeadChain::Standing> HeadChain::JudgeStanding() {
+  const format::ChainPoint ours = pending_->placed.point;
+  ASSIGN_OR_RETURN(const ChainObject object,
+                   FetchChainObject(vault_.store(), prefix_, ours.seq, format::kHeadBytesMax));
+  if (object.point == ours) return Standing::kOurs;
+  if (object.point == newest_->point) return Standing::kBarrier;  // taken over, not yet spooled
+  const Result<format::Head> head = OpenHead(vault_.keys(), volume_, ours.seq, object.bytes);
+  if (!head.has_value()) {
+    return Fail(head.error().Within(Concat(What(), ": what stands as head ", ours.seq)));
+  }
+  if (!IsBarrierOver(*head, newest_->head, newest_->point)) return Fence(*head);
+  RETURN_IF_ERROR(vault_.trust().NoteHead(volume_, object.point, head->epoch, /*ours=*/false));
+  newest_ = Placed{*head, object.point};
+  return Standing::kBarrier;
+}
+
+/// Nothing may stand above the pending head but barriers, and its parent must follow: a create that
+/// arrived late, under a name that GC had freed, is found out here.
+Status HeadChain::LookAfterCreate() {
+  const std::uint64_t seq = pending_->placed.point.seq;
+  ASSIGN_OR_RETURN(const std::optional<ChainTip> tip, FindChainTip(vault_.store(), prefix_));
+  if (tip.has_value() && tip->seq > seq) {
+    ASSIGN_OR_RETURN(std::optional<Placed> above, BarriersAbove(pending_->placed, tip->seq));
+    return Finish(std::move(above));
+  }
+  const bool seen = tip.has_value() && tip->seq == seq && tip->parent_listed;
+  if (!seen && vault_.writers() == Writers::kMany) {
+    return Fail(ErrorCode::kUnavailable,
+                Concat(What(), ": LIST of ", vault_.store().description(), " does not show head ",
+                       seq, " and its parent yet"));
+  }
+  return Finish(std::nullopt);
+}
+
+Result<std::optional<HeadChain::Placed>> HeadChain::BarriersAbove(const Placed& ours,
+                                                                  std::uint64_t top) {
+  Placed below = ours;
+  while (below.point.seq < top) {
+    Result<Placed> next = Read(below.point.seq + 1);
+    const bool gone = !next.has_value() && next.error().code == ErrorCode::kNotFound;
+    if (gone) next = Read(top);
+    if (!next.has_value()) return Fail(next.error());
+    const bool barrier = !gone && IsBarrierOver(next->head, below.head, below.point);
+    if (!barrier || next->point.seq - ours.point.seq > kBarriersMax) return Fence(next->head);
+    below = std::move(*next);
+  }
+  return std::optional(std::move(below));
+}
+
+Status HeadChain::Finish(std::optional<Placed> above) {
+  const Placed& ours = pending_->placed;
+  TrustFile& trust = vault_.trust();
+  RETURN_IF_ERROR(trust.NoteHead(volume_, ours.point, ours.head.epoch, /*ours=*/true));
+  if (above.has_value()) {
+    RETURN_IF_ERROR(trust.NoteHead(volume_, above->point, above->head.epoch, /*ours=*/false));
+  }
+  newest_ = above.has_value() ? std::move(*above) : std::move(pending_->placed);
+  pending_.reset();
+  spool_.Clear();
+  return {};
+}
+
+tl::unexpected<Error> HeadChain::Fence(const format::Head& other) {
+  const std::string_view deed = other.tombstone ? "deleted the volume with" : "wrote";
+  fenced_ = FencedError(
+      What(), Concat("host '", EscapeForTerminal(other.host_name), "' ", deed, " head ", other.seq,
+                     "; the last that this machine goes on from is ", newest_->point.seq));
+  pending_.reset();
+  return Fail(*fenced_);
+}
+
+// Load.
+
+Result<HeadChain::Newest> HeadChain::Load() {
+  if (fenced_.has_value()) return Fail(*fenced_);
+  CHECK(!pending());
+  for (int attempt = 0; attempt < kLoadAttempts; ++attempt) {
+    RETURN_IF_ERROR(LoadNewest());
+    ASSIGN_OR_RETURN(const Spooled spooled, SettleSpool());
+    if (spooled == Spooled::kOvertaken) continue;
+    ASSIGN_OR_RETURN(const bool ours, IsOurs(*newest_));
+    return Newest{newest_->head, newest_->point, ours};
+  }
+  return Fail(ErrorCode::kUnavailable, Concat(What(), ": others keep writing heads; try again"));
+}
+
+Status HeadChain::LoadNewest() {
+  const format::ChainPoint seen = Trusted().seen;
+  ASSIGN_OR_RETURN(std::optional<Placed> newest, FetchNewestHead(seen));
+  if (!newest.has_value()) {
+    if (seen.seq != 0) return Fail(RollbackError(What(), seen.seq, 0));
+    return Fail(ErrorCode::kCorruption, Concat(What(), ": the store has none of its heads"));
+  }
+  RETURN_IF_ERROR(HoldNewest(*newest));
+  RETURN_IF_ERROR(
+      vault_.trust().NoteHead(volume_, newest->point, newest->head.epoch, /*ours=*/false));
+  newest_ = std::move(*newest);
+  return {};
+}
+
+Result<std::optional<HeadChain::Placed>> HeadChain::FetchNewestHead(
+    const format::ChainPoint& seen) {
+  format::Head head;
+  ASSIGN_OR_RETURN(const std::optional<ChainObject> object,
+                   FetchNewest(vault_.store(), prefix_, format::kHeadBytesMax, seen,
+                               [&](const ChainObject& offered) -> Status {
+                                 ASSIGN_OR_RETURN(head, OpenHead(vault_.keys(), volume_,
+                                                                 offered.point.seq, offered.bytes));
+                                 return {};
+                               }));
+  if (!object.has_value()) return std::optional<Placed>();
+  return std::optional(Placed{std::move(head), object->point});
+}
+
+Status HeadChain::HoldNewest(const Placed& newest) {
+  RETURN_IF_ERROR(HoldAgainstSeen(What(), Trusted().seen, newest.point, newest.head.parent,
+                                  [&](std::uint64_t seq) { return FetchLinkAt(seq); }));
+  if (newest.head.catalog_seq_min > vault_.catalog().seq) {
+    RETURN_IF_ERROR(vault_.RefreshCatalog());
+    const std::uint64_t offered = vault_.catalog().seq;
+    if (newest.head.catalog_seq_min > offered) {
+      return Fail(RollbackError(Concat(vault_.store().description(), ": catalog, by ", What()),
+                                newest.head.catalog_seq_min, offered));
+    }
+  }
+  return vault_.RequireKeyHeader(newest.head.header_seq_min);
+}
+
+/// A head that a crash left spooled: created again if it is the next one, so that a first create
+/// that still travels meets its own bytes; noted as ours if it stands; dropped if another stands in
+/// its place (its writes are still in the journal).
+Result<HeadChain::Spooled> HeadChain::SettleSpool() {
+  ASSIGN_OR_RETURN(std::optional<format::Spool> spool, spool_.Read());
+  if (!spool.has_value()) return Spooled::kSettled;
+  const format::ChainPoint point{spool->seq, crypto::Sha256(spool->sealed_head)};
+  Result<format::Head> head = OpenHead(vault_.keys(), volume_, point.seq, spool->sealed_head);
+  if (!head.has_value()) {
+    LOG(kWarning, What(), ": spooled head ", point.seq, ": ", head.error().message);
+    return Spooled::kSettled;
+  }
+  if (point.seq == newest_->point.seq + 1 && head->parent == newest_->point.hash) {
+    pending_ = Pending{{std::move(*head), point}, std::move(spool->sealed_head)};
+    return OfferSpooled();
+  }
+  if (point.seq <= newest_->point.seq && point.seq > Trusted().own.seq) {
+    const Result<Placed> standing = Read(point.seq);
+    if (standing.has_value() && standing->point == point) {
+      RETURN_IF_ERROR(vault_.trust().NoteHead(volume_, point, standing->head.epoch, /*ours=*/true));
+    } else if (!standing.has_value() && standing.error().code == ErrorCode::kUnavailable) {
+      return Fail(standing.error());
+    }
+  }
+  spool_.Clear();
+  return Spooled::kSettled;
+}
+
+Result<HeadChain::Spooled> HeadChain::OfferSpooled() {
+  const Result<Newest> settled = Settle();
+  if (settled.has_value()) return Spooled::kSettled;
+  pending_.reset();  // the file has it still
+  if (!fenced_.has_value()) return Fail(settled.error());
+  fenced_.reset();  // this writer only begins: what the other one wrote is simply the newest
+  return Spooled::kOvertaken;
+}
+
+Result<bool> HeadChain::IsOurs(const Placed& newest) {
+  const format::ChainPoint own = Trusted().own;
+  if (own.seq == 0) return false;
+  Placed current = newest;
+  for (std::uint64_t steps = 0; steps < kBarriersMax; ++steps) {
+    if (current.point == own) return true;
+    if (!current.head.barrier || current.point.seq <= own.seq) return false;
+    ASSIGN_OR_RETURN(Placed below, Read(current.point.seq - 1));
+    if (!IsBarrierOver(current.head, below.head, below.point)) return false;
+    current = std::move(below);
+  }
+  return false;
+}
+
+}  // namespace coffer::vault

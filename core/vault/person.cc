@@ -1,0 +1,66 @@
+#include "core/vault/person.h"
+
+#include "core/base/log.h"
+
+namespace coffer::vault {
+namespace {
+
+constexpr char kTrustHint[] =
+    "if the store's owner went back on purpose: coffer trust accept; otherwise ask the provider "
+    "for the newer objects, and write nothing";
+
+Error NeedsPerson(std::string message, std::string hint) {
+  return Error{ErrorCode::kNeedsPerson, std::move(message), std::move(hint)};
+}
+
+}  // namespace
+
+Error RollbackError(std::string_view what, std::uint64_t seen, std::uint64_t offered) {
+  return NeedsPerson(
+      Concat("ROLLBACK: ", what, ": this machine has seen ", seen, ", the store offers ",
+             offered == 0 ? std::string("none") : std::to_string(offered)),
+      kTrustHint);
+}
+
+Error HeaderRollbackError(std::string_view why) {
+  return NeedsPerson(Concat("HEADER-ROLLBACK: ", why), kTrustHint);
+}
+
+Error ForkError(std::string_view what, std::string_view why) {
+  return NeedsPerson(Concat("FORK: ", what, ": ", why), kTrustHint);
+}
+
+Error FencedError(std::string_view what, std::string_view why) {
+  return NeedsPerson(Concat("FENCED: ", what, ": ", why),
+                     "what is not uploaded stays in the journal: close the volume and run coffer "
+                     "fork to keep it as a volume of its own");
+}
+
+Error WeakStoreError(std::string_view store, std::string_view why) {
+  return NeedsPerson(Concat("WEAK-STORE: ", store, ": ", why),
+                     "if only one machine ever writes there: coffer open --single-writer");
+}
+
+Error TrustLostError(std::string_view why) {
+  return NeedsPerson(
+      Concat("ROLLBACK: it can't be told whether the store is as new as this machine has seen it: ",
+             why),
+      "to believe the store as it is now: coffer trust accept");
+}
+
+Error HostKeyLostError(std::string_view why) {
+  return NeedsPerson(
+      Concat("DAMAGED-JOURNAL: writes of this machine that were not uploaded can't be read: ", why),
+      "put the file back from a backup of this machine; to go on without them: coffer repair");
+}
+
+Error DecodingError(std::string_view what, const Error& error) {
+  Error named = error.Within(what);
+  if (error.code == ErrorCode::kUnsupported) {
+    named.message = Concat("NEWER-FORMAT: ", named.message);
+    named.hint = "install a newer coffer";
+  }
+  return named;
+}
+
+}  // namespace coffer::vault

@@ -1,0 +1,169 @@
+#include "core/vault/trust_file.h"
+
+#include <algorithm>
+
+#include "core/base/log.h"
+#include "core/crypto/hash.h"
+#include "core/vault/local_state.h"
+#include "core/vault/person.h"
+#include "core/vault/sealed_record.h"
+
+namespace coffer::vault {
+namespace {
+
+/// The envelope and padding on top of the record's own limit.
+constexpr std::uint64_t kFileBytesMax = format::kTrustBytesMax + 4096;
+
+RecordPlace PlaceIn(const VaultId& vault) { return {format::SealedKind::kTrust, vault}; }
+
+Result<format::Trust> Decode(ByteView stored, const VaultId& vault, const HostKeys& host) {
+  ASSIGN_OR_RETURN(const Bytes plain, OpenRecord(PlaceIn(vault), stored,
+                                                 [&](std::uint32_t) -> Result<const SecretBytes*> {
+                                                   return &host.trust;
+                                                 }));
+  ASSIGN_OR_RETURN(format::Trust trust, format::DecodeTrust(plain));
+  if (trust.vault != vault || trust.host != host.id) {
+    return Fail(ErrorCode::kCorruption, "it belongs to another vault or machine");
+  }
+  return trust;
+}
+
+void Raise(format::ChainPoint* point, const format::ChainPoint& newer) {
+  if (newer.seq > point->seq) *point = newer;
+}
+
+format::TrustedVolume& EntryOf(format::Trust& trust, const VolumeId& volume) {
+  const auto found =
+      std::find_if(trust.volumes.begin(), trust.volumes.end(),
+                   [&](const format::TrustedVolume& entry) { return entry.volume == volume; });
+  if (found != trust.volumes.end()) return *found;
+  trust.volumes.push_back({volume, {}, {}, 0});
+  return trust.volumes.back();
+}
+
+format::Extension ProbeRecord(const std::string& description) {
+  return {format::kTrustProbedStore, ToBytes(crypto::Sha256(AsBytes(description)).view())};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TrustFile>> TrustFile::OpenOrCreate(FileSystem& fs, Random& random,
+                                                           const std::string& directory,
+                                                           const VaultId& vault,
+                                                           const HostKeys& host) {
+  std::string path = Concat(directory, "/", kTrustFile);
+  const Result<Bytes> stored = ReadWholeFile(fs, path, kFileBytesMax);
+  if (stored.has_value()) {
+    Result<format::Trust> trust = Decode(*stored, vault, host);
+    if (!trust.has_value() && trust.error().code == ErrorCode::kUnsupported) {
+      return Fail(DecodingError(path, trust.error()));
+    }
+    if (!trust.has_value()) {
+      return Fail(
+          TrustLostError(Concat("trust file damaged: ", path, ": ", trust.error().message)));
+    }
+    return std::unique_ptr<TrustFile>(
+        new TrustFile(fs, random, std::move(path), host, std::move(*trust)));
+  }
+  if (stored.error().code == ErrorCode::kInvalidArgument) {
+    return Fail(TrustLostError(Concat("trust file damaged: ", stored.error().message)));
+  }
+  if (stored.error().code != ErrorCode::kNotFound) return Fail(stored.error());
+  // A crash between making the host key and this file leaves no volume: only then is it the first.
+  ASSIGN_OR_RETURN(const bool has_volumes, HasVolumes(fs, directory));
+  if (has_volumes) return Fail(TrustLostError(Concat("trust file missing: ", path)));
+
+  format::Trust trust;
+  trust.vault = vault;
+  trust.host = host.id;
+  auto file = std::unique_ptr<TrustFile>(
+      new TrustFile(fs, random, std::move(path), host, std::move(trust)));
+  {
+    const MutexLock lock(file->write_mutex_);
+    RETURN_IF_ERROR(file->Write(file->Snapshot()));
+  }
+  return file;
+}
+
+format::Trust TrustFile::Snapshot() const {
+  const MutexLock lock(mutex_);
+  return trust_;
+}
+
+format::ChainPoint TrustFile::key_header() const {
+  const MutexLock lock(mutex_);
+  return trust_.key_header;
+}
+
+format::ChainPoint TrustFile::catalog() const {
+  const MutexLock lock(mutex_);
+  return trust_.catalog;
+}
+
+std::optional<format::TrustedVolume> TrustFile::volume(const VolumeId& volume) const {
+  const MutexLock lock(mutex_);
+  for (const format::TrustedVolume& entry : trust_.volumes) {
+    if (entry.volume == volume) return entry;
+  }
+  return std::nullopt;
+}
+
+bool TrustFile::HasProbed(const std::string& description) const {
+  const format::Extension wanted = ProbeRecord(description);
+  const MutexLock lock(mutex_);
+  return std::find(trust_.extensions.begin(), trust_.extensions.end(), wanted) !=
+         trust_.extensions.end();
+}
+
+Status TrustFile::NoteKeyHeader(const format::ChainPoint& point) {
+  return Update([&](format::Trust& trust) { Raise(&trust.key_header, point); });
+}
+
+Status TrustFile::NoteCatalog(const format::ChainPoint& point) {
+  return Update([&](format::Trust& trust) { Raise(&trust.catalog, point); });
+}
+
+Status TrustFile::NoteHead(const VolumeId& volume, const format::ChainPoint& point,
+                           std::uint64_t epoch, bool ours) {
+  return Update([&](format::Trust& trust) {
+    format::TrustedVolume& entry = EntryOf(trust, volume);
+    if (point.seq > entry.seen.seq) entry.epoch = epoch;
+    Raise(&entry.seen, point);
+    if (ours) Raise(&entry.own, point);
+  });
+}
+
+Status TrustFile::NoteProbed(const std::string& description) {
+  return Update([&](format::Trust& trust) {
+    format::Extension record = ProbeRecord(description);
+    const auto place =
+        std::find_if(trust.extensions.begin(), trust.extensions.end(),
+                     [&](const format::Extension& other) { return other.tag >= record.tag; });
+    if (place != trust.extensions.end() && place->tag == record.tag) {
+      *place = std::move(record);
+    } else {
+      trust.extensions.insert(place, std::move(record));
+    }
+  });
+}
+
+Status TrustFile::Update(const std::function<void(format::Trust&)>& change) {
+  const MutexLock write_lock(write_mutex_);
+  const format::Trust before = Snapshot();
+  format::Trust after = before;
+  change(after);
+  if (after == before) return {};
+  ++after.revision;
+  RETURN_IF_ERROR(Write(after));
+  const MutexLock lock(mutex_);
+  trust_ = std::move(after);
+  return {};
+}
+
+Status TrustFile::Write(const format::Trust& trust) {
+  return ReplaceFile(fs_, path_,
+                     SealRecord(PlaceIn(trust.vault), host_.key_epoch, host_.trust,
+                                format::Encode(trust), random_));
+}
+
+}  // namespace coffer::vault

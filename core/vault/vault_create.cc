@@ -1,0 +1,127 @@
+#include <algorithm>
+
+#include "core/base/log.h"
+#include "core/crypto/hash.h"
+#include "core/format/chain_name.h"
+#include "core/format/marker.h"
+#include "core/store/probe.h"
+#include "core/vault/key_header.h"
+#include "core/vault/local_state.h"
+#include "core/vault/new_volume.h"
+#include "core/vault/person.h"
+#include "core/vault/vault.h"
+
+namespace coffer::vault {
+namespace {
+
+/// kAlreadyExists for a vault, kCorruption for half a one. Looks for parts in the order in which
+/// Create makes them.
+Status CheckHoldsNothing(store::ObjectStore& store) {
+  const Result<Bytes> marker = store.Get(std::string(format::kMarkerName), format::kMarkerBytesMax);
+  if (marker.has_value() || marker.error().code == ErrorCode::kInvalidArgument) {
+    return Fail(ErrorCode::kAlreadyExists,
+                Concat("there is a vault at ", store.description(), " already"));
+  }
+  if (marker.error().code != ErrorCode::kNotFound) return Fail(marker.error());
+  for (const std::string_view prefix :
+       {format::kKeysPrefix, format::kHeadsPrefix, format::kCatalogPrefix, format::kPacksPrefix}) {
+    ASSIGN_OR_RETURN(const store::ListPage page, store.List(std::string(prefix), "", 1));
+    if (page.names.empty()) continue;
+    return Fail(
+        ErrorCode::kCorruption,
+        Concat("half a vault at ", store.description(), ": there is ",
+               EscapeForTerminal(page.names.front()), " but no marker 'vault'"),
+        "an init was broken off, or the marker was lost: if no vault was ever in use there, "
+        "delete what is there and run coffer init again");
+  }
+  return {};
+}
+
+Status ProbeForCreate(store::ObjectStore& store, Random& random, Writers writers) {
+  ASSIGN_OR_RETURN(const store::ProbeReport report, store::ProbeStore(store, random));
+  if (report.strength == store::StoreStrength::kWeak && writers == Writers::kMany) {
+    return Fail(WeakStoreError(store.description(), report.reason));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Vault>> Vault::Create(Environment& env,
+                                             std::unique_ptr<store::ObjectStore> store,
+                                             const SecretBytes& password,
+                                             const VolumeSpec& first_volume,
+                                             const CreateOptions& options) {
+  RETURN_IF_ERROR(CheckVolumeSpec(first_volume));
+  auto vault = std::unique_ptr<Vault>(
+      new Vault(env, std::move(store), options.single_writer ? Writers::kSingle : Writers::kMany));
+  RETURN_IF_ERROR(CheckHoldsNothing(*vault->store_));
+  RETURN_IF_ERROR(ProbeForCreate(*vault->store_, env.random, vault->writers_));
+
+  const VaultId id = env.random.NewId<VaultId>();
+  ASSIGN_OR_RETURN(const NewKeyHeader header, MakeKeyHeader(env, id, password));
+  vault->keys_ = std::make_unique<const KeyChest>(id, header.keyring);
+  const VolumeId volume = env.random.NewId<VolumeId>();
+  Status made = vault->OpenLocalState();
+  if (made.has_value()) made = vault->MakeObjects(header.stored, password, volume, first_volume);
+  if (!made.has_value()) {
+    vault->TakeBack(header.stored, volume);
+    return Fail(made.error());
+  }
+  return vault;
+}
+
+Status Vault::MakeObjects(ByteView key_header, const SecretBytes& password, const VolumeId& volume,
+                          const VolumeSpec& spec) {
+  RETURN_IF_ERROR(CreateKeyHeader(key_header, password));
+  RETURN_IF_ERROR(CreateFirstHead(volume, spec));
+  RETURN_IF_ERROR(AddToCatalog(CatalogEntry(env_, volume, spec)));
+  RETURN_IF_ERROR(trust_->NoteKeyHeader({header_seq_, crypto::Sha256(key_header)}));
+  if (writers_ == Writers::kMany) RETURN_IF_ERROR(trust_->NoteProbed(store_->description()));
+  return CreateMarker();
+}
+
+/// What was stored must open with the password before anything is put under its keys.
+Status Vault::CreateKeyHeader(ByteView key_header, const SecretBytes& password) {
+  const std::string name = format::ChainName(format::kKeysPrefix, 1);
+  RETURN_IF_ERROR(store_->Create(name, key_header, store::ObjectClass::kControl));
+  ASSIGN_OR_RETURN(const Bytes stored, store_->Get(name, format::kKeyHeaderBytesMax));
+  RETURN_IF_ERROR(OpenKeyHeader(stored, id(), 1, password, env_.kdf_bounds));
+  header_seq_ = 1;
+  return {};
+}
+
+Status Vault::CreateMarker() {
+  const std::string name(format::kMarkerName);
+  const Bytes bytes = format::Encode(format::Marker{id(), 0});
+  const Status created = store_->Create(name, bytes, store::ObjectClass::kControl);
+  if (created.has_value()) return {};
+  const Result<Bytes> standing = store_->Get(name, format::kMarkerBytesMax);
+  if (standing.has_value() && *standing == bytes) return {};  // only the reply was lost
+  return created;
+}
+
+/// Deletes what this Create made, and only that: the key header if its bytes are ours, a head whose
+/// name we drew, a catalog that opens under our keys. Nothing when the marker stands or can't be
+/// asked for: the vault may be whole then. A part that stays makes the next init say "half a
+/// vault".
+void Vault::TakeBack(ByteView key_header, const VolumeId& volume) {
+  const Result<Bytes> marker =
+      store_->Get(std::string(format::kMarkerName), format::kMarkerBytesMax);
+  if (marker.has_value() || marker.error().code != ErrorCode::kNotFound) return;
+  if (catalog_ != nullptr && catalog_->Refresh().has_value()) {
+    (void)store_->Delete(format::ChainName(format::kCatalogPrefix, 1));
+  }
+  (void)store_->Delete(format::ChainName(format::HeadPrefix(volume), 1));
+  const std::string name = format::ChainName(format::kKeysPrefix, 1);
+  const Result<Bytes> stored = store_->Get(name, format::kKeyHeaderBytesMax);
+  if (stored.has_value() && std::ranges::equal(*stored, key_header)) (void)store_->Delete(name);
+
+  lock_.reset();
+  for (const char* file : {kTrustFile, kHostKeyFile, kLockFile}) {
+    (void)env_.fs.Remove(Concat(directory_, "/", file));
+  }
+  (void)env_.fs.RemoveDirectory(directory_);
+}
+
+}  // namespace coffer::vault

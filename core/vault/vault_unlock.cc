@@ -1,0 +1,89 @@
+#include "core/base/log.h"
+#include "core/format/chain_name.h"
+#include "core/format/marker.h"
+#include "core/vault/chain.h"
+#include "core/vault/key_header.h"
+#include "core/vault/person.h"
+#include "core/vault/vault.h"
+
+namespace coffer::vault {
+namespace {
+
+Result<VaultId> FindVault(store::ObjectStore& store, const VaultId& expected) {
+  const std::string where = store.description();
+  const Result<Bytes> bytes = store.Get(std::string(format::kMarkerName), format::kMarkerBytesMax);
+  if (!bytes.has_value()) {
+    if (bytes.error().code != ErrorCode::kNotFound) return Fail(bytes.error());
+    if (expected.IsNull())
+      return Fail(ErrorCode::kNotFound, Concat("there is no vault at ", where));
+    return Fail(
+        ErrorCode::kNotFound,
+        Concat("the vault ", expected.ToString(), " is not at ", where, ": its marker is gone"),
+        "mount the disk or share that holds it, or look whether the bucket was emptied; "
+        "nothing is made anew");
+  }
+  ASSIGN_OR_RETURN(const format::Marker marker, Decoded(where, format::DecodeMarker(*bytes)));
+  if (!expected.IsNull() && marker.vault != expected) {
+    return Fail(ErrorCode::kNotFound,
+                Concat("the vault ", expected.ToString(), " is not at ", where, ": the vault ",
+                       marker.vault.ToString(), " is"),
+                "coffer add makes that one known under a name of its own");
+  }
+  return marker.vault;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
+                                             std::unique_ptr<store::ObjectStore> store,
+                                             const SecretBytes& password,
+                                             const UnlockOptions& options) {
+  auto vault = std::unique_ptr<Vault>(
+      new Vault(env, std::move(store), options.single_writer ? Writers::kSingle : Writers::kMany));
+  const std::string where = vault->store_->description();
+
+  ASSIGN_OR_RETURN(const VaultId id, FindVault(*vault->store_, options.expected));
+  ASSIGN_OR_RETURN(
+      const std::optional<ChainObject> header,
+      FetchNewest(*vault->store_, std::string(format::kKeysPrefix), format::kKeyHeaderBytesMax, {},
+                  [](const ChainObject&) -> Status { return {}; }));
+  if (!header.has_value()) {
+    return Fail(ErrorCode::kCorruption, Concat("half a vault at ", where, ": no key header"));
+  }
+  ASSIGN_OR_RETURN(const format::Keyring keyring,
+                   OpenKeyHeader(header->bytes, id, header->point.seq, password, env.kdf_bounds));
+  vault->keys_ = std::make_unique<const KeyChest>(id, keyring);
+  vault->header_seq_ = header->point.seq;
+
+  if (vault->writers_ == Writers::kMany &&
+      vault->store_->strength() == store::StoreStrength::kWeak) {
+    return Fail(WeakStoreError(where, "it can't refuse to create an object that exists"));
+  }
+  RETURN_IF_ERROR(vault->OpenLocalState());
+  RETURN_IF_ERROR(vault->HoldKeyHeader(header->point, keyring.parent));
+  RETURN_IF_ERROR(vault->catalog_->Refresh());
+  const std::uint64_t header_seq_min = vault->catalog().header_seq_min;
+  if (vault->header_seq_ < header_seq_min) {
+    return Fail(
+        HeaderRollbackError(Concat(where, ": the catalog refuses key headers before ",
+                                   header_seq_min, ", the store offers ", vault->header_seq_)));
+  }
+  return vault;
+}
+
+/// Older than seen is HEADER-ROLLBACK. Between two headers that are not neighbours nothing is read:
+/// old ones are deleted when a password changes.
+Status Vault::HoldKeyHeader(const format::ChainPoint& offered, const ObjectHash& parent) {
+  const std::string what = Concat(store_->description(), ": key header");
+  const format::ChainPoint seen = trust_->key_header();
+  if (offered.seq < seen.seq) {
+    return Fail(HeaderRollbackError(
+        Concat(what, ": this machine has seen ", seen.seq, ", the store offers ", offered.seq)));
+  }
+  if (offered.seq <= seen.seq + 1) {
+    RETURN_IF_ERROR(HoldAgainstSeen(what, seen, offered, parent, nullptr));
+  }
+  return trust_->NoteKeyHeader(offered);
+}
+
+}  // namespace coffer::vault

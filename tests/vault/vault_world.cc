@@ -1,0 +1,62 @@
+#include "tests/vault/vault_world.h"
+
+namespace coffer::vault {
+namespace {
+
+constexpr char kStateDirectory[] = "/home/user/state/coffer";
+
+}  // namespace
+
+Machine::Machine(store::ObjectStore& provider, std::uint64_t seed, std::string name)
+    : wire(provider),
+      line(wire, seed + 1),
+      fs(seed + 2),
+      random(seed + 3),
+      scheduler(clock, seed + 4),
+      sync_executor(scheduler, 2),
+      work_executor(scheduler, 1),
+      env{fs,        clock,        random,          sync_executor,  work_executor,
+          kCheapKdf, kCheapBounds, kStateDirectory, std::move(name)} {
+  fs.AddDirectories(kStateDirectory);
+}
+
+VolumeSpec Machine::Photos() {
+  VolumeSpec spec;
+  spec.name = "photos";
+  spec.size = std::uint64_t{20} << 30;
+  return spec;
+}
+
+Result<std::unique_ptr<Vault>> Machine::Create(const VolumeSpec& spec) {
+  return Vault::Create(env, std::make_unique<BorrowedStore>(line), Password(kPassword), spec);
+}
+
+Result<std::unique_ptr<Vault>> Machine::Unlock(std::string_view password,
+                                               Vault::UnlockOptions options) {
+  return Vault::Unlock(env, std::make_unique<BorrowedStore>(line), Password(password), options);
+}
+
+Result<OpenChain> ChainOf(std::unique_ptr<Vault> vault, const std::string& name) {
+  OpenChain open;
+  open.vault = std::move(vault);
+  ASSIGN_OR_RETURN(const format::CatalogVolume volume, open.vault->FindVolume(name));
+  open.volume = volume.id;
+  ASSIGN_OR_RETURN(const std::string directory, open.vault->VolumeDirectory(volume.id));
+  open.chain = std::make_unique<HeadChain>(*open.vault, volume.id, directory);
+  return open;
+}
+
+Result<OpenChain> OpenPhotos(Machine& machine, Vault::UnlockOptions options) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Vault> vault, machine.Unlock(Machine::kPassword, options));
+  return ChainOf(std::move(vault));
+}
+
+format::Head NextHead(const format::Head& below, std::uint64_t journal_seq) {
+  format::Head head = below;
+  head.released = false;
+  head.journal.stream = StreamId::From(below.volume.view());
+  head.journal.seq = journal_seq != 0 ? journal_seq : below.journal.seq + 1;
+  return head;
+}
+
+}  // namespace coffer::vault

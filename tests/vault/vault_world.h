@@ -1,0 +1,91 @@
+// One provider and several machines that work with it, for the tests of core/vault (and whoever
+// needs an unlocked vault). Machines share nothing but the provider's objects. The KDF is cheap.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/store/memory_store.h"
+#include "core/vault/head_chain.h"
+#include "core/vault/vault.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/faulty_file_system.h"
+#include "tests/support/faulty_store.h"
+#include "tests/support/recording_store.h"
+#include "tests/support/seeded_random.h"
+#include "tests/support/sim_executor.h"
+
+namespace coffer::vault {
+
+/// A store that somebody else owns.
+class BorrowedStore final : public store::ObjectStore {
+ public:
+  explicit BorrowedStore(store::ObjectStore& inner) : inner_(inner) {}
+  Status Create(const std::string& name, ByteView data, store::ObjectClass object_class) override {
+    return inner_.Create(name, data, object_class);
+  }
+  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override {
+    return inner_.Get(name, size_max);
+  }
+  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
+                         std::uint64_t length) override {
+    return inner_.GetRange(name, offset, length);
+  }
+  Result<store::ListPage> List(const std::string& prefix, const std::string& start_after,
+                               std::size_t limit) override {
+    return inner_.List(prefix, start_after, limit);
+  }
+  Status Delete(const std::string& name) override { return inner_.Delete(name); }
+  [[nodiscard]] store::StoreStrength strength() const override { return inner_.strength(); }
+  [[nodiscard]] std::string description() const override { return inner_.description(); }
+
+ private:
+  store::ObjectStore& inner_;
+};
+
+inline SecretBytes Password(std::string_view text) { return SecretBytes::CopyOf(AsBytes(text)); }
+
+inline constexpr crypto::KdfPolicy kCheapKdf{64, 1, 1};
+inline constexpr crypto::KdfBounds kCheapBounds{64, 256, 1, 2, 1};
+
+/// A machine: its disk, its clock, its line to the provider (which may be faulty, and is recorded
+/// as the provider sees it).
+class Machine {
+ public:
+  Machine(store::ObjectStore& provider, std::uint64_t seed, std::string name = "a");
+
+  /// `password` is "correct horse" unless said otherwise.
+  Result<std::unique_ptr<Vault>> Create(const VolumeSpec& spec = Photos());
+  Result<std::unique_ptr<Vault>> Unlock(std::string_view password = kPassword,
+                                        Vault::UnlockOptions options = {});
+
+  static VolumeSpec Photos();
+  static constexpr std::string_view kPassword = "correct horse";
+
+  RecordingStore wire;
+  FaultyStore line;
+  FaultyFileSystem fs;
+  FakeClock clock;
+  SeededRandom random;
+  SimScheduler scheduler;
+  SimExecutor sync_executor;
+  SimExecutor work_executor;
+  Environment env;
+};
+
+/// A volume open on a machine.
+struct OpenChain {
+  std::unique_ptr<Vault> vault;
+  VolumeId volume;
+  std::unique_ptr<HeadChain> chain;
+};
+/// Unlocks and makes a chain, not yet loaded.
+Result<OpenChain> OpenPhotos(Machine& machine, Vault::UnlockOptions options = {});
+/// Around an unlocked vault.
+Result<OpenChain> ChainOf(std::unique_ptr<Vault> vault, const std::string& name = "photos");
+
+/// A head to append over `below`: the same, with a journal position of its own so that no two are
+/// equal.
+format::Head NextHead(const format::Head& below, std::uint64_t journal_seq = 0);
+
+}  // namespace coffer::vault
