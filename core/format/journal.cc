@@ -62,6 +62,7 @@ Bytes Encode(const SegmentHeader& header) {
   out.Id(header.stream);
   out.U64(header.segment);
   out.U64(header.first_seq);
+  out.U64(header.stream_first_seq);
   out.Raw(header.chain_tag);
   WriteChainPoint(out, header.base_head);
   out.U64(header.volume_size);
@@ -77,11 +78,14 @@ Result<SegmentHeader> DecodeSegmentHeader(ByteView bytes) {
   header.stream = in.Id<StreamId>();
   header.segment = in.U64();
   header.first_seq = in.U64();
+  header.stream_first_seq = in.U64();
   in.Array(&header.chain_tag);
   header.base_head = ReadChainPoint(in);
   header.volume_size = in.U64();
   header.created_unix = in.I64();
-  in.Require(!header.stream.IsNull() && header.first_seq != 0, "it names no stream or record");
+  in.Require(!header.stream.IsNull() && header.stream_first_seq != 0,
+             "it names no stream or record");
+  in.Require(header.first_seq >= header.stream_first_seq, "it begins before its stream");
   in.Require(IsValidVolumeSize(header.volume_size), "a volume size that cannot be");
   RETURN_IF_ERROR(in.End());
   return header;
@@ -97,13 +101,14 @@ Result<GroupHeader> DecodeGroupHeader(ByteView bytes) {
   header.segment = in.U64();
   header.first_seq = in.U64();
   header.record_count = in.U32();
-  in.Require(in.U32() == 0, "reserved bytes are in use");
+  header.not_durable = in.U32();
   in.Array(&header.chain_tag);
   in.Array(&header.salt);
   const std::uint64_t count = header.record_count;
   in.Require(count >= 1 && count <= kRecordsPerGroupMax, "a number of records that cannot be");
   in.Require(header.first_seq != 0 && header.first_seq <= ~count,
              "sequence numbers that cannot be");
+  in.Require(header.not_durable < header.first_seq, "more records before it than there are");
   const std::uint64_t least = kGroupHeaderBytes + count * kRecordOverheadBytes;
   const std::uint64_t most = least + count * kRecordDataBytesMax;
   in.Require(header.total_bytes >= least && header.total_bytes <= most &&

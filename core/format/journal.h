@@ -3,12 +3,13 @@
 //   segment header, 4096 bytes:
 //     prefix, clear, 56 bytes: magic "CofJrnl\0" | version u16 | suite u16 | host key epoch u32
 //       | segment u64 | salt 32
-//     sealed (number 0), 136 + 16 bytes: vault 16 | volume 16 | stream 16 | segment u64 | first seq
-//       u64 | chain tag 16 | base head seq u64, hash 32 | volume size u64 | created i64 | tag 16
+//     sealed (number 0), 144 + 16 bytes: vault 16 | volume 16 | stream 16 | segment u64 | first seq
+//       u64 | stream first seq u64 | chain tag 16 | base head seq u64, hash 32 | volume size u64
+//       | created i64 | tag 16
 //     zeros
 //   groups, back to back, one pwrite each:
 //     group header, clear, 80 bytes: magic "CGRP" | total length u32 | segment u64 | first seq u64
-//       | record count u32 | reserved u32 | chain tag 16 (tag of the record before) | salt 32
+//       | record count u32 | not durable u32 | chain tag 16 (tag of the record before) | salt 32
 //     records: sealed length u32 | sealed (number = place in group): record header 24 ‖ data
 //       | tag 16
 //     record header: kind u8 | flags u8 (1 continues) | reserved 6 | offset u64 | length u64
@@ -19,6 +20,11 @@
 // record's associated data are stream, segment and sequence. The chain tag and first seq in a
 // segment header cut the segment before it: what lies there beyond that point was never
 // acknowledged as durable and has been written again.
+//
+// "Not durable" says how many of the records before a group were not known to be durable when it
+// was sealed. So a reader that finds a record missing can tell a write that a power cut lost, as it
+// may, from damage: the record is missing although a later group vouches for it. "Stream first seq"
+// does the same for segments that are missing at the front.
 #pragma once
 
 #include <array>
@@ -62,6 +68,7 @@ struct SegmentHeader {  // the sealed part
   StreamId stream;
   std::uint64_t segment = 0;
   std::uint64_t first_seq = 0;
+  std::uint64_t stream_first_seq = 0;  // of the stream's first segment
   ChainTag chain_tag{};
   ChainPoint base_head;  // the head that the stream builds on
   std::uint64_t volume_size = 0;
@@ -69,7 +76,7 @@ struct SegmentHeader {  // the sealed part
   bool operator==(const SegmentHeader&) const = default;
 };
 /// Fixed length.
-inline constexpr std::size_t kSegmentHeaderPlainBytes = 16 * 3 + 8 + 8 + 16 + 8 + 32 + 8 + 8;
+inline constexpr std::size_t kSegmentHeaderPlainBytes = 16 * 3 + 8 * 3 + 16 + 8 + 32 + 8 + 8;
 [[nodiscard]] Bytes Encode(const SegmentHeader& header);
 [[nodiscard]] Result<SegmentHeader> DecodeSegmentHeader(ByteView bytes);
 
@@ -78,6 +85,7 @@ struct GroupHeader {
   std::uint64_t segment = 0;
   std::uint64_t first_seq = 0;
   std::uint32_t record_count = 0;
+  std::uint32_t not_durable = 0;  // records before this group, as known when it was sealed
   ChainTag chain_tag{};
   std::array<std::byte, 32> salt{};
   bool operator==(const GroupHeader&) const = default;
@@ -89,7 +97,7 @@ inline void EncodeTo(const GroupHeader& header, std::span<std::byte, kGroupHeade
   StoreLe(to + 8, header.segment);
   StoreLe(to + 16, header.first_seq);
   StoreLe(to + 24, header.record_count);
-  StoreLe<std::uint32_t>(to + 28, 0);
+  StoreLe(to + 28, header.not_durable);
   std::memcpy(to + 32, header.chain_tag.data(), header.chain_tag.size());
   std::memcpy(to + 48, header.salt.data(), header.salt.size());
 }

@@ -327,12 +327,14 @@ TEST(Golden, SegmentHeaders) {
   header.stream = SeqId<StreamId>(0x40);
   header.segment = 1;
   header.first_seq = 1;
+  header.stream_first_seq = 1;
   header.volume_size = 4096;
   header.created_unix = 1700000300;
   ExpectBothWays("segment_header_first", header, DecodeSegmentHeader);
 
   header.segment = 77;
   header.first_seq = 987654000;
+  header.stream_first_seq = 987000000;
   header.chain_tag = SeqArray<16>(0xE0);
   header.base_head = {812, SeqId<ObjectHash>(0x50)};
   header.volume_size = std::uint64_t{20} << 30;
@@ -340,7 +342,7 @@ TEST(Golden, SegmentHeaders) {
 }
 
 TEST(Golden, JournalGroupsAndRecords) {
-  const GroupHeader group{80 + 44 + 4096 + 44, 77, 987654321, 2, SeqArray<16>(0xE0),
+  const GroupHeader group{80 + 44 + 4096 + 44, 77, 987654321, 2, 300, SeqArray<16>(0xE0),
                           SeqArray<32>(0x20)};
   std::array<std::byte, kGroupHeaderBytes> encoded;
   EncodeTo(group, encoded);

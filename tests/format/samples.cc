@@ -314,6 +314,7 @@ SegmentHeader Samples::NewSegmentHeader() {
   header.stream = NewId<StreamId>();
   header.segment = engine_();
   header.first_seq = Between(1, ~std::uint64_t{1});
+  header.stream_first_seq = Between(1, header.first_seq);
   std::ranges::copy(RandomBytes(16), header.chain_tag.begin());
   header.base_head = NewPoint();
   header.volume_size = NewVolumeSize();
@@ -329,6 +330,8 @@ GroupHeader Samples::NewGroupHeader() {
                                  header.record_count * Below(9) * 4096);
   header.segment = engine_();
   header.first_seq = Between(1, std::uint64_t{1} << 62);
+  header.not_durable =
+      static_cast<std::uint32_t>(Below(std::min<std::uint64_t>(header.first_seq, 1u << 20)));
   std::ranges::copy(RandomBytes(16), header.chain_tag.begin());
   std::ranges::copy(RandomBytes(32), header.salt.begin());
   return header;

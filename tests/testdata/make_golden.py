@@ -378,16 +378,16 @@ def segment_prefix():
 
 def segment_header():
     return (seq(0x10, 16) + seq(0x20, 16) + seq(0x40, 16) + u64(77) + u64(987654000)
-            + seq(0xE0, 16) + u64(812) + seq(0x50, 32) + u64(20 << 30) + i64(1700000300))
+            + u64(987000000) + seq(0xE0, 16) + u64(812) + seq(0x50, 32) + u64(20 << 30) + i64(1700000300))
 
 
 def segment_header_first():
-    return (seq(0x10, 16) + seq(0x20, 16) + seq(0x40, 16) + u64(1) + u64(1) + bytes(16) + u64(0)
+    return (seq(0x10, 16) + seq(0x20, 16) + seq(0x40, 16) + u64(1) + u64(1) + u64(1) + bytes(16) + u64(0)
             + bytes(32) + u64(4096) + i64(1700000300))
 
 
 def group_header():
-    raw = (b"CGRP" + u32(80 + 44 + 4096 + 44) + u64(77) + u64(987654321) + u32(2) + u32(0)
+    raw = (b"CGRP" + u32(80 + 44 + 4096 + 44) + u64(77) + u64(987654321) + u32(2) + u32(300)
            + seq(0xE0, 16) + seq(0x20, 32))
     assert len(raw) == 80
     return raw
