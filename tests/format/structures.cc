@@ -157,6 +157,12 @@ std::vector<Structure> Build() {
   all.push_back(DescribeSealed("sealed catalog", SealedKind::kCatalog));
   all.push_back(DescribeSealed("sealed trust", SealedKind::kTrust));
   all.push_back(DescribeSealed("sealed host key", SealedKind::kHostKey));
+  for (Structure& structure : all) {
+    const std::string& name = structure.name;
+    if (name.starts_with("sealed ")) structure.extent = Extent::kOpenEnded;
+    if (name == "pack prefix" || name == "segment prefix" || name == "group header")
+      structure.extent = Extent::kBeginning;
+  }
   return all;
 }
 

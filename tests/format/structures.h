@@ -11,8 +11,16 @@
 
 namespace coffer::format {
 
+/// How a decoder sees the end of its input.
+enum class Extent {
+  kWhole,      // nothing may follow
+  kBeginning,  // stands at the beginning of something longer; the rest is not looked at
+  kOpenEnded,  // its last field takes what there is: only a tag tells that bytes are missing
+};
+
 struct Structure {
   std::string name;
+  Extent extent = Extent::kWhole;
   std::function<Bytes(std::uint64_t seed)> encode_sample;
   /// Decodes and encodes again.
   std::function<Result<Bytes>(ByteView)> recode;
