@@ -1,0 +1,432 @@
+#include "nbd/connection.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/base/log.h"
+#include "nbd/errors.h"
+
+namespace coffer::nbd {
+namespace {
+
+constexpr int kErrorsLoggedMax = 10;  // of one connection; a dead store fails thousands of reads
+
+const char* NameOf(Command command) {
+  switch (command) {
+    case Command::kRead:
+      return "read";
+    case Command::kWrite:
+      return "write";
+    case Command::kFlush:
+      return "flush";
+    case Command::kTrim:
+      return "trim";
+    case Command::kWriteZeroes:
+      return "zeroing";
+    case Command::kDisconnect:
+    case Command::kCache:
+    case Command::kBlockStatus:
+    case Command::kResize:
+      break;
+  }
+  return "request";
+}
+
+}  // namespace
+
+Connection::Connection(Descriptor socket, std::shared_ptr<Listener> listener,
+                       ConnectionContext& context)
+    : context_(context),
+      socket_(std::move(socket)),
+      listener_(std::move(listener)),
+      started_(context.clock.Now()),
+      session_(*listener_, context.pool),
+      replies_(context.pool) {
+  ++listener_->negotiating;
+  context_.timed.insert(this);
+}
+
+Connection::~Connection() {
+  StopNegotiating();
+  context_.timed.erase(this);
+  if (socket_.open()) context_.poller.Remove(socket_);
+  if (export_) --export_->users;
+}
+
+void Connection::Start() {
+  interest_ = {true, false};
+  if (const Status added = context_.poller.Add(socket_, *this, interest_); !added) {
+    LOG(kWarning, "nbd: client dropped: ", added.error().message);
+    socket_.Close();
+    Close();
+    return;
+  }
+  TakeOutput();
+  Pump();
+}
+
+void Connection::OnReady(Readiness readiness) {
+  if (state_ == State::kGone) return;  // closed by an event earlier in the same pass
+  if (readiness.writable) send_blocked_ = false;
+  const bool reads = interest_.read;
+  if (readiness.readable && reads) ReceiveSome();
+  // With nothing left to read, or no room for it, a client that is gone will not miss its answers.
+  if (readiness.gone && !(readiness.readable && reads)) Close();
+  Pump();
+}
+
+void Connection::ReceiveSome() {
+  const MutableByteView payload = session_.payload_space();
+  const Transfer received = Receive(socket_, payload, context_.scratch);
+  switch (received.outcome) {
+    case Transfer::Outcome::kLater:
+      return;
+    case Transfer::Outcome::kGone:
+      Close();
+      return;
+    case Transfer::Outcome::kEnd:
+      EndTalk();
+      return;
+    case Transfer::Outcome::kSome:
+      break;
+  }
+  const std::size_t direct = std::min(received.bytes, payload.size());
+  if (direct > 0) session_.PayloadReceived(direct);
+  ByteView input = context_.scratch.first(received.bytes - direct);
+  Process(input);
+  if (state_ == State::kTalking && !input.empty()) KeepBacklog(input);
+}
+
+bool Connection::Admits() const {
+  // Gathered writes count: they become jobs if they cannot be done in place.
+  return jobs_in_flight_ + static_cast<int>(writes_.size()) <
+             context_.limits.requests_in_flight_max &&
+         job_bytes_ + replies_.bytes() + session_.payload_bytes() < context_.bytes_in_flight_max;
+}
+
+// Until the input is used up, or no more may be in flight.
+void Connection::Process(ByteView& input) {
+  if (export_) session_.set_size(export_->device->size());
+  bool more = true;
+  while (more && state_ == State::kTalking) {
+    // A payload under way is gone on with in any case: it holds its bytes already.
+    if (!Admits() && session_.payload_bytes() == 0) {
+      if (writes_.empty()) break;
+      RunWrites();
+      continue;
+    }
+    switch (session_.Advance(input)) {
+      case Session::Step::kNeedBytes:
+        more = false;
+        break;
+      case Session::Step::kContinue:
+        TakeOutput();
+        break;
+      case Session::Step::kEntered:
+        TakeOutput();
+        OnNegotiated();
+        break;
+      case Session::Step::kRequest:
+        CarryOut(session_.request());
+        break;
+      case Session::Step::kRefusal:
+        Answer(session_.refusal().cookie, session_.refusal().error);
+        break;
+      case Session::Step::kDisconnect:
+        EndTalk();
+        break;
+      case Session::Step::kBroken:
+        OnBroken();
+        break;
+    }
+    if (replies_.bytes() >= kSendEarlyBytes) SendReplies();
+  }
+  RunWrites();
+}
+
+void Connection::ProcessBacklog() {
+  // Moved out: writes in it are views until Process returns.
+  Buffer backlog = std::move(backlog_);
+  ByteView input = backlog.view().subspan(std::exchange(backlog_begin_, 0));
+  Process(input);
+  if (state_ != State::kTalking || input.empty()) return;
+  backlog_begin_ = backlog.size() - input.size();
+  backlog_ = std::move(backlog);
+}
+
+void Connection::KeepBacklog(ByteView rest) {
+  backlog_ = context_.pool.Take(rest.size());
+  if (backlog_.empty()) {
+    Close();
+    return;
+  }
+  std::memcpy(backlog_.mutable_view().data(), rest.data(), rest.size());
+}
+
+void Connection::OnNegotiated() {
+  StopNegotiating();
+  export_ = listener_->Lookup(session_.chosen().name);
+  CHECK(export_ != nullptr);  // the session has just been told of it, by this thread
+  ++export_->clients;
+  ++export_->users;
+  LOG(kDebug, "nbd: client connected to ", export_->name);
+}
+
+void Connection::OnBroken() {
+  TakeOutput();
+  LOG(kDebug, "nbd: connection", export_ ? " to " + export_->name : std::string(),
+      " ended: ", session_.end_reason());
+  EndTalk();
+}
+
+void Connection::TakeOutput() {
+  Bytes& output = session_.output();
+  if (!replies_.Append(output)) Close();
+  output.clear();
+}
+
+void Connection::CarryOut(Request& request) {
+  switch (request.command) {
+    case Command::kRead:
+      if (request.length <= kInPlaceBytesMax) {
+        ReadInPlace(request);
+      } else {
+        StartJob(request);
+      }
+      return;
+    case Command::kWrite:
+      if (request.length > kInPlaceBytesMax || (request.flags & kCommandFua)) {
+        StartJob(request);
+        return;
+      }
+      writes_.push_back(std::move(request));
+      return;
+    default:
+      // Not owed to anyone: a FLUSH covers the writes answered before it, and these are not. But a
+      // flush that has everything sent before it is what people expect.
+      RunWrites();
+      StartJob(request);
+  }
+}
+
+void Connection::ReadInPlace(Request& request) {
+  const MutableByteView room = replies_.StartRead(request.length);
+  if (room.empty()) {
+    Answer(request.cookie, ReplyError::kNoMem);
+    return;
+  }
+  const std::optional<Status> done = export_->device->TryRead(request.offset, room);
+  if (!done) {
+    StartJob(request);
+  } else if (done->has_value()) {
+    replies_.FinishRead(request.cookie, request.length);
+  } else {
+    Answer(request.cookie, Failed(request.command, request.offset, request.length, done->error()));
+  }
+}
+
+// All writes gathered so far as one call; where that would have to wait, as one job each.
+void Connection::RunWrites() {
+  if (state_ == State::kGone) writes_.clear();  // nobody was told that they are done
+  if (writes_.empty()) return;
+  write_views_.clear();
+  for (const Request& write : writes_) write_views_.push_back({write.offset, write.payload});
+  const std::optional<Status> done = export_->device->TryWrite(write_views_);
+  ReplyError error = ReplyError::kNone;
+  if (done && !done->has_value()) {
+    const Request& first = writes_.front();
+    error = Failed(Command::kWrite, first.offset, first.length, done->error());
+  }
+  for (Request& write : writes_) {
+    if (done) {
+      Answer(write.cookie, error);
+    } else {
+      StartJob(write);
+    }
+  }
+  writes_.clear();
+}
+
+void Connection::StartJob(Request& request) {
+  if (state_ == State::kGone) return;
+  Buffer data = std::move(request.owned);
+  if (request.command == Command::kRead) {
+    data = context_.pool.Take(kReplyHeaderBytes + request.length);
+  } else if (request.command == Command::kWrite && data.empty()) {
+    data = context_.pool.Take(request.length);
+    if (!data.empty()) {
+      std::memcpy(data.mutable_view().data(), request.payload.data(), request.length);
+    }
+  }
+  const bool needs_data = request.command == Command::kRead || request.command == Command::kWrite;
+  if (needs_data && data.empty()) {
+    Answer(request.cookie, ReplyError::kNoMem);
+    return;
+  }
+  Job& job = context_.jobs.New();
+  job.connection = this;
+  job.device = export_->device;
+  job.command = request.command;
+  job.flags = request.flags;
+  job.cookie = request.cookie;
+  job.offset = request.offset;
+  job.length = request.length;
+  job.data = std::move(data);
+  ++jobs_in_flight_;
+  job_bytes_ += job.data.size();
+  context_.jobs.Start(job);
+}
+
+void Connection::Finish(Job& job) {
+  --jobs_in_flight_;
+  job_bytes_ -= job.data.size();
+  if (state_ == State::kGone) {
+    if (jobs_in_flight_ == 0) context_.forgotten.push_back(this);
+    return;
+  }
+  if (!job.result.has_value()) {
+    Answer(job.cookie, Failed(job.command, job.offset, job.length, job.result.error()));
+  } else if (job.command == Command::kRead) {
+    replies_.AddRead(job.cookie, std::move(job.data));
+  } else {
+    Answer(job.cookie, ReplyError::kNone);
+  }
+}
+
+void Connection::Answer(std::uint64_t cookie, ReplyError error) {
+  if (state_ == State::kGone) return;
+  if (!replies_.AddReply(cookie, error)) Close();
+}
+
+ReplyError Connection::Failed(Command command, std::uint64_t offset, std::uint32_t length,
+                              const Error& error) {
+  if (errors_logged_ < kErrorsLoggedMax) {
+    LOG(kWarning, "nbd: ", NameOf(command), " of ", length, " bytes at ", offset, " of ",
+        export_->name, ": ", error.message);
+    if (++errors_logged_ == kErrorsLoggedMax) {
+      LOG(kWarning, "nbd: further errors of this client of ", export_->name, " are not logged");
+    }
+  }
+  return ReplyErrorFrom(error.code);
+}
+
+void Connection::Pump() {
+  if (state_ == State::kGone) return;
+  SendReplies();
+  while (state_ == State::kTalking && !backlog_.empty() && Admits()) {
+    ProcessBacklog();
+    SendReplies();
+  }
+  Settle();
+  UpdateInterest();
+  CheckInvariants();
+}
+
+void Connection::SendReplies() {
+  if (state_ == State::kGone || send_blocked_ || replies_.empty()) return;
+  switch (replies_.SendTo(socket_)) {
+    case Transfer::Outcome::kLater:
+      send_blocked_ = true;
+      return;
+    case Transfer::Outcome::kGone:
+      Close();
+      return;
+    case Transfer::Outcome::kSome:
+    case Transfer::Outcome::kEnd:
+      return;
+  }
+}
+
+void Connection::Drain() {
+  if (state_ != State::kTalking) return;
+  ByteView input = backlog_.view().subspan(backlog_begin_);
+  while (state_ == State::kTalking && !input.empty()) {
+    const Session::Step step = session_.Advance(input);
+    if (step == Session::Step::kRequest) {
+      Answer(session_.request().cookie, ReplyError::kShutdown);
+    } else if (step == Session::Step::kRefusal) {
+      Answer(session_.refusal().cookie, session_.refusal().error);
+    } else {
+      break;
+    }
+  }
+  EndTalk();
+  Pump();
+}
+
+void Connection::EndTalk() {
+  if (state_ != State::kTalking) return;
+  RunWrites();
+  if (state_ != State::kTalking) return;
+  state_ = State::kFinishing;
+  backlog_.Release();
+  backlog_begin_ = 0;
+}
+
+// Leaves `finishing` once everything is answered; gives the client a deadline to take it.
+void Connection::Settle() {
+  if (state_ != State::kFinishing || jobs_in_flight_ > 0) return;
+  if (replies_.empty()) {
+    Close();
+  } else if (!farewell_deadline_) {
+    farewell_deadline_ = context_.clock.Now() + context_.limits.farewell_deadline;
+    context_.timed.insert(this);
+  }
+}
+
+void Connection::Close() {
+  if (state_ == State::kGone) return;
+  state_ = State::kGone;
+  StopNegotiating();
+  context_.timed.erase(this);
+  if (socket_.open()) context_.poller.Remove(socket_);
+  socket_.Close();
+  replies_.Clear();
+  backlog_.Release();
+  backlog_begin_ = 0;
+  if (export_) --export_->clients;
+  if (jobs_in_flight_ == 0) context_.forgotten.push_back(this);
+}
+
+void Connection::StopNegotiating() {
+  if (!std::exchange(negotiating_, false)) return;
+  --listener_->negotiating;
+  context_.timed.erase(this);
+}
+
+std::optional<MonotonicTime> Connection::Deadline() const {
+  if (farewell_deadline_) return farewell_deadline_;
+  if (!negotiating_) return std::nullopt;
+  const bool crowded = listener_->negotiating >= context_.limits.negotiating_max;
+  return started_ + (crowded ? context_.limits.crowded_handshake_deadline
+                             : context_.limits.handshake_deadline);
+}
+
+void Connection::OnDeadline() {
+  LOG(kInfo, "nbd: client cut off: ",
+      farewell_deadline_ ? "it did not take its last answers" : "it chose no export in time");
+  Close();
+}
+
+void Connection::UpdateInterest() {
+  if (state_ == State::kGone) return;
+  const Poller::Interest wanted{
+      state_ == State::kTalking && backlog_.empty() && (Admits() || session_.payload_bytes() > 0),
+      send_blocked_};
+  if (wanted == interest_) return;
+  interest_ = wanted;
+  context_.poller.Change(socket_, *this, interest_);
+}
+
+void Connection::CheckInvariants() const {
+  CHECK((state_ == State::kGone) == !socket_.open());
+  CHECK(state_ != State::kGone || replies_.empty());
+  CHECK(state_ == State::kTalking || backlog_.empty());
+  CHECK(writes_.empty());
+  CHECK(jobs_in_flight_ > 0 || job_bytes_ == 0);
+  CHECK(negotiating_ ? export_ == nullptr : true);
+}
+
+}  // namespace coffer::nbd

@@ -1,0 +1,117 @@
+// Connection: one client. Moves bytes between its socket and its Session, and requests between the
+// Session and the device: hot reads and batches of writes in place, all else through jobs. Loop
+// thread only.
+//
+// States and how each is left:
+//   talking    the client says it is done, ends its stream or breaks the protocol, or the export is
+//              withdrawn: finishing. The socket breaks, or a deadline passes: gone
+//   finishing  nothing more is read. All that is in flight is answered and sent: gone. The socket
+//              breaks, or the client does not take the last answers in time: gone
+//   gone       the socket is closed, results of jobs are dropped; forgotten when the last has come
+//   back
+// Invariants (CheckInvariants): gone = no socket, nothing to send; a backlog exists only while
+// talking; jobs hold bytes only while there are some.
+//
+// Back-pressure: while too much is in flight or unsent nothing is received. What came with the last
+// receive and has not been looked at waits in the backlog, at most kReceiveBytes.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "nbd/jobs.h"
+#include "nbd/limits.h"
+#include "nbd/listener.h"
+#include "nbd/reply_queue.h"
+#include "nbd/session.h"
+#include "nbd/sockets.h"
+
+namespace coffer::nbd {
+
+/// What all connections of a loop share.
+struct ConnectionContext {
+  BufferPool& pool;
+  JobQueue& jobs;
+  Poller& poller;
+  const Clock& clock;
+  const Limits& limits;
+  MutableByteView scratch;                // kReceiveBytes; of whoever is being served
+  std::size_t bytes_in_flight_max;        // of each connection at present
+  std::unordered_set<Connection*> timed;  // those with a Deadline
+  std::vector<Connection*> forgotten;     // those that nothing refers to any more
+};
+
+class Connection final : public PollTarget {
+ public:
+  Connection(Descriptor socket, std::shared_ptr<Listener> listener, ConnectionContext& context);
+  ~Connection() override;
+
+  /// Says hello. The owner forgets the connection when it turns up in context.forgotten.
+  void Start();
+  void OnReady(Readiness readiness) override;
+  /// A job has come back. REQUIRES: Pump soon after; once for many.
+  void Finish(Job& job);
+  /// Works off what has become possible: backlog, replies, the end.
+  void Pump();
+  /// The export goes: what is in flight is answered, what has come but not begun is refused.
+  void Drain();
+  [[nodiscard]] std::optional<MonotonicTime> Deadline() const;
+  void OnDeadline();
+
+  [[nodiscard]] const ServedExport* served() const { return export_.get(); }
+  void CheckInvariants() const;
+
+ private:
+  enum class State { kTalking, kFinishing, kGone };
+
+  [[nodiscard]] bool Admits() const;
+  void ReceiveSome();
+  void Process(ByteView& input);
+  void ProcessBacklog();
+  void KeepBacklog(ByteView rest);
+  void OnNegotiated();
+  void OnBroken();
+  void TakeOutput();
+
+  void CarryOut(Request& request);
+  void ReadInPlace(Request& request);
+  void RunWrites();
+  void StartJob(Request& request);
+  void Answer(std::uint64_t cookie, ReplyError error);
+  [[nodiscard]] ReplyError Failed(Command command, std::uint64_t offset, std::uint32_t length,
+                                  const Error& error);
+
+  void SendReplies();
+  void EndTalk();
+  void Settle();
+  void Close();
+  void StopNegotiating();
+  void UpdateInterest();
+
+  ConnectionContext& context_;
+  Descriptor socket_;
+  const std::shared_ptr<Listener> listener_;
+  const MonotonicTime started_;
+  Session session_;
+  ReplyQueue replies_;
+  State state_ = State::kTalking;
+  bool negotiating_ = true;
+  bool send_blocked_ = false;
+  std::shared_ptr<ServedExport> export_;
+  Poller::Interest interest_;
+  std::optional<MonotonicTime> farewell_deadline_;
+
+  int jobs_in_flight_ = 0;
+  std::size_t job_bytes_ = 0;
+  Buffer backlog_;
+  std::size_t backlog_begin_ = 0;
+  std::vector<Request> writes_;  // to be tried as one; empty between events
+  std::vector<block::BlockDevice::WriteRequest> write_views_;
+  int errors_logged_ = 0;
+};
+
+}  // namespace coffer::nbd

@@ -1,0 +1,58 @@
+// Jobs: requests that may block, out to the workers and back to the event loop. A job is owned by
+// the queue and lent: to the loop until Start, to one worker until it is finished, to the loop
+// again until Recycle. Its buffer is taken and released on the loop's side only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/base/executor.h"
+#include "core/base/mutex.h"
+#include "core/block/block_device.h"
+#include "nbd/buffer_pool.h"
+#include "nbd/protocol.h"
+#include "nbd/sockets.h"
+
+namespace coffer::nbd {
+
+class Connection;
+
+struct Job {
+  Connection* connection = nullptr;
+  block::BlockDevice* device = nullptr;
+  Command command{};
+  std::uint16_t flags = 0;
+  std::uint64_t cookie = 0;
+  std::uint64_t offset = 0;
+  std::uint32_t length = 0;
+  Buffer data;  // WRITE: the payload; READ: room for a reply header, then for the data
+  Status result;
+};
+
+class JobQueue {
+ public:
+  /// Wakes `poller` when finished jobs wait. All outlive the queue, and it its jobs.
+  JobQueue(Executor& workers, Poller& poller) : workers_(workers), poller_(poller) {}
+  ~JobQueue();
+
+  [[nodiscard]] Job& New();
+  void Start(Job& job);
+  /// Replaces `finished` by the jobs that are finished and not yet taken.
+  void TakeFinished(std::vector<Job*>& finished) EXCLUDES_LOCK(mutex_);
+  void Recycle(Job& job);
+
+ private:
+  void Run(Job& job) EXCLUDES_LOCK(mutex_);
+
+  Executor& workers_;
+  Poller& poller_;
+  std::size_t lent_ = 0;
+  std::vector<std::unique_ptr<Job>> all_;  // as many as were ever lent at once
+  std::vector<Job*> idle_;
+  Mutex mutex_;
+  std::vector<Job*> finished_ GUARDED_BY(mutex_);
+};
+
+}  // namespace coffer::nbd

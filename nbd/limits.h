@@ -1,0 +1,40 @@
+// Every limit of the NBD server that is not the protocol's own, in one place. Tests give their own.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+#include "core/base/clock.h"
+
+namespace coffer::nbd {
+
+struct Limits {
+  /// A client that has chosen no export by then is cut off …
+  Duration handshake_deadline = std::chrono::seconds(10);
+  /// … and by then where as many negotiate as may, so that idle ones cannot keep others out.
+  Duration crowded_handshake_deadline = std::chrono::seconds(1);
+  /// How long a connection that ends waits for its client to take the last answers.
+  Duration farewell_deadline = std::chrono::seconds(5);
+  /// How long accepting rests when the process has no descriptor left.
+  Duration exhausted_pause = std::chrono::milliseconds(100);
+  int negotiating_max = 16;  // at once, on each listener
+  int connections_max = 1024;
+  /// Of one connection; beyond them nothing more is read from it. The bytes count payloads, reads
+  /// and unsent replies; one request or one receive may overshoot them.
+  int requests_in_flight_max = 128;
+  std::size_t bytes_in_flight_max = 64u << 20;
+  /// Of all connections; each may have its share of it.
+  std::size_t bytes_in_flight_total = 64u << 20;
+  std::size_t idle_buffer_bytes_max = 16u << 20;
+};
+
+/// Reads and writes up to this are tried in the event loop itself; a longer one would keep the
+/// other clients waiting for longer than handing it to a worker costs.
+inline constexpr std::size_t kInPlaceBytesMax = 256 * 1024;
+/// What one receive takes at most.
+inline constexpr std::size_t kReceiveBytes = 256 * 1024;
+/// Replies are sent once this much has gathered, or when the input is used up.
+inline constexpr std::size_t kSendEarlyBytes = 64 * 1024;
+inline constexpr std::size_t kDescriptionBytesMax = 4096;
+
+}  // namespace coffer::nbd

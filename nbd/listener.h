@@ -1,0 +1,76 @@
+// Listener: one listening socket and the exports that clients find behind it. Loop thread only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/block/block_device.h"
+#include "nbd/export.h"
+#include "nbd/sockets.h"
+
+namespace coffer::nbd {
+
+/// An export as the server keeps it.
+struct ServedExport {
+  std::string name;
+  std::string description;
+  block::BlockDevice* device;
+  bool read_only;
+  int clients = 0;  // connections that talk to it
+  int users = 0;    // those, and connections that are gone but have requests in the device
+};
+
+class Listener final : public PollTarget,
+                       public ExportDirectory,
+                       public std::enable_shared_from_this<Listener> {
+ public:
+  enum class EmptyName {
+    kRefused,
+    kMeansTheExport,  // of a listener with a single export
+  };
+
+  /// `on_waiting` is called whenever somebody waits to be accepted.
+  Listener(Descriptor socket, Poller& poller, EmptyName empty_name,
+           std::function<void(Listener&)> on_waiting)
+      : socket_(std::move(socket)),
+        poller_(poller),
+        empty_name_(empty_name),
+        on_waiting_(std::move(on_waiting)) {}
+  ~Listener() override { Close(); }
+
+  [[nodiscard]] Status Start();
+  /// Accepts nobody any more and forgets its exports.
+  void Close();
+  /// Whether to ask the kernel for waiting clients: idle while there is no room for them.
+  void SetAccepting(bool accepting);
+
+  void Add(std::shared_ptr<ServedExport> served);
+  void Drop(const std::string& name) { exports_.erase(name); }
+  [[nodiscard]] std::shared_ptr<ServedExport> Lookup(std::string_view name) const;
+
+  [[nodiscard]] std::optional<Export> Find(std::string_view name) const override;
+  [[nodiscard]] std::vector<Export> List() const override;
+  void OnReady(Readiness) override { on_waiting_(*this); }
+
+  [[nodiscard]] const Descriptor& socket() const { return socket_; }
+
+  int negotiating = 0;                        // connections that have chosen no export yet
+  std::optional<MonotonicTime> paused_until;  // set while descriptors are exhausted
+
+ private:
+  Descriptor socket_;
+  Poller& poller_;
+  const EmptyName empty_name_;
+  const std::function<void(Listener&)> on_waiting_;
+  bool watched_ = false;
+  bool accepting_ = false;
+  std::map<std::string, std::shared_ptr<ServedExport>, std::less<>> exports_;
+};
+
+}  // namespace coffer::nbd

@@ -1,0 +1,165 @@
+// A small blocking NBD client over a real socket. Every wait has a limit and ends in a test
+// failure, not in a hang.
+#pragma once
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "tests/nbd/client_bytes.h"
+
+namespace coffer::nbd::testing {
+
+class TestClient {
+ public:
+  static constexpr int kPatienceMilliseconds = 60'000;
+
+  /// An unconnected one: takes its descriptor now.
+  explicit TestClient(int family) : fd_(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+  TestClient(TestClient&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  TestClient& operator=(TestClient&&) = delete;
+  ~TestClient() { Close(); }
+
+  static TestClient ToPath(const std::string& path) {
+    TestClient client(AF_UNIX);
+    EXPECT_TRUE(client.Connect(path)) << path << ": " << std::strerror(errno);
+    return client;
+  }
+  static TestClient ToPort(std::uint16_t port) {
+    TestClient client(AF_INET);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    EXPECT_EQ(::connect(client.fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    return client;
+  }
+  bool Connect(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.data(), path.size());
+    return ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+
+  void Close() {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+  void CloseWriting() { ::shutdown(fd_, SHUT_WR); }
+
+  /// False: the server has hung up.
+  bool Send(ByteView bytes) {
+    while (!bytes.empty()) {
+      const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent < 0) return false;
+      bytes = bytes.subspan(static_cast<std::size_t>(sent));
+    }
+    return true;
+  }
+  /// Sends what the socket takes without waiting; returns how much.
+  std::size_t SendWithoutWaiting(ByteView bytes) {
+    std::size_t all = 0;
+    while (all < bytes.size()) {
+      const ssize_t sent =
+          ::send(fd_, bytes.data() + all, bytes.size() - all, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (sent < 0) break;
+      all += static_cast<std::size_t>(sent);
+    }
+    return all;
+  }
+  /// Exactly `size` bytes, or fewer at the end of the stream.
+  std::string Receive(std::size_t size) {
+    std::string got(size, '\0');
+    std::size_t have = 0;
+    while (have < size) {
+      pollfd ready{fd_, POLLIN, 0};
+      if (::poll(&ready, 1, kPatienceMilliseconds) != 1) {
+        ADD_FAILURE() << "the server said nothing for too long";
+        break;
+      }
+      const ssize_t received = ::recv(fd_, got.data() + have, size - have, 0);
+      if (received <= 0) break;
+      have += static_cast<std::size_t>(received);
+    }
+    got.resize(have);
+    return got;
+  }
+  bool AtEnd() { return Receive(1).empty(); }
+
+  /// Greeting, client flags and one option; what is answered to it.
+  std::vector<OptionAnswer> Ask(const Bytes& option) {
+    if (!greeted_) {
+      if (Receive(kGreeting).size() != kGreeting) return {};
+      Send(ClientFlags());
+      greeted_ = true;
+    }
+    Send(option);
+    std::vector<OptionAnswer> answers;
+    while (answers.empty() || answers.back().type == kServer || answers.back().type == kInfoReply) {
+      const std::string header = Receive(20);
+      if (header.size() != 20) break;
+      const ByteView view = AsBytes(header);
+      EXPECT_EQ(Get(view, 0, 8), 0x3e889045565a9u);
+      answers.push_back({static_cast<std::uint32_t>(Get(view, 8, 4)),
+                         static_cast<std::uint32_t>(Get(view, 12, 4)),
+                         Receive(static_cast<std::size_t>(Get(view, 16, 4)))});
+    }
+    return answers;
+  }
+  /// The type of the last answer to GO: kAck when the transmission phase has begun.
+  std::uint32_t Go(const std::string& name) {
+    const auto answers = Ask(AskFor(kGo, name));
+    return answers.empty() ? 0 : answers.back().type;
+  }
+
+  struct Reply {
+    std::uint32_t error;
+    std::uint64_t cookie;
+    bool operator==(const Reply&) const = default;
+  };
+  std::optional<Reply> ReceiveReply() {
+    const std::string header = Receive(kReply);
+    if (header.size() != kReply) return std::nullopt;
+    const ByteView view = AsBytes(header);
+    EXPECT_EQ(Get(view, 0, 4), 0x67446698u);
+    return Reply{static_cast<std::uint32_t>(Get(view, 4, 4)), Get(view, 8, 8)};
+  }
+
+  // One request at a time; the error, or kNoReply.
+  static constexpr std::uint32_t kNoReply = 0xffffffff;
+  std::uint32_t Call(const Bytes& request) {
+    Send(request);
+    const auto reply = ReceiveReply();
+    return reply ? reply->error : kNoReply;
+  }
+  std::uint32_t Write(std::uint64_t offset, std::string_view data, std::uint16_t flags = 0) {
+    return Call(WriteBytes(offset, data, 1, flags));
+  }
+  std::uint32_t Flush() { return Call(RequestBytes(kFlush, 0, 0, 2)); }
+  /// The data, or "error N".
+  std::string Read(std::uint64_t offset, std::uint32_t length) {
+    const std::uint32_t error = Call(RequestBytes(kRead, offset, length, 3));
+    return error == 0 ? Receive(length) : "error " + std::to_string(error);
+  }
+
+ private:
+  int fd_;
+  bool greeted_ = false;
+};
+
+inline bool operator==(const TestClient::Reply& reply, std::pair<int, int> expected) {
+  return reply.error == static_cast<std::uint32_t>(expected.first) &&
+         reply.cookie == static_cast<std::uint64_t>(expected.second);
+}
+
+}  // namespace coffer::nbd::testing
