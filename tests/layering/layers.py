@@ -1,0 +1,159 @@
+"""The layers of coffer: who may include whom, and why. Read by layering_test.py.
+
+A folder is a layer. An include of another folder needs a line in EDGES, a library one in LIBRARIES,
+a header of the system one in SYSTEM_HEADERS, a call that goes around a seam one in CALLS. What is
+not listed fails; so does a line that nothing needs any more. tests/ is free to include anything.
+"""
+
+# Bottom to top: a folder includes only folders that stand before it.
+ORDER = [
+    "core/base",
+    "core/crypto",
+    "core/compress",
+    "core/db",
+    "core/block",
+    "core/format",
+    "core/store",
+    "core/vault",
+    "core/pack",
+    "core/map",
+    "core/cache",
+    "core/volume",
+    "core/control",
+    "core/config",
+    "core/daemon",
+    "nbd",
+    "fuse",
+    "cli",
+    "cli/daemon_main.cc",  # a layer of its own: the one place that builds the stack
+    "gui",
+]
+
+_FOUNDATION = "errors, bytes, and the seams to clock, files, randomness and threads"
+
+EDGES = {
+    ("core/crypto", "core/base"): _FOUNDATION,
+    ("core/compress", "core/base"): _FOUNDATION,
+    ("core/block", "core/base"): _FOUNDATION,
+
+    ("core/format", "core/base"): _FOUNDATION,
+    ("core/format", "core/crypto"): "suite numbers and sizes of what it lays out; it seals nothing",
+
+    ("core/store", "core/base"): _FOUNDATION,
+    ("core/store", "core/format"): "names of objects: the marker that guards a directory",
+
+    ("core/vault", "core/base"): _FOUNDATION,
+    ("core/vault", "core/crypto"): "opens the key header, seals and opens chain records",
+    ("core/vault", "core/format"): "key header, catalog, heads, trust file as structs",
+    ("core/vault", "core/store"): "chains are objects",
+
+    ("core/pack", "core/base"): _FOUNDATION,
+    ("core/pack", "core/crypto"): "frames are sealed here",
+    ("core/pack", "core/compress"): "and compressed before",
+    ("core/pack", "core/format"): "layout of packs, names of objects",
+    ("core/pack", "core/store"): "packs are objects",
+    ("core/pack", "core/vault"): "the keys of the epochs come from the key chest",
+
+    ("core/map", "core/base"): _FOUNDATION,
+    ("core/map", "core/compress"): "pages are written with a codec",
+    ("core/map", "core/format"): "pages, deltas, pieces as structs",
+    ("core/map", "core/pack"): "pages are frames in packs",
+
+    ("core/cache", "core/base"): _FOUNDATION,
+    ("core/cache", "core/format"): "journal records, references to frames",
+
+    ("core/volume", "core/base"): _FOUNDATION,
+    ("core/volume", "core/block"): "a volume is a BlockDevice",
+    ("core/volume", "core/compress"): "the codec that a volume's owner chose",
+    ("core/volume", "core/format"): "the head that a commit makes",
+    ("core/volume", "core/vault"): "commits are heads in a chain",
+    ("core/volume", "core/pack"): "commits build and upload packs",
+    ("core/volume", "core/map"): "where chunks are",
+    ("core/volume", "core/cache"): "journal, dirty maps, decoded frames",
+
+    ("core/control", "core/base"): _FOUNDATION,
+
+    ("core/daemon", "core/base"): _FOUNDATION,
+    ("core/daemon", "core/block"): "is given exporters, hands them volumes",
+    ("core/daemon", "core/format"): "limits on what a request may ask for; the marker",
+    ("core/daemon", "core/store"): "opens the store that a vault names",
+    ("core/daemon", "core/vault"): "makes and opens vaults",
+    ("core/daemon", "core/volume"): "opens volumes",
+    ("core/daemon", "core/control"): "answers control requests",
+
+    ("nbd", "core/base"): _FOUNDATION,
+    ("nbd", "core/block"): "serves BlockDevices, is an Exporter",
+
+    ("cli", "core/base"): _FOUNDATION,
+    ("cli", "core/control"): "the client's whole world",
+
+    ("cli/daemon_main.cc", "core/base"): _FOUNDATION,
+    ("cli/daemon_main.cc", "core/control"): "the control server",
+    ("cli/daemon_main.cc", "core/daemon"): "what serves it",
+    ("cli/daemon_main.cc", "nbd"): "an exporter to give to the daemon",
+}
+
+# Part of a header's path -> the folders that may include it. One library, one folder.
+LIBRARIES = {
+    "cryptopp/": ["core/crypto"],
+    "argon2.h": ["core/crypto"],
+    "zstd": ["core/compress"],
+    "lz4": ["core/compress"],
+    "spdlog/": ["core/base/log.cc"],
+    "tl/expected.hpp": ["core/base/result.h"],
+    "nlohmann/": ["core/control"],
+    "boost/": ["core/control"],
+    "CLI/": ["cli"],
+}
+
+# Headers that reach the system behind the seams of core/base -> where else they may be, and why.
+SYSTEM_HEADERS = {
+    "arpa/inet.h": {"nbd/sockets.cc": "the server's sockets"},
+    "netinet/in.h": {"nbd/sockets.cc": "the server's sockets"},
+    "netinet/tcp.h": {"nbd/sockets.cc": "TCP_NODELAY"},
+    "sys/socket.h": {
+        "nbd/sockets.cc": "the server's sockets",
+        "core/control": "the control socket, server and client",
+    },
+    "sys/un.h": {
+        "nbd/sockets.cc": "the server's sockets",
+        "core/control/unix_socket.cc": "the control socket",
+    },
+    "sys/uio.h": {"nbd/sockets.cc": "a reply's header and data in one call"},
+    "sys/epoll.h": {"nbd/sockets.cc": "the event loop"},
+    "sys/eventfd.h": {
+        "nbd/sockets.cc": "wakes the event loop",
+        "core/control/server.cc": "wakes the server that it may stop",
+    },
+    "poll.h": {"core/control": "waits on sockets with a timeout"},
+    "fcntl.h": {"core/control/unix_socket.cc": "close-on-exec, non-blocking"},
+    "sys/stat.h": {
+        "nbd/sockets.cc": "mode of the socket file",
+        "core/control/unix_socket.cc": "mode of the socket file",
+    },
+    "sys/types.h": {"core/control": "uid_t, to compare peers with"},
+    "pwd.h": {"core/control/places.cc": "home directory of a user without HOME"},
+    "pthread.h": {"core/control/server.cc": "the server's threads have names"},
+    "thread": {"core/control/server.cc": "one thread a connection, bounded (core/README.md)"},
+    "unistd.h": {
+        "core/control": "close, read and write of sockets; the own uid",
+        "core/daemon": "the own uid, pid and host name",
+        "nbd/address.cc": "the own uid",
+        "nbd/sockets.cc": "close, read and write of sockets",
+    },
+    "sys/mman.h": {"core/crypto/kdf.cc": "Argon2's working memory is left out of dumps"},
+}
+
+# Headers that nobody but core/base includes.
+BASE_HEADERS = {
+    "condition_variable", "ctime", "dirent.h", "filesystem", "fstream", "future", "mutex", "random",
+    "semaphore", "sys/file.h", "sys/prctl.h", "sys/random.h", "sys/statvfs.h", "time.h",
+}
+
+# (file or folder, kind of call) -> why. The kinds are in layering_test.py.
+CALLS = {
+    ("core/control/server.cc", "threads"): "one thread a connection, bounded (core/README.md)",
+    ("core/control/server.cc", "files"): "the socket's name, stale or its own",
+    ("core/control/unix_socket.cc", "files"): "mode of the socket file",
+    ("nbd/sockets.cc", "files"): "the socket's name, stale or its own, and its mode",
+}
