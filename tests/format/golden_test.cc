@@ -20,6 +20,7 @@
 #include "core/format/pack.h"
 #include "core/format/page.h"
 #include "core/format/sealed_object.h"
+#include "core/format/spool.h"
 #include "core/format/trust.h"
 #include "tests/format/golden_values.h"
 
@@ -392,6 +393,8 @@ TEST(Golden, HostKey) {
   EXPECT_TRUE(ConstantTimeEqual(decoded->key.view(), record.key.view()));
 }
 
+TEST(Golden, SpooledHead) { ExpectBothWays("spool", Spool{813, Seq(0x80, 1120)}, DecodeSpool); }
+
 TEST(Golden, Names) {
   std::string names = std::string(kMarkerName) + "\n";
   for (const std::uint64_t seq : {1ull, 2ull, 812ull, ~0ull})
@@ -433,7 +436,7 @@ TEST(Golden, EveryFileOfTheManifestIsLookedAt) {
   std::string name;
   for (std::size_t length = 0; manifest >> hash >> name >> length;) listed[name] = length;
   for (const auto& [file, length] : listed) EXPECT_EQ(ReadGolden(file).size(), length) << file;
-  EXPECT_EQ(listed.size(), 33u) << "a golden file without a test, or a test without its file";
+  EXPECT_EQ(listed.size(), 34u) << "a golden file without a test, or a test without its file";
 }
 
 }  // namespace

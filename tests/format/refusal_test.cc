@@ -10,6 +10,7 @@
 #include "core/format/marker.h"
 #include "core/format/pack.h"
 #include "core/format/sealed_object.h"
+#include "core/format/spool.h"
 #include "core/format/trust.h"
 #include "tests/format/golden_values.h"
 
@@ -308,6 +309,11 @@ TEST(SealedObject, TellsOneKindFromAnother) {
   bytes[8] = std::byte{1};
   bytes.pop_back();
   ExpectCorrupt(DecodeSealedObject(SealedKind::kHead, bytes), "too early");
+}
+
+TEST(Spool, NeedsASequenceAndAHead) {
+  ExpectCorrupt(DecodeSpool(Encode(Spool{0, Seq(1, 100)})), "sequence 0");
+  ExpectCorrupt(DecodeSpool(Encode(Spool{1, {}})), "head is missing");
 }
 
 TEST(Padding, ComesOffAgain) {

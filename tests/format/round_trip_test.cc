@@ -6,14 +6,12 @@
 #include <cstdlib>
 #include <random>
 
-#include "core/format/sealed_object.h"
 #include "tests/format/structures.h"
 
 namespace coffer::format {
 namespace {
 
 constexpr int kSamples = 60;
-constexpr std::size_t kSealedObjectBytesMin = kSealedPrefixBytes + 16;
 
 std::uint64_t FreshSeed() {
   static const std::uint64_t seed = [] {
@@ -55,7 +53,7 @@ TEST_P(EveryStructure, IsRefusedWhenCutAnywhere) {
   const Bytes encoded = structure().encode_sample(FreshSeed());
   for (std::size_t length = 0; length < encoded.size(); ++length) {
     const Bytes cut(encoded.begin(), encoded.begin() + static_cast<std::ptrdiff_t>(length));
-    if (structure().extent == Extent::kOpenEnded && length >= kSealedObjectBytesMin) break;
+    if (structure().extent == Extent::kOpenEnded && length >= structure().bytes_min) break;
     EXPECT_FALSE(structure().recode(cut).has_value()) << structure().name << " cut to " << length;
   }
 }

@@ -1,6 +1,7 @@
 #include "tests/format/structures.h"
 
 #include "core/format/sealed_object.h"
+#include "core/format/spool.h"
 #include "tests/format/samples.h"
 
 namespace coffer::format {
@@ -157,9 +158,17 @@ std::vector<Structure> Build() {
   all.push_back(DescribeSealed("sealed catalog", SealedKind::kCatalog));
   all.push_back(DescribeSealed("sealed trust", SealedKind::kTrust));
   all.push_back(DescribeSealed("sealed host key", SealedKind::kHostKey));
+  all.push_back(Describe(
+      "spool",
+      [](Samples& s) {
+        return Spool{s.Between(1, 1000), s.RandomBytes(s.Between(1, 600))};
+      },
+      DecodeSpool));
   for (Structure& structure : all) {
     const std::string& name = structure.name;
-    if (name.starts_with("sealed ")) structure.extent = Extent::kOpenEnded;
+    if (name.starts_with("sealed ")) structure.bytes_min = kSealedPrefixBytes + 16;
+    if (name == "spool") structure.bytes_min = kSpoolPrefixBytes + 1;
+    if (structure.bytes_min != 0) structure.extent = Extent::kOpenEnded;
     if (name == "pack prefix" || name == "segment prefix" || name == "group header")
       structure.extent = Extent::kBeginning;
   }

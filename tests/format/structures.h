@@ -21,6 +21,7 @@ enum class Extent {
 struct Structure {
   std::string name;
   Extent extent = Extent::kWhole;
+  std::size_t bytes_min = 0;  // kOpenEnded: anything shorter is refused
   std::function<Bytes(std::uint64_t seed)> encode_sample;
   /// Decodes and encodes again.
   std::function<Result<Bytes>(ByteView)> recode;

@@ -40,6 +40,7 @@ def corpus():
                           "catalog": choose(2, golden("sealed_catalog")),
                           "trust": choose(3, golden("sealed_trust")),
                           "host_key": choose(4, golden("sealed_host_key")),
+                          "spool": choose(5, golden("spool")),
                           "padded": choose(0, b"plain\x80" + bytes(10))},
         "catalog": {"first": catalog, "grown": golden("catalog_grown"),
                     "bomb": catalog[:-61] + HUGE + bytes(60)},

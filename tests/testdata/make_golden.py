@@ -420,6 +420,10 @@ def trust_new():
             + extensions())
 
 
+def spool():
+    return envelope(b"CofSpol\0") + u64(813) + seq(0x80, 1120)
+
+
 def host_key():
     return seq(0x10, 16) + seq(0x30, 16) + seq(0x90, 32)
 
@@ -456,6 +460,7 @@ FILES = {
     "segment_header": segment_header,
     "segment_header_first": segment_header_first,
     "segment_prefix": segment_prefix,
+    "spool": spool,
     "trust": trust,
     "trust_new": trust_new,
 }
