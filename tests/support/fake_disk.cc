@@ -42,12 +42,7 @@ void FakeFile::Resize(std::uint64_t number, std::uint64_t size) {
   if (size == visible_.size()) return;
   unsynced_.push_back({number, 0, {}, size, true});
   Apply(unsynced_.back(), visible_);
-  const std::uint64_t pages = (size + kFakePageBytes - 1) / kFakePageBytes;
-  if (allocated_.size() > pages) {
-    allocated_.resize(pages);
-    allocated_count_ =
-        static_cast<std::uint64_t>(std::count(allocated_.begin(), allocated_.end(), true));
-  }
+  FreeBeyond(size);
 }
 
 void FakeFile::Allocate(std::uint64_t number, std::uint64_t size) {
@@ -67,6 +62,7 @@ void FakeFile::Settle(const Cut& cut) {
   if (cut.mode == CutMode::kPrefix) SettlePrefix(cut);
   unsynced_.clear();
   visible_ = durable_;
+  FreeBeyond(durable_.size());
   locked = false;
 }
 
@@ -124,10 +120,22 @@ std::uint64_t FakeFile::NewBytes(std::uint64_t offset, std::uint64_t length) con
 
 void FakeFile::MarkAllocated(std::uint64_t offset, std::uint64_t length) {
   if (length == 0) return;
-  allocated_count_ += NewBytes(offset, length) / kFakePageBytes;
+  const std::uint64_t added = NewBytes(offset, length) / kFakePageBytes;
+  allocated_count_ += added;
+  *disk_used_ += added;
   const std::uint64_t end = (offset + length + kFakePageBytes - 1) / kFakePageBytes;
   if (allocated_.size() < end) allocated_.resize(end);
   for (std::uint64_t page = offset / kFakePageBytes; page < end; ++page) allocated_[page] = true;
+}
+
+void FakeFile::FreeBeyond(std::uint64_t size) {
+  const std::uint64_t pages = (size + kFakePageBytes - 1) / kFakePageBytes;
+  if (allocated_.size() <= pages) return;
+  const auto freed = static_cast<std::uint64_t>(
+      std::count(allocated_.begin() + static_cast<std::ptrdiff_t>(pages), allocated_.end(), true));
+  allocated_.resize(pages);
+  allocated_count_ -= freed;
+  *disk_used_ -= freed;
 }
 
 void FakeFile::Damage(std::uint64_t offset, std::byte flip) {
@@ -206,6 +214,17 @@ void FakeDirectory::Settle(const Cut& cut) {
 void FakeDirectory::SetDurably(const std::string& name, std::shared_ptr<FakeNode> node) {
   durable_[name] = node;
   visible_[name] = std::move(node);
+}
+
+std::vector<std::string> SplitFakePath(const std::string& path) {
+  std::vector<std::string> names;
+  for (std::size_t begin = 0; begin < path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    std::string name = path.substr(begin, end - begin);
+    if (!name.empty() && name != ".") names.push_back(std::move(name));
+    begin = end + 1;
+  }
+  return names;
 }
 
 }  // namespace coffer

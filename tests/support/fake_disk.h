@@ -15,6 +15,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/bytes.h"
@@ -55,6 +56,10 @@ struct FakeNode {
 
 class FakeFile final : public FakeNode {
  public:
+  /// `disk_used` counts the pages in use of all files of one disk.
+  explicit FakeFile(std::shared_ptr<std::uint64_t> disk_used) : disk_used_(std::move(disk_used)) {}
+  ~FakeFile() override { *disk_used_ -= allocated_count_; }
+
   void Write(std::uint64_t number, std::uint64_t offset, ByteView data);
   /// Truncates, or grows with zeros.
   void Resize(std::uint64_t number, std::uint64_t size);
@@ -67,8 +72,6 @@ class FakeFile final : public FakeNode {
   [[nodiscard]] const Bytes& visible() const { return visible_; }
   [[nodiscard]] const Bytes& durable() const { return durable_; }
   [[nodiscard]] bool synced() const { return unsynced_.empty(); }
-  /// Bytes of disk in use, in whole pages.
-  [[nodiscard]] std::uint64_t allocated_bytes() const { return allocated_count_ * kFakePageBytes; }
   /// Pages that writing [offset, offset+length) would take from the free space.
   [[nodiscard]] std::uint64_t NewBytes(std::uint64_t offset, std::uint64_t length) const;
   /// Changes the stored byte itself, past all accounting.
@@ -88,7 +91,9 @@ class FakeFile final : public FakeNode {
   void SettleSectors(const Cut& cut);
   void SettlePrefix(const Cut& cut);
   void MarkAllocated(std::uint64_t offset, std::uint64_t length);
+  void FreeBeyond(std::uint64_t size);
 
+  const std::shared_ptr<std::uint64_t> disk_used_;
   Bytes visible_;
   Bytes durable_;
   std::vector<Operation> unsynced_;
@@ -135,5 +140,8 @@ class FakeDirectory final : public FakeNode {
   std::vector<Operation> unsynced_;
   std::set<std::uint64_t> kept_;  // operations that DecideMoves has kept
 };
+
+/// "/a//b/" → a, b.
+[[nodiscard]] std::vector<std::string> SplitFakePath(const std::string& path);
 
 }  // namespace coffer

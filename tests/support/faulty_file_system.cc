@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <set>
 #include <utility>
 
 #include "core/base/check.h"
@@ -59,17 +58,6 @@ const char* NameOf(FsCall call) {
 tl::unexpected<Error> FailErrno(int error_number, std::string_view action,
                                 const std::string& path) {
   return Fail(ErrorFromErrno(error_number, Concat("cannot ", action, " ", path)));
-}
-
-std::vector<std::string> Split(const std::string& path) {
-  std::vector<std::string> names;
-  for (std::size_t begin = 0; begin < path.size();) {
-    const std::size_t end = std::min(path.find('/', begin), path.size());
-    std::string name = path.substr(begin, end - begin);
-    if (!name.empty() && name != ".") names.push_back(std::move(name));
-    begin = end + 1;
-  }
-  return names;
 }
 
 }  // namespace
@@ -195,25 +183,32 @@ class FaultyFileSystem::HeldLock final : public FileLock {
 
 FaultyFileSystem::FaultyFileSystem(std::uint64_t seed) : random_(seed) {
   MutexLock lock(mutex_);
-  root_ = NewNodeLocked<FakeDirectory>();
+  root_ = NewDirectoryLocked();
 }
 
 FaultyFileSystem::~FaultyFileSystem() = default;
 
-template <class Node>
-std::shared_ptr<Node> FaultyFileSystem::NewNodeLocked() {
-  auto node = std::make_shared<Node>();
-  node->mode = node->is_directory ? 0700 : 0600;
-  nodes_.push_back(node);
-  return node;
+void FaultyFileSystem::KeepTrackLocked(std::weak_ptr<FakeNode> node) {
+  constexpr std::size_t kFewest = 64;
+  if (nodes_.size() >= kFewest && nodes_.size() == nodes_.capacity()) {
+    std::erase_if(nodes_, [](const auto& weak) { return weak.expired(); });
+    nodes_.reserve(2 * nodes_.size());  // so that the next sweep is far
+  }
+  nodes_.push_back(std::move(node));
 }
 
-std::vector<std::shared_ptr<FakeNode>> FaultyFileSystem::LiveNodesLocked() const {
-  std::vector<std::shared_ptr<FakeNode>> live;
-  for (const auto& weak : nodes_) {
-    if (auto node = weak.lock()) live.push_back(std::move(node));
-  }
-  return live;
+std::shared_ptr<FakeFile> FaultyFileSystem::NewFileLocked() {
+  auto file = std::make_shared<FakeFile>(used_pages_);
+  file->mode = 0600;
+  KeepTrackLocked(file);
+  return file;
+}
+
+std::shared_ptr<FakeDirectory> FaultyFileSystem::NewDirectoryLocked() {
+  auto directory = std::make_shared<FakeDirectory>();
+  directory->mode = 0700;
+  KeepTrackLocked(directory);
+  return directory;
 }
 
 // What every call does first.
@@ -264,7 +259,7 @@ Status FaultyFileSystem::BeginLocked(const Call& call, ReadDamage* damage) {
 Result<FaultyFileSystem::Place> FaultyFileSystem::FindLocked(const std::string& path,
                                                              const char* action) const {
   CHECK(!path.empty() && path[0] == '/');
-  const std::vector<std::string> names = Split(path);
+  const std::vector<std::string> names = SplitFakePath(path);
   Place place{nullptr, "", root_};
   for (const std::string& name : names) {
     if (place.node == nullptr) return FailErrno(ENOENT, action, path);
@@ -287,14 +282,6 @@ Result<std::shared_ptr<FakeDirectory>> FaultyFileSystem::FindDirectoryLocked(
   return std::static_pointer_cast<FakeDirectory>(place.node);
 }
 
-std::uint64_t FaultyFileSystem::UsedBytesLocked() const {
-  std::uint64_t used = 0;
-  for (const auto& node : LiveNodesLocked()) {
-    if (!node->is_directory) used += static_cast<const FakeFile&>(*node).allocated_bytes();
-  }
-  return used;
-}
-
 // FileSystem.
 
 Result<std::shared_ptr<FakeFile>> FaultyFileSystem::OpenOrCreateLocked(const std::string& path,
@@ -306,7 +293,7 @@ Result<std::shared_ptr<FakeFile>> FaultyFileSystem::OpenOrCreateLocked(const std
   if (!place.has_value()) return Fail(place.error());
   if (absent) {
     if (!creates) return FailErrno(ENOENT, NameOf(kind), path);
-    auto file = NewNodeLocked<FakeFile>();
+    auto file = NewFileLocked();
     place->parent->Set(NextNumberLocked(), place->name, file);
     return file;
   }
@@ -351,7 +338,7 @@ Status FaultyFileSystem::CreateDirectory(const std::string& path) {
   RETURN_IF_ERROR(BeginLocked({FsCall::kCreateDirectory, Effect::kChanges, path}));
   ASSIGN_OR_RETURN(const Place place, FindLocked(path, "create directory"));
   if (place.node != nullptr) return FailErrno(EEXIST, "create directory", path);
-  place.parent->Set(NextNumberLocked(), place.name, NewNodeLocked<FakeDirectory>());
+  place.parent->Set(NextNumberLocked(), place.name, NewDirectoryLocked());
   return {};
 }
 
@@ -459,200 +446,6 @@ Result<std::unique_ptr<FileLock>> FaultyFileSystem::Lock(const std::string& path
   }
   file->locked = true;
   return std::make_unique<HeldLock>(*this, std::move(file), epoch_);
-}
-
-// The world's events.
-
-void FaultyFileSystem::Halt() {
-  MutexLock lock(mutex_);
-  halted_ = true;
-}
-
-void FaultyFileSystem::HaltAt(std::uint64_t nth) {
-  CHECK(nth > 0);
-  MutexLock lock(mutex_);
-  halt_in_ = nth;
-}
-
-void FaultyFileSystem::RestartLocked() {
-  ++epoch_;
-  halted_ = false;
-  halt_in_.reset();
-  for (const auto& node : LiveNodesLocked()) node->locked = false;
-  std::erase_if(nodes_, [](const auto& weak) { return weak.expired(); });
-}
-
-void FaultyFileSystem::PowerCut(CutMode mode) {
-  MutexLock lock(mutex_);
-  const Cut cut{mode, random_, random_.Below(next_number_ + 1)};
-  for (const auto& node : LiveNodesLocked()) node->DecideMoves(cut);
-  for (const auto& node : LiveNodesLocked()) node->Settle(cut);
-  faults_.clear();
-  read_only_ = false;
-  RestartLocked();
-}
-
-void FaultyFileSystem::Crash() {
-  MutexLock lock(mutex_);
-  RestartLocked();
-}
-
-// Faults.
-
-void FaultyFileSystem::AddFault(FsFault fault) {
-  CHECK(fault.nth > 0);
-  MutexLock lock(mutex_);
-  faults_.push_back(std::move(fault));
-}
-
-void FaultyFileSystem::ClearFaults() {
-  MutexLock lock(mutex_);
-  faults_.clear();
-  read_only_ = false;
-}
-
-void FaultyFileSystem::SetReadOnly() {
-  MutexLock lock(mutex_);
-  read_only_ = true;
-}
-
-void FaultyFileSystem::SetTotalBytes(std::uint64_t total_bytes) {
-  MutexLock lock(mutex_);
-  total_bytes_ = total_bytes;
-}
-
-// Set-up and inspection.
-
-void FaultyFileSystem::AddDirectories(const std::string& path) {
-  MutexLock lock(mutex_);
-  std::shared_ptr<FakeDirectory> directory = root_;
-  for (const std::string& name : Split(path)) {
-    const auto found = directory->visible().find(name);
-    if (found == directory->visible().end()) {
-      auto made = NewNodeLocked<FakeDirectory>();
-      directory->SetDurably(name, made);
-      directory = std::move(made);
-    } else {
-      CHECK(found->second->is_directory);
-      directory = std::static_pointer_cast<FakeDirectory>(found->second);
-    }
-  }
-}
-
-void FaultyFileSystem::AddFile(const std::string& path, ByteView data) {
-  AddDirectories(path.substr(0, path.find_last_of('/') + 1));
-  MutexLock lock(mutex_);
-  const Result<Place> place = FindLocked(path, "add");
-  CHECK(place.has_value() && place->parent != nullptr);
-  auto file = NewNodeLocked<FakeFile>();
-  file->Write(NextNumberLocked(), 0, data);
-  file->Sync();
-  place->parent->SetDurably(place->name, std::move(file));
-}
-
-void FaultyFileSystem::SetOwnerAndMode(const std::string& path, std::uint32_t owner_uid,
-                                       std::uint32_t mode) {
-  MutexLock lock(mutex_);
-  const Result<Place> place = FindLocked(path, "change");
-  CHECK(place.has_value() && place->node != nullptr);
-  place->node->owner_uid = owner_uid;
-  place->node->mode = mode;
-}
-
-void FaultyFileSystem::Damage(const std::string& path, std::uint64_t offset, std::byte flip) {
-  MutexLock lock(mutex_);
-  const Result<Place> place = FindLocked(path, "damage");
-  CHECK(place.has_value() && place->node != nullptr && !place->node->is_directory);
-  static_cast<FakeFile&>(*place->node).Damage(offset, flip);
-}
-
-std::vector<std::string> FaultyFileSystem::Files() const {
-  std::vector<std::string> files;
-  const std::shared_ptr<const Image> image = Save();  // outlives the loop over its entries
-  for (const auto& [path, entry] : image->entries) {
-    if (!entry.is_directory) files.push_back(path);
-  }
-  return files;
-}
-
-std::optional<Bytes> FaultyFileSystem::Contents(const std::string& path) const {
-  MutexLock lock(mutex_);
-  const Result<Place> place = FindLocked(path, "read");
-  if (!place.has_value() || place->node == nullptr || place->node->is_directory) {
-    return std::nullopt;
-  }
-  return static_cast<const FakeFile&>(*place->node).visible();
-}
-
-std::shared_ptr<const FaultyFileSystem::Image> FaultyFileSystem::Save() const {
-  MutexLock lock(mutex_);
-  auto image = std::make_shared<Image>();
-  std::vector<std::pair<std::string, std::shared_ptr<FakeNode>>> queue{{"", root_}};
-  while (!queue.empty()) {
-    const auto [path, node] = std::move(queue.back());
-    queue.pop_back();
-    Image::Entry entry{node->is_directory, node->mode, node->owner_uid, {}};
-    if (node->is_directory) {
-      for (const auto& child : static_cast<const FakeDirectory&>(*node).visible()) {
-        queue.emplace_back(Concat(path, "/", child.first), child.second);
-      }
-    } else {
-      entry.data = static_cast<const FakeFile&>(*node).visible();
-    }
-    if (!path.empty()) image->entries.emplace(path, std::move(entry));
-  }
-  return image;
-}
-
-void FaultyFileSystem::Load(const Image& image) {
-  {
-    MutexLock lock(mutex_);
-    root_ = NewNodeLocked<FakeDirectory>();
-    RestartLocked();
-  }
-  for (const auto& [path, entry] : image.entries) {
-    if (entry.is_directory) {
-      AddDirectories(path);
-    } else {
-      AddFile(path, entry.data);
-    }
-    SetOwnerAndMode(path, entry.owner_uid, entry.mode);
-  }
-}
-
-// Counts.
-
-std::uint64_t FaultyFileSystem::call_count(FsCall call) const {
-  MutexLock lock(mutex_);
-  const auto found = calls_.find(call);
-  return found == calls_.end() ? 0 : found->second;
-}
-
-std::uint64_t FaultyFileSystem::call_count() const {
-  MutexLock lock(mutex_);
-  std::uint64_t total = 0;
-  for (const auto& [call, count] : calls_) total += count;
-  return total;
-}
-
-std::uint64_t FaultyFileSystem::change_count() const {
-  MutexLock lock(mutex_);
-  return changes_;
-}
-
-bool FaultyFileSystem::halted() const {
-  MutexLock lock(mutex_);
-  return halted_;
-}
-
-std::vector<std::string> FaultyFileSystem::RecentCalls() const {
-  MutexLock lock(mutex_);
-  return {recent_.begin(), recent_.end()};
-}
-
-std::uint64_t FaultyFileSystem::digest() const {
-  MutexLock lock(mutex_);
-  return digest_;
 }
 
 }  // namespace coffer

@@ -168,9 +168,12 @@ class FaultyFileSystem final : public FileSystem {
       REQUIRES_LOCK(mutex_);
   Status WriteLocked(FakeFile& file, const std::string& path, std::uint64_t offset, ByteView data)
       REQUIRES_LOCK(mutex_);
-  [[nodiscard]] std::uint64_t UsedBytesLocked() const REQUIRES_LOCK(mutex_);
-  template <class Node>
-  std::shared_ptr<Node> NewNodeLocked() REQUIRES_LOCK(mutex_);
+  [[nodiscard]] std::uint64_t UsedBytesLocked() const REQUIRES_LOCK(mutex_) {
+    return *used_pages_ * kFakePageBytes;
+  }
+  std::shared_ptr<FakeFile> NewFileLocked() REQUIRES_LOCK(mutex_);
+  std::shared_ptr<FakeDirectory> NewDirectoryLocked() REQUIRES_LOCK(mutex_);
+  void KeepTrackLocked(std::weak_ptr<FakeNode> node) REQUIRES_LOCK(mutex_);
   [[nodiscard]] std::vector<std::shared_ptr<FakeNode>> LiveNodesLocked() const
       REQUIRES_LOCK(mutex_);
   void RestartLocked() REQUIRES_LOCK(mutex_);
@@ -179,7 +182,8 @@ class FaultyFileSystem final : public FileSystem {
   mutable Mutex mutex_;
   SeededRandom random_;
   std::shared_ptr<FakeDirectory> root_ GUARDED_BY(mutex_);
-  std::vector<std::weak_ptr<FakeNode>> nodes_ GUARDED_BY(mutex_);
+  std::vector<std::weak_ptr<FakeNode>> nodes_ GUARDED_BY(mutex_);  // every one that lives
+  const std::shared_ptr<std::uint64_t> used_pages_ = std::make_shared<std::uint64_t>(0);
   std::uint64_t next_number_ GUARDED_BY(mutex_) = 0;  // of un-synced operations
   std::uint64_t epoch_ GUARDED_BY(mutex_) = 0;        // handles of an older one are dead
   bool halted_ GUARDED_BY(mutex_) = false;

@@ -388,6 +388,25 @@ TEST(FullDisk, SpaceAllocatedIsThereToBeWritten) {
   fs.Crash();
 }
 
+TEST(FullDisk, RemovedAndLostFilesGiveTheirSpaceBack) {
+  FaultyFileSystem fs;
+  fs.SetTotalBytes(1 << 20);
+  const auto free_bytes = [&fs] { return fs.Space("/").value().free_bytes; };
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_OK_AND_ASSIGN(const auto file, fs.Open("/f", Mode::kCreate));
+    ASSERT_OK(file->WriteAt(0, Letters(100'000, 'x')));
+    EXPECT_EQ(free_bytes(), (1 << 20) - 25 * 4096U);
+    ASSERT_OK(fs.Remove("/f"));
+    ASSERT_OK(fs.SyncDirectory("/"));
+  }
+  EXPECT_EQ(free_bytes(), std::uint64_t{1} << 20);
+  ASSERT_OK_AND_ASSIGN(auto lost, fs.Open("/f", Mode::kCreate));
+  ASSERT_OK(lost->WriteAt(0, Letters(100'000, 'x')));
+  lost.reset();
+  fs.PowerCut(CutMode::kDropAll);
+  EXPECT_EQ(free_bytes(), std::uint64_t{1} << 20);
+}
+
 TEST(ReadOnly, RefusesChangesAndServesReads) {
   FaultyFileSystem fs;
   const auto file = OldFile(fs, "/f", 4);
