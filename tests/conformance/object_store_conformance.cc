@@ -123,7 +123,7 @@ TEST_P(ObjectStoreConformance, ListsInByteOrderOfFullNames) {
   for (const std::string& name : names) ASSERT_OK(Put(name, name));
   std::ranges::sort(names);
   EXPECT_EQ(NamesUnder("t/"), names);
-  for (const std::size_t limit : {1, 2, 3, 19, 20, 21}) {
+  for (const std::size_t limit : {1U, 2U, 3U, 19U, 20U, 21U}) {
     EXPECT_EQ(NamesUnder("t/", limit), names) << "in pages of " << limit;
   }
 }

@@ -49,7 +49,7 @@ class DirectoryStoreTest : public testing::Test {
   const std::string kPath = "/mnt/backup";
   SeededRandom random_{1};
   FaultyFileSystem fs_;
-  std::shared_ptr<const FaultyFileSystem::Image> empty_ = [this] {
+  std::shared_ptr<const FaultyFileSystem::Image> empty_ = [] {
     FaultyFileSystem::Image image;
     image.entries["/mnt"] = {true, 0700, 0, {}};
     image.entries["/mnt/backup"] = {true, 0700, 0, {}};
