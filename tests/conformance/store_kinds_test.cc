@@ -12,7 +12,7 @@
 #include "tests/support/faulty_store.h"
 #include "tests/support/partial_file_system.h"
 #include "tests/support/recording_store.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/support/scratch_directory.h"
 
 namespace coffer::store {
 namespace {
@@ -52,7 +52,7 @@ std::unique_ptr<ObjectStore> NewDirectoryVault(FileSystem& fs, Random& random,
 
 struct PosixDirectoryStack : StoreStack {
   ObjectStore& store() override { return *in_directory; }
-  TemporaryDirectory directory;
+  ScratchDirectory directory;
   SystemRandom random;
   std::unique_ptr<FileSystem> fs = NewPosixFileSystem();
   std::unique_ptr<ObjectStore> in_directory =

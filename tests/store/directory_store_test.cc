@@ -18,7 +18,7 @@
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/partial_file_system.h"
 #include "tests/support/result_macros.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/support/scratch_directory.h"
 
 namespace coffer::store {
 namespace {
@@ -394,7 +394,7 @@ class DirectoryStoreOnPosix : public testing::Test {
     return found.st_mode & 07777U;
   }
 
-  TemporaryDirectory directory_;
+  ScratchDirectory directory_;
   SystemRandom random_;
   std::unique_ptr<FileSystem> fs_ = NewPosixFileSystem();
   std::string path_ = directory_.path() + "/vault";
