@@ -61,6 +61,7 @@ EDGES = {
 
     ("core/cache", "core/base"): _FOUNDATION,
     ("core/cache", "core/format"): "journal records, references to frames",
+    ("core/cache", "core/crypto"): "journal records are sealed",
 
     ("core/volume", "core/base"): _FOUNDATION,
     ("core/volume", "core/block"): "a volume is a BlockDevice",

@@ -1,0 +1,82 @@
+#include "core/cache/dirty_map.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <vector>
+
+#include "tests/support/seeded_random.h"
+
+namespace coffer::cache {
+namespace {
+
+constexpr std::uint64_t kBlock = 4096;
+constexpr std::uint64_t kBlocks = 128;
+
+RecordPtr MakeRecord(std::uint64_t seq, std::uint64_t first, std::uint64_t count) {
+  auto record = std::make_shared<Record>();
+  record->seq = seq;
+  record->header = {.offset = first * kBlock, .length = count * kBlock};
+  return record;
+}
+
+/// The newest writer of each block: 0 = not held, -1 = zeros, else the record's sequence.
+using Model = std::vector<std::int64_t>;
+
+Model Show(const DirtyMap& map) {
+  Model shown(kBlocks, 0);
+  map.ForEach(0, kBlocks * kBlock, [&](const DirtyMap::Extent& extent) {
+    for (std::uint64_t at = extent.offset; at < extent.end; at += kBlock)
+      shown[at / kBlock] =
+          extent.record == nullptr ? -1 : static_cast<std::int64_t>(extent.record->seq);
+  });
+  return shown;
+}
+
+TEST(DirtyMap, TheNewestWriterOfEachBlockIsHeld) {
+  std::mt19937_64 random(TestSeed());
+  for (int round = 0; round < 200; ++round) {
+    DirtyMap older;
+    DirtyMap newer;
+    Model older_model(kBlocks, 0);
+    Model newer_model(kBlocks, 0);
+    for (std::uint64_t seq = 1; seq < 60; ++seq) {
+      DirtyMap& map = seq < 30 ? older : newer;
+      Model& model = seq < 30 ? older_model : newer_model;
+      const std::uint64_t first = random() % kBlocks;
+      const std::uint64_t count = 1 + random() % (kBlocks - first);
+      const bool zero = random() % 4 == 0;
+      map.Insert(first * kBlock, (first + count) * kBlock,
+                 zero ? nullptr : MakeRecord(seq, first, count));
+      for (std::uint64_t b = first; b < first + count; ++b)
+        model[b] = zero ? -1 : static_cast<std::int64_t>(seq);
+      map.CheckInvariants();
+      ASSERT_EQ(Show(map), model);
+    }
+    for (std::uint64_t b = 0; b < kBlocks; ++b) {
+      std::uint64_t expected = b;
+      while (expected < kBlocks && newer_model[expected] == 0) ++expected;
+      ASSERT_EQ(newer.NextHeld(b * kBlock, kBlocks * kBlock), expected * kBlock);
+    }
+    older.Merge(newer);
+    older.CheckInvariants();
+    for (std::uint64_t b = 0; b < kBlocks; ++b)
+      if (newer_model[b] != 0) older_model[b] = newer_model[b];
+    ASSERT_EQ(Show(older), older_model);
+  }
+}
+
+TEST(DirtyMap, ForEachCutsToTheRange) {
+  DirtyMap map;
+  map.Insert(0, 10 * kBlock, MakeRecord(1, 0, 10));
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> seen;
+  map.ForEach(2 * kBlock, 5 * kBlock, [&](const DirtyMap::Extent& extent) {
+    seen.push_back({extent.offset, extent.end});
+  });
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_EQ(seen[0].first, 2 * kBlock);
+  EXPECT_EQ(seen[0].second, 5 * kBlock);
+}
+
+}  // namespace
+}  // namespace coffer::cache
