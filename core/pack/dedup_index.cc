@@ -43,7 +43,7 @@ void DedupIndex::Insert(const ContentId& content, const format::FrameRef& frame)
   auto [number, fresh] =
       pack_numbers_.try_emplace(frame.pack, static_cast<std::uint32_t>(packs_.size()));
   if (fresh) packs_.push_back({frame.pack, frame.key_epoch});
-  if (count_ * 10 > entries_.size() * 6 && entries_.size() < entries_max_) GrowLocked();
+  if (count_ * 2 > entries_.size() && entries_.size() < entries_max_) GrowLocked();
   PutLocked({.content = content,
              .pack = number->second,
              .offset = frame.offset,

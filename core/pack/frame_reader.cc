@@ -27,6 +27,7 @@ Result<Bytes> FrameReader::Read(const format::FrameRef& frame, format::FrameType
                   "run coffer check; look for a life-cycle rule that deletes objects");
     return Fail(std::move(sealed).error());
   }
+  bytes_.fetch_add(sealed->size(), std::memory_order_relaxed);
   const crypto::Sealer sealer(epoch->pack, frame.pack.view());
   auto plain = OpenFrame(sealer, *sealed,
                          {.type = type,
@@ -44,6 +45,7 @@ Result<Bytes> FrameReader::Read(const format::FrameRef& frame, format::FrameType
 }
 
 Result<Bytes> FrameReader::ReadData(const format::FrameRef& frame, const ContentId& content) {
+  data_frames_.fetch_add(1, std::memory_order_relaxed);
   ASSIGN_OR_RETURN(Bytes plain, Read(frame, format::FrameType::kData, 0, 0));
   ASSIGN_OR_RETURN(const vault::KeyChest::Epoch* epoch, keys_.Find(frame.key_epoch));
   if (epoch->content->Id(static_cast<std::uint8_t>(format::FrameType::kData), plain) != content)
@@ -53,6 +55,7 @@ Result<Bytes> FrameReader::ReadData(const format::FrameRef& frame, const Content
 
 Result<format::Page> FrameReader::ReadPage(const format::PageRef& ref, std::uint8_t level,
                                            std::uint64_t index, std::uint32_t chunk_size) {
+  pages_.fetch_add(1, std::memory_order_relaxed);
   ASSIGN_OR_RETURN(Bytes plain, Read(ref.frame, format::FrameType::kPage, level, index));
   auto page = format::DecodePage(plain, ref.frame.pack, ref.frame.key_epoch);
   if (!page.has_value()) return Fail(page.error().Within(Describe(ref.frame)));
@@ -62,7 +65,15 @@ Result<format::Page> FrameReader::ReadPage(const format::PageRef& ref, std::uint
 }
 
 Result<Bytes> FrameReader::ReadDelta(const format::FrameRef& frame) {
+  deltas_.fetch_add(1, std::memory_order_relaxed);
   return Read(frame, format::FrameType::kDelta, 0, 0);
+}
+
+FrameReads FrameReader::reads() const {
+  return {.data_frames = data_frames_.load(),
+          .pages = pages_.load(),
+          .deltas = deltas_.load(),
+          .bytes = bytes_.load()};
 }
 
 }  // namespace coffer::pack

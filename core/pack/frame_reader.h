@@ -2,6 +2,8 @@
 // vault, for this place, and for data has the content id asked for. Thread-safe.
 #pragma once
 
+#include <atomic>
+
 #include "core/base/result.h"
 #include "core/format/pack.h"
 #include "core/format/page.h"
@@ -9,6 +11,14 @@
 #include "core/vault/key_chest.h"
 
 namespace coffer::pack {
+
+/// What has been fetched from the store since the start.
+struct FrameReads {
+  std::uint64_t data_frames = 0;
+  std::uint64_t pages = 0;
+  std::uint64_t deltas = 0;
+  std::uint64_t bytes = 0;  // of all, sealed
+};
 
 class FrameReader {
  public:
@@ -20,6 +30,7 @@ class FrameReader {
   Result<format::Page> ReadPage(const format::PageRef& ref, std::uint8_t level, std::uint64_t index,
                                 std::uint32_t chunk_size);
   Result<Bytes> ReadDelta(const format::FrameRef& frame);
+  [[nodiscard]] FrameReads reads() const;
 
  private:
   Result<Bytes> Read(const format::FrameRef& frame, format::FrameType type, std::uint8_t level,
@@ -27,6 +38,10 @@ class FrameReader {
 
   store::ObjectStore& store_;
   const vault::KeyChest& keys_;
+  std::atomic<std::uint64_t> data_frames_{0};
+  std::atomic<std::uint64_t> pages_{0};
+  std::atomic<std::uint64_t> deltas_{0};
+  std::atomic<std::uint64_t> bytes_{0};
 };
 
 }  // namespace coffer::pack
