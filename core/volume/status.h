@@ -27,6 +27,7 @@ struct VolumeStatus {
   bool syncing = false;
 
   std::uint64_t head_seq = 0;
+  std::size_t unfolded_deltas = 0;   // of that head
   std::uint64_t commits = 0;         // heads written since open
   std::uint64_t uploaded_bytes = 0;  // packs and heads since open
 

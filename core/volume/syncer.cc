@@ -26,6 +26,7 @@ Syncer::Syncer(VaultResources& resources, const Settings& settings, vault::HeadC
       new_epoch_(new_epoch) {
   MutexLock lock(mutex_);
   head_seq_ = newest_.point.seq;
+  unfolded_deltas_ = newest_.head.map.deltas.size();
   committed_seq_ = newest_.head.journal.seq;
 }
 
@@ -303,6 +304,7 @@ void Syncer::Finish(const vault::HeadChain::Newest& newest) {
   committed_bytes_ += step.generation_bytes;
   building_bytes_ = 0;
   head_seq_ = newest_.point.seq;
+  unfolded_deltas_ = newest_.head.map.deltas.size();
   ++commits_;
   if (step.commit.has_value()) uploaded_bytes_ += step.commit->uploaded_bytes;
   trouble_ = {ErrorCode::kUnavailable, {}, {}};
@@ -315,6 +317,7 @@ void Syncer::FillStatus(VolumeStatus* status) const {
   status->committed_seq = committed_seq_;
   status->syncing = running_;
   status->head_seq = head_seq_;
+  status->unfolded_deltas = unfolded_deltas_;
   status->commits = commits_;
   status->uploaded_bytes = uploaded_bytes_;
   status->trouble = trouble_;

@@ -106,6 +106,7 @@ class Syncer {
   Duration backoff_ GUARDED_BY(mutex_){};
   MonotonicTime retry_at_ GUARDED_BY(mutex_){};
   std::uint64_t head_seq_ GUARDED_BY(mutex_) = 0;
+  std::size_t unfolded_deltas_ GUARDED_BY(mutex_) = 0;
   std::uint64_t commits_ GUARDED_BY(mutex_) = 0;
   std::uint64_t uploaded_bytes_ GUARDED_BY(mutex_) = 0;
 };
