@@ -32,8 +32,11 @@ Result<std::string> FaultOfCreate(ObjectStore& store, const std::string& name, B
   if (!again.has_value() && !refused) return Fail(again.error());
 
   ASSIGN_OR_RETURN(const Bytes kept, store.Get(name, std::max(first.size(), second.size())));
-  if (!std::ranges::equal(kept, first)) {
+  if (std::ranges::equal(kept, second)) {
     return std::string("it overwrote an object that existed instead of refusing to create it");
+  }
+  if (!std::ranges::equal(kept, first)) {
+    return Fail(ErrorCode::kCorruption, Concat("object ", name, " came back with other bytes"));
   }
   if (!refused) return std::string("it claimed to create an object that existed");
   return std::string();
