@@ -44,8 +44,8 @@ Result<format::Catalog> CatalogChain::Open(std::uint64_t seq, ByteView stored) c
     ASSIGN_OR_RETURN(const KeyChest::Epoch* found, keys_.Find(epoch));
     return &found->catalog;
   };
-  ASSIGN_OR_RETURN(const Bytes plain, Decoded("catalog", OpenRecord(place, stored, key_of_epoch)));
-  ASSIGN_OR_RETURN(format::Catalog catalog, Decoded("catalog", format::DecodeCatalog(plain)));
+  ASSIGN_OR_RETURN(const Bytes plain, Decoded(OpenRecord(place, stored, key_of_epoch)));
+  ASSIGN_OR_RETURN(format::Catalog catalog, Decoded(format::DecodeCatalog(plain)));
   if (catalog.vault != keys_.vault() || catalog.seq != seq) {
     return Fail(ErrorCode::kCorruption, "catalog: it belongs to another place");
   }

@@ -267,6 +267,8 @@ Result<HeadChain::Spooled> HeadChain::SettleSpool() {
   const format::ChainPoint point{spool->seq, crypto::Sha256(spool->sealed_head)};
   Result<format::Head> head = OpenHead(vault_.keys(), volume_, point.seq, spool->sealed_head);
   if (!head.has_value()) {
+    // A newer coffer's: it may be under way, and other bytes must not meet it.
+    if (head.error().code == ErrorCode::kUnsupported) return Fail(head.error());
     LOG(kWarning, What(), ": spooled head ", point.seq, ": ", head.error().message);
     return Spooled::kSettled;
   }

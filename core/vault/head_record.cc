@@ -20,14 +20,14 @@ Bytes SealHead(const KeyChest& keys, const format::Head& head, Random& random) {
 
 Result<format::Head> OpenHead(const KeyChest& keys, const VolumeId& volume, std::uint64_t seq,
                               ByteView stored) {
-  ASSIGN_OR_RETURN(
-      const Bytes plain,
-      Decoded("head", OpenRecord(PlaceOf(keys, volume, seq), stored,
-                                 [&](std::uint32_t epoch) -> Result<const SecretBytes*> {
-                                   ASSIGN_OR_RETURN(const KeyChest::Epoch* found, keys.Find(epoch));
-                                   return &found->head;
-                                 })));
-  ASSIGN_OR_RETURN(format::Head head, Decoded("head", format::DecodeHead(plain)));
+  ASSIGN_OR_RETURN(const Bytes plain,
+                   Decoded(OpenRecord(PlaceOf(keys, volume, seq), stored,
+                                      [&](std::uint32_t epoch) -> Result<const SecretBytes*> {
+                                        ASSIGN_OR_RETURN(const KeyChest::Epoch* found,
+                                                         keys.Find(epoch));
+                                        return &found->head;
+                                      })));
+  ASSIGN_OR_RETURN(format::Head head, Decoded(format::DecodeHead(plain)));
   if (head.vault != keys.vault() || head.volume != volume || head.seq != seq) {
     return Fail(ErrorCode::kCorruption, "head: it belongs to another place");
   }

@@ -14,7 +14,7 @@ Result<std::optional<format::Spool>> HeadSpool::Read() {
   Result<format::Spool> spool = format::DecodeSpool(*bytes);
   if (spool.has_value()) return std::optional(std::move(*spool));
   if (spool.error().code == ErrorCode::kUnsupported) {
-    return Fail(DecodingError(path_, spool.error()));
+    return Fail(DecodingError(spool.error().Within(path_)));
   }
   LOG(kWarning, path_, ": ", spool.error().message, "; going on without it");
   return std::optional<format::Spool>();

@@ -76,7 +76,7 @@ Result<HostKeys> HostKeys::OpenOrCreate(FileSystem& fs, Random& random,
       stored.has_value() ? Decode(*stored, keys) : Result<HostKeys>(Fail(stored.error()));
   if (opened.has_value()) return opened;
   if (opened.error().code == ErrorCode::kUnsupported) {
-    return Fail(DecodingError(path, opened.error()));
+    return Fail(DecodingError(opened.error().Within(path)));
   }
   return Fail(HostKeyLostError(Concat(path, ": ", opened.error().message)));
 }

@@ -14,7 +14,6 @@
 namespace coffer::vault {
 namespace {
 
-constexpr char kWhat[] = "key header";
 constexpr char kWrongPassword[] = "wrong password, or the key header was changed";
 constexpr char kWrongMac[] = "the key header was changed: its authentication failed";
 
@@ -113,7 +112,7 @@ Result<NewKeyHeader> MakeKeyHeader(Environment& env, const VaultId& vault,
 Result<format::Keyring> OpenKeyHeader(ByteView stored, const VaultId& vault, std::uint64_t seq,
                                       const SecretBytes& password,
                                       const crypto::KdfBounds& bounds) {
-  ASSIGN_OR_RETURN(const format::KeyHeader header, Decoded(kWhat, format::DecodeKeyHeader(stored)));
+  ASSIGN_OR_RETURN(const format::KeyHeader header, Decoded(format::DecodeKeyHeader(stored)));
   if (header.vault != vault || header.seq != seq) {
     return Fail(ErrorCode::kCorruption,
                 "the key header was changed: it belongs to another vault or place");
@@ -124,7 +123,7 @@ Result<format::Keyring> OpenKeyHeader(ByteView stored, const VaultId& vault, std
                                 {format::KeyHeaderMacInput(stored)}, header.mac)) {
     return Fail(ErrorCode::kCorruption, kWrongMac);
   }
-  return Decoded(kWhat, OpenKeyring(header, unlock_key));
+  return Decoded(OpenKeyring(header, unlock_key));
 }
 
 }  // namespace coffer::vault

@@ -54,13 +54,9 @@ Error HostKeyLostError(std::string_view why) {
       "put the file back from a backup of this machine; to go on without them: coffer repair");
 }
 
-Error DecodingError(std::string_view what, const Error& error) {
-  Error named = error.Within(what);
-  if (error.code == ErrorCode::kUnsupported) {
-    named.message = Concat("NEWER-FORMAT: ", named.message);
-    named.hint = "install a newer coffer";
-  }
-  return named;
+Error DecodingError(Error error) {
+  if (error.code != ErrorCode::kUnsupported) return error;
+  return Error{error.code, Concat("NEWER-FORMAT: ", error.message), "install a newer coffer"};
 }
 
 }  // namespace coffer::vault

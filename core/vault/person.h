@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/base/result.h"
 
@@ -20,12 +21,13 @@ namespace coffer::vault {
 [[nodiscard]] Error TrustLostError(std::string_view why);
 [[nodiscard]] Error HostKeyLostError(std::string_view why);
 
-/// "what: " before the message; a structure of a newer coffer (kUnsupported) becomes NEWER-FORMAT.
-[[nodiscard]] Error DecodingError(std::string_view what, const Error& error);
+/// What a decoder said, with NEWER-FORMAT before it if it was written by a newer coffer
+/// (kUnsupported).
+[[nodiscard]] Error DecodingError(Error error);
 
 template <class T>
-[[nodiscard]] Result<T> Decoded(std::string_view what, Result<T> result) {
-  if (!result.has_value()) return Fail(DecodingError(what, result.error()));
+[[nodiscard]] Result<T> Decoded(Result<T> result) {
+  if (!result.has_value()) return Fail(DecodingError(std::move(result).error()));
   return result;
 }
 

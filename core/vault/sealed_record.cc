@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "core/base/check.h"
 #include "core/crypto/sealer.h"
 #include "core/format/associated_data.h"
 
@@ -13,6 +14,20 @@ namespace {
 std::size_t BucketOf(format::SealedKind kind) {
   const bool in_store = kind == format::SealedKind::kHead || kind == format::SealedKind::kCatalog;
   return in_store ? 4096 : 512;
+}
+
+std::string_view NameOf(format::SealedKind kind) {
+  switch (kind) {
+    case format::SealedKind::kHead:
+      return "head";
+    case format::SealedKind::kCatalog:
+      return "catalog record";
+    case format::SealedKind::kTrust:
+      return "trust file";
+    case format::SealedKind::kHostKey:
+      return "host key file";
+  }
+  CHECK(false);
 }
 
 }  // namespace
@@ -39,7 +54,8 @@ Result<Bytes> OpenRecord(const RecordPlace& place, ByteView stored,
   const auto aad =
       format::SealedAad(place.kind, object.key_epoch, place.vault, place.volume, place.seq);
   Bytes plain(object.sealed.size() - crypto::kTagBytes);
-  RETURN_IF_ERROR(crypto::Sealer(*key, object.salt).Open(0, aad, object.sealed, plain));
+  const Status opened = crypto::Sealer(*key, object.salt).Open(0, aad, object.sealed, plain);
+  if (!opened.has_value()) return Fail(opened.error().Within(NameOf(place.kind)));
   ASSIGN_OR_RETURN(const ByteView unpadded, format::Unpad(plain));
   plain.resize(unpadded.size());
   return plain;

@@ -56,7 +56,7 @@ Result<std::unique_ptr<TrustFile>> TrustFile::OpenOrCreate(FileSystem& fs, Rando
   if (stored.has_value()) {
     Result<format::Trust> trust = Decode(*stored, vault, host);
     if (!trust.has_value() && trust.error().code == ErrorCode::kUnsupported) {
-      return Fail(DecodingError(path, trust.error()));
+      return Fail(DecodingError(trust.error().Within(path)));
     }
     if (!trust.has_value()) {
       return Fail(

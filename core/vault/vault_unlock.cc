@@ -22,7 +22,9 @@ Result<VaultId> FindVault(store::ObjectStore& store, const VaultId& expected) {
         "mount the disk or share that holds it, or look whether the bucket was emptied; "
         "nothing is made anew");
   }
-  ASSIGN_OR_RETURN(const format::Marker marker, Decoded(where, format::DecodeMarker(*bytes)));
+  const Result<format::Marker> decoded = format::DecodeMarker(*bytes);
+  if (!decoded.has_value()) return Fail(DecodingError(decoded.error().Within(where)));
+  const format::Marker& marker = *decoded;
   if (!expected.IsNull() && marker.vault != expected) {
     return Fail(ErrorCode::kNotFound,
                 Concat("the vault ", expected.ToString(), " is not at ", where, ": the vault ",

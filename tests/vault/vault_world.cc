@@ -1,5 +1,10 @@
 #include "tests/vault/vault_world.h"
 
+#include "core/base/log.h"
+#include "core/crypto/hash.h"
+#include "core/format/chain_name.h"
+#include "core/vault/head_record.h"
+
 namespace coffer::vault {
 namespace {
 
@@ -18,22 +23,24 @@ Machine::Machine(store::ObjectStore& provider, std::uint64_t seed, std::string n
       env{fs,        clock,        random,          sync_executor,  work_executor,
           kCheapKdf, kCheapBounds, kStateDirectory, std::move(name)} {
   fs.AddDirectories(kStateDirectory);
+  SetLogLevel(LogLevel::kError);  // what goes wrong here goes wrong on purpose
 }
 
-VolumeSpec Machine::Photos() {
+VolumeSpec Machine::Spec(const std::string& name) {
   VolumeSpec spec;
-  spec.name = "photos";
+  spec.name = name;
   spec.size = std::uint64_t{20} << 30;
   return spec;
 }
 
-Result<std::unique_ptr<Vault>> Machine::Create(const VolumeSpec& spec) {
-  return Vault::Create(env, std::make_unique<BorrowedStore>(line), Password(kPassword), spec);
+Result<std::unique_ptr<Vault>> Machine::Create(const VolumeSpec& spec,
+                                               Vault::CreateOptions options) {
+  return Vault::Create(env, Store(), Password(kPassword), spec, options);
 }
 
 Result<std::unique_ptr<Vault>> Machine::Unlock(std::string_view password,
                                                Vault::UnlockOptions options) {
-  return Vault::Unlock(env, std::make_unique<BorrowedStore>(line), Password(password), options);
+  return Vault::Unlock(env, Store(), Password(password), options);
 }
 
 Result<OpenChain> ChainOf(std::unique_ptr<Vault> vault, const std::string& name) {
@@ -49,6 +56,27 @@ Result<OpenChain> ChainOf(std::unique_ptr<Vault> vault, const std::string& name)
 Result<OpenChain> OpenPhotos(Machine& machine, Vault::UnlockOptions options) {
   ASSIGN_OR_RETURN(std::unique_ptr<Vault> vault, machine.Unlock(Machine::kPassword, options));
   return ChainOf(std::move(vault));
+}
+
+Result<std::uint64_t> CheckChain(const store::MemoryStore& provider, const KeyChest& keys,
+                                 const VolumeId& volume) {
+  const std::string prefix = format::HeadPrefix(volume);
+  const store::MemoryStore::Objects objects = provider.Snapshot();
+  ObjectHash parent;
+  std::uint64_t seq = 0;
+  for (auto object = objects.rbegin(); object != objects.rend(); ++object) {
+    if (!object->first.starts_with(prefix)) continue;
+    ++seq;
+    if (object->first != format::ChainName(prefix, seq)) {
+      return Fail(ErrorCode::kCorruption, "not consecutive at " + object->first);
+    }
+    ASSIGN_OR_RETURN(const format::Head head, OpenHead(keys, volume, seq, *object->second));
+    if (head.parent != parent) {
+      return Fail(ErrorCode::kCorruption, "wrong parent at " + std::to_string(seq));
+    }
+    parent = crypto::Sha256(*object->second);
+  }
+  return seq;
 }
 
 format::Head NextHead(const format::Head& below, std::uint64_t journal_seq) {

@@ -17,36 +17,50 @@
 
 namespace coffer::vault {
 
-/// A store that somebody else owns.
-class BorrowedStore final : public store::ObjectStore {
+/// A machine's end of a store that somebody else owns: dead while the machine's file system is
+/// halted, since a machine that crashes asks nothing more.
+class PoweredStore final : public store::ObjectStore {
  public:
-  explicit BorrowedStore(store::ObjectStore& inner) : inner_(inner) {}
+  PoweredStore(store::ObjectStore& inner, const FaultyFileSystem& fs) : inner_(inner), fs_(fs) {}
   Status Create(const std::string& name, ByteView data, store::ObjectClass object_class) override {
+    RETURN_IF_ERROR(CheckPower());
     return inner_.Create(name, data, object_class);
   }
   Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override {
+    RETURN_IF_ERROR(CheckPower());
     return inner_.Get(name, size_max);
   }
   Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
                          std::uint64_t length) override {
+    RETURN_IF_ERROR(CheckPower());
     return inner_.GetRange(name, offset, length);
   }
   Result<store::ListPage> List(const std::string& prefix, const std::string& start_after,
                                std::size_t limit) override {
+    RETURN_IF_ERROR(CheckPower());
     return inner_.List(prefix, start_after, limit);
   }
-  Status Delete(const std::string& name) override { return inner_.Delete(name); }
+  Status Delete(const std::string& name) override {
+    RETURN_IF_ERROR(CheckPower());
+    return inner_.Delete(name);
+  }
   [[nodiscard]] store::StoreStrength strength() const override { return inner_.strength(); }
   [[nodiscard]] std::string description() const override { return inner_.description(); }
 
  private:
+  [[nodiscard]] Status CheckPower() const {
+    if (fs_.halted()) return Fail(ErrorCode::kCancelled, "the machine is down");
+    return {};
+  }
+
   store::ObjectStore& inner_;
+  const FaultyFileSystem& fs_;
 };
 
 inline SecretBytes Password(std::string_view text) { return SecretBytes::CopyOf(AsBytes(text)); }
 
-inline constexpr crypto::KdfPolicy kCheapKdf{64, 1, 1};
-inline constexpr crypto::KdfBounds kCheapBounds{64, 256, 1, 2, 1};
+inline constexpr crypto::KdfPolicy kCheapKdf{8, 1, 1};
+inline constexpr crypto::KdfBounds kCheapBounds{8, 64, 1, 2, 1};
 
 /// A machine: its disk, its clock, its line to the provider (which may be faulty, and is recorded
 /// as the provider sees it).
@@ -55,14 +69,19 @@ class Machine {
   Machine(store::ObjectStore& provider, std::uint64_t seed, std::string name = "a");
 
   /// `password` is "correct horse" unless said otherwise.
-  Result<std::unique_ptr<Vault>> Create(const VolumeSpec& spec = Photos());
+  Result<std::unique_ptr<Vault>> Create(const VolumeSpec& spec = Photos(),
+                                        Vault::CreateOptions options = {});
   Result<std::unique_ptr<Vault>> Unlock(std::string_view password = kPassword,
                                         Vault::UnlockOptions options = {});
 
-  static VolumeSpec Photos();
+  static VolumeSpec Spec(const std::string& name);
+  static VolumeSpec Photos() { return Spec("photos"); }
+  [[nodiscard]] std::unique_ptr<store::ObjectStore> Store() {
+    return std::make_unique<PoweredStore>(line, fs);
+  }
   static constexpr std::string_view kPassword = "correct horse";
 
-  RecordingStore wire;
+  RecordingStore wire;  // what reaches the provider
   FaultyStore line;
   FaultyFileSystem fs;
   FakeClock clock;
@@ -83,6 +102,11 @@ struct OpenChain {
 Result<OpenChain> OpenPhotos(Machine& machine, Vault::UnlockOptions options = {});
 /// Around an unlocked vault.
 Result<OpenChain> ChainOf(std::unique_ptr<Vault> vault, const std::string& name = "photos");
+
+/// Oracle O6: the chain of heads as it lies at the provider is consecutive from 1, each head names
+/// its parent's hash, all authentic. Returns the newest sequence.
+Result<std::uint64_t> CheckChain(const store::MemoryStore& provider, const KeyChest& keys,
+                                 const VolumeId& volume);
 
 /// A head to append over `below`: the same, with a journal position of its own so that no two are
 /// equal.
