@@ -29,7 +29,7 @@ Measured WriteScattered(RealMachine& machine, std::uint64_t blocks, std::uint64_
   }
   Bytes data(kBlock);
   for (const std::uint64_t block : chosen) {
-    FillDistinct(block + salt, data);
+    FillDistinct(block + (salt << 40), data);
     Must(machine.volume().Write(block * kBlock, data, block::WriteFlag::kNone), "write");
   }
   Must(machine.volume().Sync({}), "sync");
@@ -43,7 +43,7 @@ Measured WriteScattered(RealMachine& machine, std::uint64_t blocks, std::uint64_
   for (const std::uint64_t block : chosen) {  // and they are what was written
     if (block % 37 != 0) continue;
     Bytes expected(kBlock);
-    FillDistinct(block + salt, expected);
+    FillDistinct(block + (salt << 40), expected);
     Must(machine.volume().Read(block * kBlock, data), "read");
     Require(data == expected, "a written block reads back");
   }
