@@ -37,6 +37,11 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
   chain_ = std::make_unique<vault::HeadChain>(vault, id, directory);
   ASSIGN_OR_RETURN(const vault::HeadChain::Newest newest, chain_->Load());
   const format::Head& head = newest.head;
+  if (head.tombstone) return Fail(ErrorCode::kNotFound, "the volume has been deleted");
+  if (!read_only_ && head.features.read_only_compatible != 0) {
+    return Fail(ErrorCode::kUnsupported, "NEWER-FORMAT: this version can read the volume only",
+                "open it with --read-only, or install a newer coffer");
+  }
   if (!read_only_ && !newest.ours && !head.released && !options.take_over) {
     return Fail(ErrorCode::kConflict,
                 Concat("the volume is open on ", head.host_name, " (it last wrote ",
@@ -44,6 +49,7 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
                 "close it there, or use --take-over if that machine is gone: what it has not "
                 "uploaded stays a fork of its own");
   }
+  if (!read_only_) RETURN_IF_ERROR(vault.PrepareToWrite());
   chunk_size_ = head.chunk_size;
   durability_ = head.durability;
   head_seq_ = newest.point.seq;
