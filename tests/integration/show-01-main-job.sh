@@ -3,7 +3,7 @@
 # closed; daemon, state, cache and runtime removed; another Unix user adds the store, opens and reads it back.
 # Run as root (it makes a user). show_mib=… makes it smaller.
 source "$(dirname "$0")/show-common.sh"
-[ "$(id -u)" -eq 0 ] || fail "needs root: it reads the volume back as another user"
+[ "$(id -u)" -eq 0 ] || { say "skipped: needs root, to read the volume back as another user"; exit 77; }
 mib=${show_mib:-1024}
 user=coffer-show-$$
 useradd --no-create-home --home-dir "$work/other" --shell /bin/bash "$user"
