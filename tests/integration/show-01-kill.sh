@@ -9,11 +9,12 @@ new_password
 total=0
 for round in $(seq "$rounds"); do
   place=$(open_volume photos)
+  rm -f "$work/acknowledged"
   python3 "$repo/tests/integration/kill_writer.py" write "$place" "$work/acknowledged" "$round" &
   writer=$!
   # Kill once some hundred writes are acknowledged: the number differs from round to round.
   want=$((200 + round * 37))
-  while [ "$(wc -l <"$work/acknowledged" 2>/dev/null || echo 0)" -lt "$want" ]; do
+  while [ "$(cat "$work/acknowledged" 2>/dev/null | wc -l)" -lt "$want" ]; do
     kill -0 "$writer" 2>/dev/null || fail "the writer ended early"
   done
   kill_daemon

@@ -17,7 +17,7 @@ find /usr -xdev -type f -size -64M -printf '%s %P\0' |
 have=$(du -sb "$work/files" | cut -f1)
 [ "$have" -ge $((mib * 1048576)) ] || fail "/usr has only $have bytes of files"
 size_mib=$((mib * 3 / 2 + 64))
-/sbin/mkfs.ext4 -q -F -d "$work/files" "$work/disk.img" "${size_mib}M"
+/sbin/mkfs.ext4 -q -F -d "$work/files" "$work/disk.img" "${size_mib}M" >/dev/null
 sum=$(sha256sum <"$work/disk.img")
 say "$(find "$work/files" -type f | wc -l) files, $have bytes, image ${size_mib} MiB"
 
