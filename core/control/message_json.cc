@@ -47,6 +47,7 @@ void Fields(V& v, ProbeRequest& m) {
 template <class V>
 void Fields(V& v, ProbeReply& m) {
   v("holds_vault", m.holds_vault);
+  v("keys_held", m.keys_held);
 }
 template <class V>
 void Fields(V& v, InitRequest& m) {
@@ -122,6 +123,7 @@ void Fields(V& v, VolumeStatus& m) {
   v("state", m.state);
   v("keys_held", m.keys_held);
   v("waiting_bytes", m.waiting_bytes);
+  v("waiting_exact", m.waiting_exact);
   v("needs", m.needs);
   v("exports", m.exports);
   v("read_only", m.read_only);

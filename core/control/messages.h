@@ -40,6 +40,7 @@ struct ProbeRequest {
 };
 struct ProbeReply {
   bool holds_vault = false;
+  bool keys_held = false;  // no password is needed
 };
 
 struct InitRequest {
@@ -114,6 +115,7 @@ struct VolumeStatus {
   bool keys_held = false;
   /// Bytes acknowledged but not yet committed; for a volume not open, as its last close left them.
   std::uint64_t waiting_bytes = 0;
+  bool waiting_exact = true;       // false: at most waiting_bytes, since it was not closed
   std::vector<std::string> needs;  // names of design.md section 8, each followed by ": " and why
   std::vector<ExportInfo> exports;
 

@@ -24,7 +24,7 @@ class FakeService final : public ControlService {
 
   Result<ProbeReply> ProbeStore(const ProbeRequest& request) override {
     if (request.store == "/gone") return Fail(ErrorCode::kUnavailable, "no store", "mount it");
-    return ProbeReply{request.store == "/vault"};
+    return ProbeReply{request.store == "/vault", false};
   }
 
   Result<InitReply> Init(InitRequest request) override {
