@@ -1,0 +1,334 @@
+#include "core/daemon/open_volumes.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/base/log.h"
+
+namespace coffer::daemon {
+namespace {
+
+std::vector<control::ExportRequest> WantedExports(const control::OpenRequest& request) {
+  if (request.exports.empty()) return {control::ExportRequest{"nbd", ""}};
+  return request.exports;
+}
+
+Error NotOpen(const VolumeKey& key) {
+  return Error{ErrorCode::kNotFound, "volume " + key.volume + " is not open",
+               "coffer open " + key.volume};
+}
+
+}  // namespace
+
+/// Lets a thread use an open volume without the lock; closing waits for it.
+class OpenVolumes::Use {
+ public:
+  static Result<std::unique_ptr<Use>> Begin(OpenVolumes& volumes, const VolumeKey& key) {
+    MutexLock lock(volumes.mutex_);
+    auto entry = volumes.FindLocked(key);
+    if (entry == nullptr || entry->state != State::kOpen) return Fail(NotOpen(key));
+    entry->users += 1;
+    return std::unique_ptr<Use>(new Use(volumes, std::move(entry)));
+  }
+  ~Use() {
+    MutexLock lock(volumes_.mutex_);
+    entry_->users -= 1;
+    volumes_.changed_.notify_all();
+  }
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+
+  [[nodiscard]] const Entry& entry() const { return *entry_; }
+
+ private:
+  Use(OpenVolumes& volumes, std::shared_ptr<Entry> entry)
+      : volumes_(volumes), entry_(std::move(entry)) {}
+
+  OpenVolumes& volumes_;
+  std::shared_ptr<Entry> entry_;
+};
+
+OpenVolumes::OpenVolumes(vault::Environment& env, Registry& registry, control::EventHub& events,
+                         std::vector<block::Exporter*> exporters, volume::Settings settings)
+    : env_(env),
+      registry_(registry),
+      events_(events),
+      exporters_(std::move(exporters)),
+      settings_(std::move(settings)) {}
+
+OpenVolumes::~OpenVolumes() {
+  MutexLock lock(mutex_);
+  CHECK(entries_.empty());
+}
+
+std::shared_ptr<OpenVolumes::Entry> OpenVolumes::FindLocked(const VolumeKey& key) const {
+  const auto found = entries_.find(key);
+  return found == entries_.end() ? nullptr : found->second;
+}
+
+/// Waits while the volume is being opened.
+void OpenVolumes::AwaitOpenedLocked(MutexLock& lock, const VolumeKey& key) {
+  env_.sync_executor.Await(lock, changed_, [this, &key]() REQUIRES_LOCK(mutex_) {
+    const auto found = FindLocked(key);
+    return found == nullptr || found->state != State::kOpening;
+  });
+}
+
+std::vector<VolumeKey> OpenVolumes::keys() const {
+  MutexLock lock(mutex_);
+  std::vector<VolumeKey> all;
+  for (const auto& [key, entry] : entries_) all.push_back(key);
+  return all;
+}
+
+Result<block::Exporter*> OpenVolumes::ExporterOf(const std::string& kind) const {
+  for (block::Exporter* exporter : exporters_) {
+    if (exporter->kind() == kind) return exporter;
+  }
+  return Fail(ErrorCode::kUnsupported, "this version of cofferd has no exporter " + kind);
+}
+
+Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::string& export_name,
+                                             const control::OpenRequest& request,
+                                             const Unlock& unlock) {
+  const std::vector<control::ExportRequest> wanted = WantedExports(request);
+  for (const control::ExportRequest& one : wanted) RETURN_IF_ERROR(ExporterOf(one.kind));
+  std::shared_ptr<Entry> entry;
+  {
+    MutexLock lock(mutex_);
+    AwaitOpenedLocked(lock, key);
+    entry = FindLocked(key);
+    if (entry != nullptr) {
+      if (entry->state == State::kClosing) {
+        return Fail(ErrorCode::kConflict, "volume " + key.volume + " is just being closed",
+                    "coffer close " + key.volume + " waits for that");
+      }
+      const bool same_exports =
+          std::equal(wanted.begin(), wanted.end(), entry->exports.begin(), entry->exports.end(),
+                     [](const control::ExportRequest& a, const Exported& b) {
+                       return a.kind == b.exporter->kind() && a.address == b.address;
+                     });
+      if (!same_exports || entry->read_only != request.read_only) {
+        return Fail(ErrorCode::kConflict,
+                    "volume " + key.volume + " is open already, " +
+                        (entry->read_only ? "read-only, at " : "at ") + entry->exports[0].uri,
+                    "coffer close " + key.volume + " first");
+      }
+      control::OpenReply reply = Describe(key, *entry);
+      reply.already_open = true;
+      return reply;
+    }
+    entry = std::make_shared<Entry>();
+    entry->export_name = export_name;
+    entry->read_only = request.read_only;
+    entries_.emplace(key, entry);
+  }
+  const Status built = Build(key, *entry, request, unlock);
+  if (!built.has_value()) {
+    Remove(key);
+    return Fail(built.error());
+  }
+  control::OpenReply reply = Describe(key, *entry);
+  {
+    MutexLock lock(mutex_);
+    entry->state = State::kOpen;
+    changed_.notify_all();
+  }
+  LOG(kInfo, "opened ", key.volume, entry->read_only ? " read-only" : "", " at ", reply.uri);
+  Announce(key, "open");
+  return reply;
+}
+
+Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::OpenRequest& request,
+                          const Unlock& unlock) {
+  ASSIGN_OR_RETURN(VaultPool::Lease lease, unlock());
+  ASSIGN_OR_RETURN(const format::CatalogVolume listed, lease.vault().FindVolume(key.volume));
+  if (!request.read_only) RETURN_IF_ERROR(lease.vault().PrepareToWrite());
+  volume::OpenOptions options;
+  options.read_only = request.read_only;
+  options.take_over = request.take_over;
+  options.settings = settings_;
+  auto volume = volume::Volume::Open(lease.resources(), listed.id, options);
+  if (!volume.has_value()) return Fail(volume.error().Within("volume " + key.volume));
+  entry.lease = std::move(lease);
+  entry.volume = std::move(*volume);
+  // Before a client can write: from here on the registry's count of waiting bytes may be stale.
+  Remember(key, entry, !entry.read_only, entry.volume->status().behind_bytes);
+  const Status exported = ExportAll(key, entry, request);
+  if (exported.has_value()) return {};
+  WithdrawAll(entry);
+  const std::uint64_t waiting = entry.volume->status().behind_bytes;
+  const Status closed = entry.volume->Close(volume::CloseMode::kLeaveInJournal, {});
+  if (closed.has_value()) Remember(key, entry, false, waiting);
+  return exported;
+}
+
+Status OpenVolumes::ExportAll(const VolumeKey& key, Entry& entry,
+                              const control::OpenRequest& request) {
+  for (const control::ExportRequest& wanted : WantedExports(request)) {
+    ASSIGN_OR_RETURN(block::Exporter * exporter, ExporterOf(wanted.kind));
+    block::ExportSpec spec;
+    spec.name = entry.export_name;
+    spec.description = "coffer volume " + key.volume;
+    spec.device = entry.volume.get();
+    spec.address = wanted.address;
+    spec.read_only = entry.read_only;
+    auto place = exporter->Export(spec);
+    if (!place.has_value()) return Fail(place.error().Within("exporting " + key.volume));
+    entry.exports.push_back({exporter, wanted.address, std::move(place->uri)});
+  }
+  return {};
+}
+
+void OpenVolumes::WithdrawAll(Entry& entry) {
+  for (const Exported& exported : entry.exports) {
+    const Status status = exported.exporter->Withdraw(entry.export_name);
+    // Withdraw fails for a name it does not serve; then nobody is in the device either.
+    if (!status.has_value()) LOG(kWarning, "withdrawing: ", status.error().message);
+  }
+}
+
+void OpenVolumes::Remove(const VolumeKey& key) {
+  std::shared_ptr<Entry> gone;
+  {
+    MutexLock lock(mutex_);
+    gone = FindLocked(key);
+  }
+  // Outside the lock, and before anybody may open it again: lets go of lock files and keys.
+  gone->volume.reset();
+  gone->lease = VaultPool::Lease();
+  MutexLock lock(mutex_);
+  entries_.erase(key);
+  changed_.notify_all();
+}
+
+Status OpenVolumes::Sync(const VolumeKey& key, const volume::SyncProgress& progress) {
+  ASSIGN_OR_RETURN(const auto use, Use::Begin(*this, key));
+  const Status status = use->entry().volume->Sync(progress);
+  Announce(key, "open");
+  if (!status.has_value()) return Fail(status.error().Within("sync of " + key.volume));
+  return {};
+}
+
+Status OpenVolumes::Close(const VolumeKey& key, volume::CloseMode mode,
+                          const volume::SyncProgress& progress, std::uint64_t* waiting_bytes) {
+  std::shared_ptr<Entry> entry;
+  {
+    MutexLock lock(mutex_);
+    AwaitOpenedLocked(lock, key);
+    entry = FindLocked(key);
+    if (entry == nullptr) return Fail(NotOpen(key));
+    if (entry->state == State::kClosing) {
+      return Fail(ErrorCode::kConflict, "volume " + key.volume + " is just being closed");
+    }
+    entry->state = State::kClosing;
+    env_.sync_executor.Await(lock, changed_, [&entry] { return entry->users == 0; });
+  }
+  Announce(key, "closing");
+  WithdrawAll(*entry);
+  std::uint64_t left = entry->volume->status().behind_bytes;
+  const std::uint64_t behind = left;
+  const Status status = entry->volume->Close(mode, [&](std::uint64_t done, std::uint64_t total) {
+    left = behind - std::min(done, behind);
+    if (progress) progress(done, total);
+  });
+  if (status.has_value() && mode == volume::CloseMode::kUpload) left = 0;
+  *waiting_bytes = left;
+  Remember(key, *entry, false, left);
+  Remove(key);
+  LOG(kInfo, "closed ", key.volume, ", ", left, " bytes left in the journal");
+  Announce(key, "closed");
+  if (!status.has_value()) return Fail(status.error().Within("closing " + key.volume));
+  return {};
+}
+
+void OpenVolumes::CloseAllForEnd(Executor& executor) {
+  const std::vector<VolumeKey> all = keys();
+  ParallelFor(executor, all.size(), [&](std::size_t i) {
+    std::uint64_t waiting = 0;
+    const Status closed = Close(all[i], volume::CloseMode::kLeaveInJournal, {}, &waiting);
+    if (!closed.has_value()) LOG(kWarning, "at the end: ", closed.error().message);
+  });
+  MutexLock lock(mutex_);
+  env_.sync_executor.Await(lock, changed_,
+                           [this]() REQUIRES_LOCK(mutex_) { return entries_.empty(); });
+}
+
+control::OpenReply OpenVolumes::Describe(const VolumeKey& key, const Entry& entry) const {
+  control::OpenReply reply;
+  reply.volume = key.volume;
+  if (const auto vault = registry_.Find(key.vault)) reply.vault = vault->alias;
+  reply.size_bytes = entry.volume->size();
+  reply.read_only = entry.read_only;
+  for (const Exported& exported : entry.exports) {
+    reply.exports.push_back({exported.exporter->kind(), exported.address, exported.uri,
+                             exported.exporter->client_count(entry.export_name)});
+  }
+  reply.uri = reply.exports.front().uri;
+  return reply;
+}
+
+bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status) {
+  const auto use = Use::Begin(*this, key);
+  if (!use.has_value()) {
+    MutexLock lock(mutex_);
+    const auto entry = FindLocked(key);
+    if (entry == nullptr) return false;
+    status->state = entry->state == State::kOpening ? "opening" : "closing";
+    return true;
+  }
+  const Entry& entry = (*use)->entry();
+  const volume::VolumeStatus now = entry.volume->status();
+  status->state = "open";
+  status->size_bytes = now.size;
+  status->chunk_size = now.chunk_size;
+  status->read_only = now.read_only;
+  status->durability = now.durability == format::Durability::kLocal ? "local" : "cloud";
+  status->waiting_bytes = now.behind_bytes;
+  status->waiting_exact = true;
+  status->waiting_seconds = static_cast<std::uint64_t>(std::max(now.behind_seconds, 0.0));
+  status->acknowledged = now.acknowledged_seq;
+  status->durable = now.durable_seq;
+  status->committed = now.committed_seq;
+  status->head_sequence = now.head_seq;
+  status->journal_bytes = now.journal_bytes;
+  status->uploaded_bytes = now.uploaded_bytes;
+  status->store_requests = entry.lease.store_counts().Total().requests;
+  if (now.trouble.code == ErrorCode::kNeedsPerson) {
+    status->needs.push_back(now.trouble.message);
+  } else {
+    status->last_error = now.trouble.message;
+  }
+  for (const Exported& exported : entry.exports) {
+    status->exports.push_back({exported.exporter->kind(), exported.address, exported.uri,
+                               exported.exporter->client_count(entry.export_name)});
+  }
+  return true;
+}
+
+void OpenVolumes::Remember(const VolumeKey& key, const Entry& entry, bool open,
+                           std::uint64_t waiting_bytes) {
+  const auto vault = registry_.Find(key.vault);
+  if (!vault || entry.read_only) return;
+  KnownVault known = *vault;
+  KnownVolume* volume = known.Find(key.volume);
+  if (volume == nullptr) return;
+  volume->size_bytes = entry.volume->size();
+  volume->waiting_bytes = waiting_bytes;
+  volume->open = open;
+  // What `status` says of a locked volume is not worth failing an open or a close for.
+  const Status status = registry_.UpdateVolume(key.vault, *volume);
+  if (!status.has_value()) LOG(kWarning, "remembering ", key.volume, ": ", status.error().message);
+}
+
+void OpenVolumes::Announce(const VolumeKey& key, const std::string& state) {
+  control::VolumeStatus status;
+  if (const auto vault = registry_.Find(key.vault)) status.vault = vault->alias;
+  status.vault_id = key.vault.ToString();
+  status.volume = key.volume;
+  if (!FillStatus(key, &status)) status.state = state;
+  events_.Publish(status);
+}
+
+}  // namespace coffer::daemon

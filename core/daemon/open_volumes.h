@@ -1,0 +1,102 @@
+// OpenVolumes: the volumes that this daemon has open, each with its exports and its lease on the
+// vault. Calls block for as long as their work takes.
+//
+// States of an entry: opening -> open -> closing -> gone; opening -> gone when it fails. `opening`
+// and `closing` belong to one thread each; while `open`, any thread may use the volume after
+// counting itself in `users`. Closing begins when `users` has fallen to zero. Invariants: a
+// volume's device is exported only while `open`, and withdrawn before it closes. Thread-safe.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/executor.h"
+#include "core/base/mutex.h"
+#include "core/block/exporter.h"
+#include "core/control/event_hub.h"
+#include "core/control/messages.h"
+#include "core/daemon/registry.h"
+#include "core/daemon/vault_pool.h"
+#include "core/volume/volume.h"
+
+namespace coffer::daemon {
+
+struct VolumeKey {
+  VaultId vault;
+  std::string volume;
+  auto operator<=>(const VolumeKey&) const = default;
+};
+
+class OpenVolumes {
+ public:
+  /// Unlocks the volume's vault.
+  using Unlock = std::function<Result<VaultPool::Lease>()>;
+
+  /// All outlive this. `exporters`: one of each kind.
+  OpenVolumes(vault::Environment& env, Registry& registry, control::EventHub& events,
+              std::vector<block::Exporter*> exporters, volume::Settings settings);
+  ~OpenVolumes();  // everything is closed
+
+  /// Opens and exports. A volume open already with the same exports and mode is left as it is;
+  /// kConflict when they differ. `export_name` is what clients ask for.
+  Result<control::OpenReply> Open(const VolumeKey& key, const std::string& export_name,
+                                  const control::OpenRequest& request, const Unlock& unlock);
+  Status Sync(const VolumeKey& key, const volume::SyncProgress& progress);
+  /// Withdraws the exports, waits for syncs that run, closes. Returns how many bytes are left in
+  /// the journal; a failure is the upload's, the volume is closed all the same.
+  Status Close(const VolumeKey& key, volume::CloseMode mode, const volume::SyncProgress& progress,
+               std::uint64_t* waiting_bytes);
+
+  /// Closes everything, also what is just being opened, leaving the rest in the journals; returns
+  /// when nothing is open.
+  void CloseAllForEnd(Executor& executor);
+
+  [[nodiscard]] std::vector<VolumeKey> keys() const;
+  /// Fills in what is known of an open volume; false when it is not open.
+  bool FillStatus(const VolumeKey& key, control::VolumeStatus* status);
+
+ private:
+  enum class State { kOpening, kOpen, kClosing };
+  struct Exported {
+    block::Exporter* exporter;
+    std::string address;
+    std::string uri;
+  };
+  struct Entry {
+    State state = State::kOpening;
+    std::size_t users = 0;
+    bool read_only = false;
+    std::string export_name;
+    std::vector<Exported> exports;
+    VaultPool::Lease lease;  // before the volume, which stands on it
+    std::unique_ptr<volume::Volume> volume;
+  };
+  class Use;  // counts itself in `users`
+
+  Status Build(const VolumeKey& key, Entry& entry, const control::OpenRequest& request,
+               const Unlock& unlock);
+  Status ExportAll(const VolumeKey& key, Entry& entry, const control::OpenRequest& request);
+  void WithdrawAll(Entry& entry);
+  Result<block::Exporter*> ExporterOf(const std::string& kind) const;
+  control::OpenReply Describe(const VolumeKey& key, const Entry& entry) const;
+  void Remember(const VolumeKey& key, const Entry& entry, bool open, std::uint64_t waiting_bytes);
+  void Announce(const VolumeKey& key, const std::string& state);
+  std::shared_ptr<Entry> FindLocked(const VolumeKey& key) const REQUIRES_LOCK(mutex_);
+  void AwaitOpenedLocked(MutexLock& lock, const VolumeKey& key) REQUIRES_LOCK(mutex_);
+  void Remove(const VolumeKey& key);
+
+  vault::Environment& env_;
+  Registry& registry_;
+  control::EventHub& events_;
+  const std::vector<block::Exporter*> exporters_;
+  const volume::Settings settings_;
+  mutable Mutex mutex_;
+  CondVar changed_;
+  std::map<VolumeKey, std::shared_ptr<Entry>> entries_ GUARDED_BY(mutex_);
+};
+
+}  // namespace coffer::daemon

@@ -1,0 +1,220 @@
+#include "core/daemon/registry.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "core/base/log.h"
+
+namespace coffer::daemon {
+namespace {
+
+constexpr std::string_view kFirstLine = "coffer-known-vault ";
+constexpr std::uint64_t kFileBytesMax = 16u << 20;
+
+std::string Escape(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f || c == '%') {
+      escaped.append("%").append(ToHex(AsBytes({&c, 1})));
+    } else {
+      escaped.push_back(c);
+    }
+  }
+  return escaped;
+}
+
+std::optional<std::string> Unescape(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      plain.push_back(text[i]);
+      continue;
+    }
+    std::byte byte;
+    if (i + 2 >= text.size() || !FromHex(text.substr(i + 1, 2), {&byte, 1})) return std::nullopt;
+    plain.push_back(static_cast<char>(byte));
+    i += 2;
+  }
+  return plain;
+}
+
+/// Takes the text up to the next `separator` (or the end) off the front of `rest`.
+std::string_view TakeUntil(std::string_view& rest, char separator) {
+  const std::size_t end = std::min(rest.find(separator), rest.size());
+  const std::string_view taken = rest.substr(0, end);
+  rest.remove_prefix(std::min(end + 1, rest.size()));
+  return taken;
+}
+
+bool ParseNumber(std::string_view text, std::uint64_t& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+std::optional<KnownVolume> ParseVolume(std::string_view rest) {
+  KnownVolume volume;
+  if (!FromHex(TakeUntil(rest, ' '), volume.id.bytes)) return std::nullopt;
+  if (!ParseNumber(TakeUntil(rest, ' '), volume.size_bytes)) return std::nullopt;
+  if (!ParseNumber(TakeUntil(rest, ' '), volume.waiting_bytes)) return std::nullopt;
+  volume.open = TakeUntil(rest, ' ') == "open";
+  auto name = Unescape(rest);
+  if (!name) return std::nullopt;
+  volume.name = std::move(*name);
+  return volume;
+}
+
+bool ParseLine(std::string_view line, KnownVault& vault) {
+  const std::string_view word = TakeUntil(line, ' ');
+  if (word == "alias" || word == "store") {
+    auto value = Unescape(line);
+    if (!value) return false;
+    (word == "alias" ? vault.alias : vault.store) = std::move(*value);
+  } else if (word == "single-writer") {
+    vault.single_writer = line == "yes";
+  } else if (word == "volume") {
+    auto volume = ParseVolume(line);
+    if (!volume) return false;
+    vault.volumes.push_back(std::move(*volume));
+  }
+  return true;
+}
+
+}  // namespace
+
+KnownVolume* KnownVault::Find(std::string_view name) {
+  const auto found = std::find_if(volumes.begin(), volumes.end(),
+                                  [name](const KnownVolume& v) { return v.name == name; });
+  return found == volumes.end() ? nullptr : &*found;
+}
+
+std::string EncodeKnownVault(const KnownVault& vault) {
+  std::string text =
+      Concat(kFirstLine, "1\nalias ", Escape(vault.alias), "\nstore ", Escape(vault.store), "\n");
+  if (vault.single_writer) text.append("single-writer yes\n");
+  for (const KnownVolume& volume : vault.volumes) {
+    text.append(Concat("volume ", volume.id.ToString(), " ", volume.size_bytes, " ",
+                       volume.waiting_bytes, volume.open ? " open " : " closed ",
+                       Escape(volume.name), "\n"));
+  }
+  return text;
+}
+
+Result<KnownVault> DecodeKnownVault(const VaultId& id, std::string_view text) {
+  std::uint64_t version = 0;
+  std::string_view first = TakeUntil(text, '\n');
+  if (first.substr(0, kFirstLine.size()) != kFirstLine ||
+      !ParseNumber(first.substr(kFirstLine.size()), version)) {
+    return Fail(ErrorCode::kCorruption, "it is no record of a vault");
+  }
+  if (version != 1) {
+    return Fail(ErrorCode::kUnsupported, "it was written by a newer coffer");
+  }
+  KnownVault vault;
+  vault.id = id;
+  while (!text.empty()) {
+    const std::string_view line = TakeUntil(text, '\n');
+    if (!ParseLine(line, vault)) {
+      return Fail(ErrorCode::kCorruption, "a line of it is damaged");
+    }
+  }
+  if (vault.alias.empty() || vault.store.empty()) {
+    return Fail(ErrorCode::kCorruption, "alias or store is missing from it");
+  }
+  return vault;
+}
+
+Result<std::unique_ptr<Registry>> Registry::Open(FileSystem& fs, std::string state_directory) {
+  auto registry = std::unique_ptr<Registry>(new Registry(fs, std::move(state_directory)));
+  RETURN_IF_ERROR(registry->Load());
+  return registry;
+}
+
+Status Registry::Load() {
+  const auto names = fs_.List(vaults_directory_);
+  if (!names.has_value()) {
+    if (names.error().code == ErrorCode::kNotFound) return {};
+    return Fail(names.error());
+  }
+  MutexLock lock(mutex_);
+  for (const std::string& name : *names) {
+    VaultId id;
+    if (!FromHex(name, id.bytes)) continue;
+    const std::string path = DirectoryOf(id) + "/known";
+    const auto bytes = ReadWholeFile(fs_, path, kFileBytesMax);
+    if (!bytes.has_value() && bytes.error().code == ErrorCode::kNotFound) continue;
+    auto vault = bytes.has_value() ? DecodeKnownVault(id, AsText(*bytes))
+                                   : Result<KnownVault>(Fail(bytes.error()));
+    if (vault.has_value()) {
+      vaults_.emplace(id, std::move(*vault));
+    } else {
+      LOG(kError, path, " is left out: ", vault.error().message, "; coffer add writes it anew");
+    }
+  }
+  return {};
+}
+
+std::vector<KnownVault> Registry::vaults() const {
+  MutexLock lock(mutex_);
+  std::vector<KnownVault> all;
+  for (const auto& [id, vault] : vaults_) all.push_back(vault);
+  std::sort(all.begin(), all.end(),
+            [](const KnownVault& a, const KnownVault& b) { return a.alias < b.alias; });
+  return all;
+}
+
+std::optional<KnownVault> Registry::Find(const VaultId& id) const {
+  MutexLock lock(mutex_);
+  const auto found = vaults_.find(id);
+  if (found == vaults_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::optional<KnownVault> Registry::FindByName(const std::string& name) const {
+  MutexLock lock(mutex_);
+  for (const auto& [id, vault] : vaults_) {
+    if (vault.alias == name || id.ToString() == name) return vault;
+  }
+  return std::nullopt;
+}
+
+Status Registry::Put(const KnownVault& vault) {
+  MutexLock lock(mutex_);
+  RETURN_IF_ERROR(WriteLocked(vault));
+  vaults_[vault.id] = vault;
+  return {};
+}
+
+Status Registry::UpdateVolume(const VaultId& id, const KnownVolume& volume) {
+  MutexLock lock(mutex_);
+  const auto found = vaults_.find(id);
+  if (found == vaults_.end()) return {};
+  KnownVault changed = found->second;
+  KnownVolume* entry = changed.Find(volume.name);
+  if (entry == nullptr || *entry == volume) return {};
+  *entry = volume;
+  RETURN_IF_ERROR(WriteLocked(changed));
+  found->second = std::move(changed);
+  return {};
+}
+
+Status Registry::WriteLocked(const KnownVault& vault) {
+  const std::string directory = DirectoryOf(vault.id);
+  RETURN_IF_ERROR(CreateDirectories(fs_, directory));
+  return ReplaceFile(fs_, directory + "/known", AsBytes(EncodeKnownVault(vault)));
+}
+
+std::string Registry::FreeAlias(const std::string& wanted) const {
+  std::string alias = wanted;
+  for (int number = 2; FindByName(alias).has_value(); ++number) {
+    alias = Concat(wanted.substr(0, 58), "-", number);
+  }
+  return alias;
+}
+
+std::string Registry::DirectoryOf(const VaultId& id) const {
+  return vaults_directory_ + "/" + id.ToString();
+}
+
+}  // namespace coffer::daemon

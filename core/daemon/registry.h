@@ -1,0 +1,81 @@
+// Registry: the vaults this machine knows, each in vaults/<vault id>/known under the state
+// directory: alias, store, and the volumes as they were last seen, so that names can be found and
+// `status` can answer while a vault is locked. Names and sizes stand there in the clear, on this
+// machine alone, in a directory that is its user's; no key, no content.
+//
+// The file: text, one "WORD VALUE" a line, "%XX" for control characters and "%":
+//   coffer-known-vault 1
+//   alias NAME | store URL | single-writer yes
+//   volume ID SIZE WAITING STATE NAME     (STATE: closed, open)
+// Lines of other words are left alone by older programs. A file that cannot be read is named in the
+// log and skipped: `coffer add` writes it anew. Thread-safe; Put is durable when it returns.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/file_system.h"
+#include "core/base/ids.h"
+#include "core/base/mutex.h"
+#include "core/base/result.h"
+
+namespace coffer::daemon {
+
+struct KnownVolume {
+  VolumeId id;
+  std::string name;
+  std::uint64_t size_bytes = 0;  // 0: never opened here
+  std::uint64_t waiting_bytes = 0;
+  /// Set while it is open for writing: found at start, it was not closed and waiting_bytes is
+  /// stale.
+  bool open = false;
+  bool operator==(const KnownVolume&) const = default;
+};
+
+struct KnownVault {
+  VaultId id;
+  std::string alias;
+  std::string store;
+  bool single_writer = false;
+  std::vector<KnownVolume> volumes;
+
+  [[nodiscard]] KnownVolume* Find(std::string_view name);
+  bool operator==(const KnownVault&) const = default;
+};
+
+[[nodiscard]] std::string EncodeKnownVault(const KnownVault& vault);
+Result<KnownVault> DecodeKnownVault(const VaultId& id, std::string_view text);
+
+class Registry {
+ public:
+  /// `state_directory` exists.
+  static Result<std::unique_ptr<Registry>> Open(FileSystem& fs, std::string state_directory);
+
+  [[nodiscard]] std::vector<KnownVault> vaults() const;  // by alias
+  [[nodiscard]] std::optional<KnownVault> Find(const VaultId& id) const;
+  /// By alias or by id in hex.
+  [[nodiscard]] std::optional<KnownVault> FindByName(const std::string& name) const;
+  Status Put(const KnownVault& vault);
+  /// Changes one volume's entry, if it is there.
+  Status UpdateVolume(const VaultId& vault, const KnownVolume& volume);
+
+  /// `wanted`, or with a number after it if another vault has that alias.
+  [[nodiscard]] std::string FreeAlias(const std::string& wanted) const;
+  [[nodiscard]] std::string DirectoryOf(const VaultId& id) const;
+
+ private:
+  Registry(FileSystem& fs, std::string state_directory)
+      : fs_(fs), vaults_directory_(std::move(state_directory) + "/vaults") {}
+  Status Load();
+  Status WriteLocked(const KnownVault& vault) REQUIRES_LOCK(mutex_);
+
+  FileSystem& fs_;
+  const std::string vaults_directory_;
+  mutable Mutex mutex_;
+  std::map<VaultId, KnownVault> vaults_ GUARDED_BY(mutex_);
+};
+
+}  // namespace coffer::daemon

@@ -1,0 +1,63 @@
+#include "core/daemon/store_stack.h"
+
+#include <utility>
+
+namespace coffer::daemon {
+namespace {
+
+/// Lets requests pass until it is shut: an upload of an hour must not hold up the daemon's end.
+class GatedStore final : public store::ObjectStore {
+ public:
+  GatedStore(std::unique_ptr<store::ObjectStore> inner, const std::atomic<bool>& shut)
+      : inner_(std::move(inner)), shut_(shut) {}
+
+  Status Create(const std::string& name, ByteView data, store::ObjectClass kind) override {
+    RETURN_IF_ERROR(CheckOpen());
+    return inner_->Create(name, data, kind);
+  }
+  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override {
+    RETURN_IF_ERROR(CheckOpen());
+    return inner_->Get(name, size_max);
+  }
+  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
+                         std::uint64_t length) override {
+    RETURN_IF_ERROR(CheckOpen());
+    return inner_->GetRange(name, offset, length);
+  }
+  Result<store::ListPage> List(const std::string& prefix, const std::string& start_after,
+                               std::size_t limit) override {
+    RETURN_IF_ERROR(CheckOpen());
+    return inner_->List(prefix, start_after, limit);
+  }
+  Status Delete(const std::string& name) override {
+    RETURN_IF_ERROR(CheckOpen());
+    return inner_->Delete(name);
+  }
+  [[nodiscard]] store::StoreStrength strength() const override { return inner_->strength(); }
+  [[nodiscard]] std::string description() const override { return inner_->description(); }
+
+ private:
+  [[nodiscard]] Status CheckOpen() const {
+    if (shut_.load()) return Fail(ErrorCode::kCancelled, "cofferd is ending");
+    return {};
+  }
+
+  const std::unique_ptr<store::ObjectStore> inner_;
+  const std::atomic<bool>& shut_;
+};
+
+}  // namespace
+
+Result<StoreStack> OpenStoreStack(FileSystem& fs, Clock& clock, Random& random, Executor& waiting,
+                                  const std::atomic<bool>& shut, const store::StoreUrl& url,
+                                  store::StoreOpenMode mode) {
+  ASSIGN_OR_RETURN(auto bottom, store::OpenStore(fs, random, url, mode));
+  auto counting = std::make_unique<store::CountingStore>(std::move(bottom));
+  store::CountingStore* counter = counting.get();
+  auto retrying =
+      std::make_unique<store::RetryingStore>(std::move(counting), clock, waiting, random);
+  store::RetryingStore* retrier = retrying.get();
+  return StoreStack{std::make_unique<GatedStore>(std::move(retrying), shut), counter, retrier};
+}
+
+}  // namespace coffer::daemon

@@ -1,0 +1,175 @@
+#include "core/daemon/vault_admin.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/log.h"
+#include "core/control/names.h"
+
+namespace coffer::daemon {
+namespace {
+
+using control::CheckName;
+using control::Quoted;
+
+/// A store's last path part made fit for an alias: a directory may be called anything.
+std::string AliasFrom(std::string text) {
+  for (char& c : text) {
+    if (!CheckName(std::string("a") + c, "").has_value()) c = '-';
+  }
+  const auto first = std::find_if(text.begin(), text.end(), [](char c) {
+    return CheckName(std::string(1, c), "").has_value();
+  });
+  text.erase(text.begin(), first);
+  text.resize(std::min(text.size(), control::kNameLengthMax));
+  return text.empty() ? "vault" : text;
+}
+
+/// `known` with the live volumes of `catalog`; what was known of them is kept.
+void TakeVolumesFrom(const format::Catalog& catalog, KnownVault& known) {
+  std::vector<KnownVolume> volumes;
+  for (const format::CatalogVolume& listed : catalog.volumes) {
+    if (listed.state != format::CatalogVolume::State::kLive) continue;
+    const auto before = std::find_if(known.volumes.begin(), known.volumes.end(),
+                                     [&listed](const KnownVolume& v) { return v.id == listed.id; });
+    KnownVolume volume = before != known.volumes.end() ? *before : KnownVolume{};
+    volume.id = listed.id;
+    volume.name = listed.name;
+    volumes.push_back(std::move(volume));
+  }
+  known.volumes = std::move(volumes);
+}
+
+}  // namespace
+
+Result<store::StoreUrl> ParseStoreOfRequest(const std::string& text) {
+  if (text.empty()) return Fail(ErrorCode::kInvalidArgument, "no store is named");
+  const auto colon = text.find(':');
+  const auto slash = text.find('/');
+  if (slash != 0 && (colon == std::string::npos || slash < colon)) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "store " + Quoted(text) + " is neither a URL nor an absolute path");
+  }
+  return store::ParseStoreUrl(text, "/");
+}
+
+control::VaultList VaultAdmin::Vaults() const {
+  control::VaultList list;
+  for (const KnownVault& vault : registry_.vaults()) list.vaults.push_back(InfoOf(vault));
+  return list;
+}
+
+control::VaultInfo VaultAdmin::InfoOf(const KnownVault& vault) const {
+  return {vault.alias, vault.id.ToString(), vault.store, pool_.HoldsKeys(vault.id)};
+}
+
+Result<control::ProbeReply> VaultAdmin::Probe(const control::ProbeRequest& request) {
+  ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(request.store));
+  control::ProbeReply reply;
+  const auto id = pool_.IdentifyVault(url);
+  if (id.has_value()) {
+    reply.holds_vault = true;
+    reply.keys_held = pool_.HoldsKeys(*id);
+  } else if (id.error().code != ErrorCode::kNotFound) {
+    return Fail(id.error());
+  }
+  return reply;
+}
+
+Result<control::InitReply> VaultAdmin::Init(const control::InitRequest& request) {
+  RETURN_IF_ERROR(CheckName(request.volume, "volume name"));
+  RETURN_IF_ERROR(control::CheckVolumeSize(request.size_bytes));
+  if (!request.alias.empty()) RETURN_IF_ERROR(CheckName(request.alias, "vault alias"));
+  ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(request.store));
+  vault::VolumeSpec spec;
+  spec.name = request.volume;
+  spec.size = request.size_bytes;
+  bool created = false;
+  ASSIGN_OR_RETURN(const VaultPool::Lease lease, CreateOrUnlock(request, url, spec, &created));
+  if (!created) {
+    const auto added = lease.vault().CreateVolume(spec);
+    if (!added.has_value()) return Fail(added.error());
+  }
+  ASSIGN_OR_RETURN(KnownVault known, Enter(lease, url, request.alias, request.single_writer));
+  if (KnownVolume* volume = known.Find(request.volume)) {
+    volume->size_bytes = request.size_bytes;
+    RETURN_IF_ERROR(registry_.UpdateVolume(known.id, *volume));
+  }
+  LOG(kInfo, created ? "made vault " : "added a volume to vault ", known.id.ToString());
+  return control::InitReply{request.volume, request.size_bytes, created, InfoOf(known)};
+}
+
+Result<VaultPool::Lease> VaultAdmin::CreateOrUnlock(const control::InitRequest& request,
+                                                    const store::StoreUrl& url,
+                                                    const vault::VolumeSpec& spec, bool* created) {
+  const auto id = pool_.IdentifyVault(url);
+  if (id.has_value()) {
+    RETURN_IF_ERROR(AliasFor(*id, url, request.alias));
+    return pool_.Acquire(*id, url, request.password, request.single_writer);
+  }
+  if (id.error().code != ErrorCode::kNotFound) return Fail(id.error());
+  if (request.password.empty()) {
+    return Fail(ErrorCode::kUnauthenticated, "a new vault needs a password");
+  }
+  RETURN_IF_ERROR(AliasFor(VaultId{}, url, request.alias));
+  *created = true;
+  return pool_.Create(url, request.password, spec, request.single_writer);
+}
+
+Result<control::AddReply> VaultAdmin::Add(const control::AddRequest& request) {
+  if (!request.alias.empty()) RETURN_IF_ERROR(CheckName(request.alias, "vault alias"));
+  ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(request.store));
+  ASSIGN_OR_RETURN(const VaultId id, pool_.IdentifyVault(url));
+  RETURN_IF_ERROR(AliasFor(id, url, request.alias));
+  ASSIGN_OR_RETURN(const VaultPool::Lease lease,
+                   pool_.Acquire(id, url, request.password, request.single_writer));
+  RETURN_IF_ERROR(lease.vault().RefreshCatalog());
+  ASSIGN_OR_RETURN(const KnownVault known, Enter(lease, url, request.alias, request.single_writer));
+  control::AddReply reply;
+  reply.vault = InfoOf(known);
+  for (const KnownVolume& volume : known.volumes) {
+    reply.volumes.push_back({volume.name, volume.size_bytes});
+  }
+  return reply;
+}
+
+Result<KnownVault> VaultAdmin::Enter(const VaultPool::Lease& lease, const store::StoreUrl& url,
+                                     const std::string& alias, bool single_writer) {
+  const VaultId id = lease.vault().id();
+  KnownVault known = registry_.Find(id).value_or(KnownVault{});
+  known.id = id;
+  known.store = url.ToString();
+  known.single_writer = known.single_writer || single_writer;
+  ASSIGN_OR_RETURN(known.alias, AliasFor(id, url, alias));
+  TakeVolumesFrom(lease.vault().catalog(), known);
+  RETURN_IF_ERROR(registry_.Put(known));
+  return known;
+}
+
+Status VaultAdmin::LearnVolumes(const VaultPool::Lease& lease) {
+  const auto before = registry_.Find(lease.vault().id());
+  if (!before) return {};
+  KnownVault known = *before;
+  TakeVolumesFrom(lease.vault().catalog(), known);
+  if (known == *before) return {};
+  return registry_.Put(known);
+}
+
+Result<std::string> VaultAdmin::AliasFor(const VaultId& id, const store::StoreUrl& url,
+                                         const std::string& wanted) const {
+  const auto known = registry_.Find(id);
+  if (!wanted.empty()) {
+    const auto holder = registry_.FindByName(wanted);
+    if (holder && holder->id != id) {
+      return Fail(ErrorCode::kAlreadyExists,
+                  "another vault is called " + wanted + " on this machine: " + holder->store,
+                  "choose another name with --as");
+    }
+    return wanted;
+  }
+  if (known) return known->alias;
+  ASSIGN_OR_RETURN(const std::string last_part, store::DefaultAlias(url));
+  return registry_.FreeAlias(AliasFrom(last_part));
+}
+
+}  // namespace coffer::daemon

@@ -1,0 +1,43 @@
+// VaultAdmin: makes vaults and gets to know them (`init`, `add`). Thread-safe.
+#pragma once
+
+#include <string>
+
+#include "core/control/messages.h"
+#include "core/daemon/registry.h"
+#include "core/daemon/vault_pool.h"
+
+namespace coffer::daemon {
+
+class VaultAdmin {
+ public:
+  VaultAdmin(Registry& registry, VaultPool& pool) : registry_(registry), pool_(pool) {}
+
+  [[nodiscard]] control::VaultList Vaults() const;
+  Result<control::ProbeReply> Probe(const control::ProbeRequest& request);
+  /// Adds a volume to the vault at the store, which is made where there is none.
+  Result<control::InitReply> Init(const control::InitRequest& request);
+  Result<control::AddReply> Add(const control::AddRequest& request);
+
+  /// Brings the registry's volumes of an unlocked vault in line with its catalog.
+  Status LearnVolumes(const VaultPool::Lease& lease);
+
+ private:
+  Result<VaultPool::Lease> CreateOrUnlock(const control::InitRequest& request,
+                                          const store::StoreUrl& url, const vault::VolumeSpec& spec,
+                                          bool* created);
+  /// Enters the vault, or what is new about it, and its volumes.
+  Result<KnownVault> Enter(const VaultPool::Lease& lease, const store::StoreUrl& url,
+                           const std::string& alias, bool single_writer);
+  Result<std::string> AliasFor(const VaultId& id, const store::StoreUrl& url,
+                               const std::string& wanted) const;
+  [[nodiscard]] control::VaultInfo InfoOf(const KnownVault& vault) const;
+
+  Registry& registry_;
+  VaultPool& pool_;
+};
+
+/// The STORE of a request: an absolute path or a URL.
+Result<store::StoreUrl> ParseStoreOfRequest(const std::string& text);
+
+}  // namespace coffer::daemon

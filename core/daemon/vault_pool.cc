@@ -1,0 +1,138 @@
+#include "core/daemon/vault_pool.h"
+
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/base/log.h"
+#include "core/format/limits.h"
+#include "core/format/marker.h"
+
+namespace coffer::daemon {
+
+VaultPool::Lease::Lease(Lease&& other) noexcept
+    : pool_(std::exchange(other.pool_, nullptr)), slot_(std::exchange(other.slot_, nullptr)) {}
+
+VaultPool::Lease& VaultPool::Lease::operator=(Lease&& other) noexcept {
+  std::swap(pool_, other.pool_);
+  std::swap(slot_, other.slot_);
+  return *this;
+}
+
+VaultPool::Lease::~Lease() {
+  if (pool_ != nullptr) pool_->EndLease(*slot_);
+}
+
+// A lease holds `leases` above zero, so nobody changes `unlocked` meanwhile.
+vault::Vault& VaultPool::Lease::vault() const { return *slot_->unlocked->vault; }
+volume::VaultResources& VaultPool::Lease::resources() const { return slot_->unlocked->resources; }
+store::StoreCounts VaultPool::Lease::store_counts() const {
+  return slot_->unlocked->counter->counts();
+}
+
+VaultPool::Unlocked::Unlocked(std::unique_ptr<vault::Vault> unlocked_vault, const StoreStack& stack,
+                              cache::FrameCache& frames)
+    : vault(std::move(unlocked_vault)),
+      counter(stack.counter),
+      retrying(stack.retrying),
+      resources(*vault, frames) {}
+
+VaultPool::VaultPool(vault::Environment& env, std::size_t frame_cache_bytes)
+    : env_(env), frames_(frame_cache_bytes) {}
+
+VaultPool::~VaultPool() {
+  MutexLock lock(mutex_);
+  for (const auto& [id, slot] : slots_) CHECK(slot.leases == 0 && !slot.busy);
+}
+
+bool VaultPool::HoldsKeys(const VaultId& id) const {
+  MutexLock lock(mutex_);
+  const auto found = slots_.find(id);
+  return found != slots_.end() && found->second.leases > 0;
+}
+
+Result<StoreStack> VaultPool::OpenStack(const store::StoreUrl& url, store::StoreOpenMode mode) {
+  return OpenStoreStack(env_.fs, env_.clock, env_.random, env_.work_executor, stores_shut_, url,
+                        mode);
+}
+
+Result<VaultPool::Lease> VaultPool::Acquire(const VaultId& id, const store::StoreUrl& url,
+                                            const SecretBytes& password, bool single_writer) {
+  MutexLock lock(mutex_);
+  Slot& slot = slots_[id];
+  env_.work_executor.Await(lock, changed_, [&slot] { return !slot.busy; });
+  if (slot.leases > 0) {
+    slot.leases += 1;
+    return Lease(*this, slot);
+  }
+  if (password.empty()) {
+    return Fail(ErrorCode::kUnauthenticated,
+                "the vault at " + url.ToString() + " is locked: its password is needed");
+  }
+  slot.busy = true;
+  lock.Unlock();
+  const auto unlock = [&]() -> Result<std::unique_ptr<Unlocked>> {
+    ASSIGN_OR_RETURN(StoreStack stack, OpenStack(url, store::StoreOpenMode::kExisting));
+    vault::Vault::UnlockOptions options;
+    options.expected = id;
+    options.single_writer = single_writer;
+    ASSIGN_OR_RETURN(auto vault,
+                     vault::Vault::Unlock(env_, std::move(stack.store), password, options));
+    return std::make_unique<Unlocked>(std::move(vault), stack, frames_);
+  };
+  auto unlocked = unlock();
+  lock.Lock();
+  slot.busy = false;
+  changed_.notify_all();
+  if (!unlocked.has_value()) return Fail(unlocked.error());
+  slot.unlocked = std::move(*unlocked);
+  slot.leases = 1;
+  return Lease(*this, slot);
+}
+
+Result<VaultPool::Lease> VaultPool::Create(const store::StoreUrl& url, const SecretBytes& password,
+                                           const vault::VolumeSpec& first_volume,
+                                           bool single_writer) {
+  ASSIGN_OR_RETURN(StoreStack stack, OpenStack(url, store::StoreOpenMode::kForInit));
+  vault::Vault::CreateOptions options;
+  options.single_writer = single_writer;
+  ASSIGN_OR_RETURN(auto vault, vault::Vault::Create(env_, std::move(stack.store), password,
+                                                    first_volume, options));
+  auto unlocked = std::make_unique<Unlocked>(std::move(vault), stack, frames_);
+  MutexLock lock(mutex_);
+  // Nobody can have had a slot for an id made a moment ago.
+  Slot& slot = slots_[unlocked->vault->id()];
+  CHECK(!slot.busy && slot.leases == 0);
+  slot.unlocked = std::move(unlocked);
+  slot.leases = 1;
+  return Lease(*this, slot);
+}
+
+Result<VaultId> VaultPool::IdentifyVault(const store::StoreUrl& url) {
+  ASSIGN_OR_RETURN(const StoreStack stack, OpenStack(url, store::StoreOpenMode::kExisting));
+  ASSIGN_OR_RETURN(const Bytes marker_bytes, stack.store->Get("vault", format::kMarkerBytesMax));
+  ASSIGN_OR_RETURN(const format::Marker marker, format::DecodeMarker(marker_bytes));
+  return marker.vault;
+}
+
+void VaultPool::EndLease(Slot& slot) {
+  MutexLock lock(mutex_);
+  slot.leases -= 1;
+  if (slot.leases > 0) return;
+  slot.busy = true;
+  std::unique_ptr<Unlocked> last = std::move(slot.unlocked);
+  lock.Unlock();
+  last.reset();  // lets go of the lock file and wipes the keys
+  lock.Lock();
+  slot.busy = false;
+  changed_.notify_all();
+}
+
+void VaultPool::ShutStores() {
+  stores_shut_ = true;
+  MutexLock lock(mutex_);
+  for (const auto& [id, slot] : slots_) {
+    if (slot.unlocked != nullptr) slot.unlocked->retrying->Cancel();
+  }
+}
+
+}  // namespace coffer::daemon

@@ -1,0 +1,92 @@
+// VaultPool: the vaults whose keys this daemon holds. A lease keeps a vault unlocked; with the last
+// one its keys are forgotten. Every open volume holds a lease.
+//
+// States of a vault: locked -> busy (one thread unlocks or creates it; others wait) -> unlocked
+// (leases > 0) -> busy (the last lease ended; it is being put away) -> locked. Invariant: `vault`
+// is set exactly while unlocked. Thread-safe; a lease may be ended on any thread.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "core/base/mutex.h"
+#include "core/cache/frame_cache.h"
+#include "core/daemon/store_stack.h"
+#include "core/vault/vault.h"
+#include "core/volume/vault_resources.h"
+
+namespace coffer::daemon {
+
+class VaultPool {
+  struct Slot;
+
+ public:
+  class Lease {
+   public:
+    Lease() = default;
+    Lease(Lease&& other) noexcept;
+    Lease& operator=(Lease&& other) noexcept;
+    ~Lease();
+
+    [[nodiscard]] vault::Vault& vault() const;
+    [[nodiscard]] volume::VaultResources& resources() const;
+    [[nodiscard]] store::StoreCounts store_counts() const;
+
+   private:
+    friend class VaultPool;
+    Lease(VaultPool& pool, Slot& slot) : pool_(&pool), slot_(&slot) {}
+
+    VaultPool* pool_ = nullptr;
+    Slot* slot_ = nullptr;
+  };
+
+  VaultPool(vault::Environment& env, std::size_t frame_cache_bytes);
+  ~VaultPool();  // no lease is left
+
+  /// The keys of `id` are held: no password is needed.
+  [[nodiscard]] bool HoldsKeys(const VaultId& id) const;
+
+  /// Unlocks the vault `id` at `url` unless its keys are held already; then `password` is not
+  /// looked at. kUnauthenticated when a password is needed and none is given.
+  Result<Lease> Acquire(const VaultId& id, const store::StoreUrl& url, const SecretBytes& password,
+                        bool single_writer);
+  /// Makes a vault at `url`, with its first volume.
+  Result<Lease> Create(const store::StoreUrl& url, const SecretBytes& password,
+                       const vault::VolumeSpec& first_volume, bool single_writer);
+  /// The id of the vault at `url`, from its marker; kNotFound when there is none.
+  Result<VaultId> IdentifyVault(const store::StoreUrl& url);
+
+  /// From now on every request to a store fails, and no wait for a store goes on.
+  void ShutStores();
+
+ private:
+  /// An unlocked vault and what belongs to it, in the order of its building.
+  struct Unlocked {
+    Unlocked(std::unique_ptr<vault::Vault> unlocked_vault, const StoreStack& stack,
+             cache::FrameCache& frames);
+
+    std::unique_ptr<vault::Vault> vault;
+    store::CountingStore* counter;
+    store::RetryingStore* retrying;
+    volume::VaultResources resources;
+  };
+  struct Slot {
+    bool busy = false;
+    std::size_t leases = 0;
+    std::unique_ptr<Unlocked> unlocked;
+  };
+
+  Result<StoreStack> OpenStack(const store::StoreUrl& url, store::StoreOpenMode mode);
+  void EndLease(Slot& slot);
+
+  vault::Environment& env_;
+  cache::FrameCache frames_;
+  std::atomic<bool> stores_shut_{false};
+  mutable Mutex mutex_;
+  CondVar changed_;
+  std::map<VaultId, Slot> slots_ GUARDED_BY(mutex_);  // entries stay; references to them hold
+};
+
+}  // namespace coffer::daemon

@@ -1,0 +1,290 @@
+#include "core/daemon/volume_manager.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/log.h"
+#include "core/control/names.h"
+#include "core/control/version.h"
+
+namespace coffer::daemon {
+
+Result<std::unique_ptr<VolumeManager>> VolumeManager::Open(vault::Environment& env, Executor& jobs,
+                                                           std::vector<block::Exporter*> exporters,
+                                                           Options options) {
+  ASSIGN_OR_RETURN(auto registry, Registry::Open(env.fs, env.state_directory));
+  return std::unique_ptr<VolumeManager>(
+      new VolumeManager(env, jobs, std::move(exporters), std::move(registry), std::move(options)));
+}
+
+VolumeManager::VolumeManager(vault::Environment& env, Executor& jobs,
+                             std::vector<block::Exporter*> exporters,
+                             std::unique_ptr<Registry> registry, Options options)
+    : env_(env),
+      jobs_executor_(jobs),
+      options_(std::move(options)),
+      registry_(std::move(registry)),
+      pool_(env, options_.frame_cache_bytes),
+      admin_(*registry_, pool_),
+      open_(env, *registry_, events_, std::move(exporters), options_.settings),
+      jobs_(jobs, env.clock, events_) {}
+
+VolumeManager::~VolumeManager() = default;
+
+control::VersionInfo VolumeManager::Version() { return {control::Version(), getpid()}; }
+
+Status VolumeManager::CheckServing() const {
+  if (ending_) return Fail(ErrorCode::kConflict, "cofferd is ending");
+  return {};
+}
+
+Result<control::InitReply> VolumeManager::Init(control::InitRequest request) {
+  RETURN_IF_ERROR(CheckServing());
+  return admin_.Init(request);
+}
+
+Result<control::AddReply> VolumeManager::Add(control::AddRequest request) {
+  RETURN_IF_ERROR(CheckServing());
+  return admin_.Add(request);
+}
+
+Status VolumeManager::StopDaemon() {
+  LOG(kInfo, "asked to end");
+  options_.request_stop();
+  return {};
+}
+
+// --- Which volume is meant ---
+
+Result<VolumeManager::Target> VolumeManager::Resolve(const std::string& reference) const {
+  ASSIGN_OR_RETURN(const auto parsed, control::ParseVolumeReference(reference));
+  if (!parsed.snapshot.empty()) {
+    return Fail(ErrorCode::kUnsupported, "opening a snapshot is not built yet in this version");
+  }
+  std::vector<Target> found;
+  for (KnownVault& vault : registry_->vaults()) {
+    if (!parsed.vault.empty() && vault.alias != parsed.vault &&
+        vault.id.ToString() != parsed.vault) {
+      continue;
+    }
+    Target target{vault, {vault.id, parsed.volume}, std::nullopt};
+    if (const KnownVolume* volume = target.vault.Find(parsed.volume)) target.known = *volume;
+    if (target.known || !parsed.vault.empty()) found.push_back(std::move(target));
+  }
+  if (found.size() == 1) return std::move(found.front());
+  if (found.empty()) {
+    const std::string what =
+        parsed.vault.empty() ? "volume " + parsed.volume : "vault " + parsed.vault;
+    return Fail(ErrorCode::kNotFound, "no " + what + " is known on this machine",
+                "coffer list shows what is; coffer add STORE makes a vault known");
+  }
+  std::string names;
+  for (const Target& target : found) names.append(" ").append(target.full_name());
+  return Fail(ErrorCode::kInvalidArgument,
+              "more than one vault has a volume " + parsed.volume + ":" + names,
+              "say which, as VAULT/VOLUME");
+}
+
+Result<VolumeManager::Target> VolumeManager::ResolveKnown(const std::string& reference) const {
+  ASSIGN_OR_RETURN(Target target, Resolve(reference));
+  if (!target.known) {
+    return Fail(ErrorCode::kNotFound,
+                "vault " + target.vault.alias + " has no volume " + target.key.volume +
+                    " known on this machine",
+                "coffer open " + target.full_name() + " looks in its store");
+  }
+  return target;
+}
+
+/// The bare name where it is unique on this machine.
+std::string VolumeManager::ExportNameOf(const Target& target) const {
+  std::size_t bearers = 0;
+  for (KnownVault& vault : registry_->vaults()) {
+    if (vault.Find(target.key.volume) != nullptr) ++bearers;
+  }
+  return bearers > 1 ? target.full_name() : target.key.volume;
+}
+
+// --- Status ---
+
+control::VolumeStatus VolumeManager::StatusOf(const KnownVault& vault, const KnownVolume& volume) {
+  control::VolumeStatus status;
+  const VolumeKey key{vault.id, volume.name};
+  status.volume = volume.name;
+  status.vault = vault.alias;
+  status.volume_id = volume.id.ToString();
+  status.vault_id = vault.id.ToString();
+  status.store = vault.store;
+  status.size_bytes = volume.size_bytes;
+  status.keys_held = pool_.HoldsKeys(vault.id);
+  status.waiting_bytes = volume.waiting_bytes;
+  if (open_.FillStatus(key, &status)) return status;
+  if (volume.open) {
+    // It was not closed: what its journal's files could hold is all there is to say.
+    status.waiting_bytes = JournalBytesOnDisk({vault.id, volume.id.ToString()});
+    status.waiting_exact = status.waiting_bytes == 0;
+  }
+  status.state = !status.keys_held && status.waiting_bytes > 0 ? "locked" : "closed";
+  return status;
+}
+
+std::uint64_t VolumeManager::JournalBytesOnDisk(const VolumeKey& directory) const {
+  const std::string path =
+      registry_->DirectoryOf(directory.vault) + "/volumes/" + directory.volume + "/journal";
+  std::uint64_t bytes = 0;
+  const auto names = env_.fs.List(path);
+  if (!names.has_value()) return 0;
+  for (const std::string& name : *names) {
+    const auto info = env_.fs.Stat(path + "/" + name);
+    if (info.has_value()) bytes += info->size;
+  }
+  return bytes;
+}
+
+control::VolumeList VolumeManager::Volumes() {
+  control::VolumeList list;
+  for (const KnownVault& vault : registry_->vaults()) {
+    for (const KnownVolume& volume : vault.volumes) list.volumes.push_back(StatusOf(vault, volume));
+  }
+  return list;
+}
+
+Result<control::VolumeStatus> VolumeManager::Volume(const std::string& reference) {
+  ASSIGN_OR_RETURN(const Target target, Resolve(reference));
+  // VAULT/VOLUME where the vault is known and the volume may yet be found in its catalog.
+  if (!target.known) {
+    KnownVolume unseen;
+    unseen.name = target.key.volume;
+    control::VolumeStatus status = StatusOf(target.vault, unseen);
+    status.volume_id.clear();
+    status.state = "unknown";
+    return status;
+  }
+  return StatusOf(target.vault, *target.known);
+}
+
+// --- Open, sync, close ---
+
+Result<VaultPool::Lease> VolumeManager::UnlockFor(const Target& target,
+                                                  const control::OpenRequest& request) {
+  ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(target.vault.store));
+  const bool single_writer = target.vault.single_writer || request.single_writer;
+  auto lease = pool_.Acquire(target.vault.id, url, request.password, single_writer);
+  if (!lease.has_value()) return Fail(lease.error().Within("vault " + target.vault.alias));
+  if (!target.known) {
+    const auto found = lease->vault().FindVolume(target.key.volume);
+    if (!found.has_value()) return Fail(found.error());
+  }
+  if (single_writer && !target.vault.single_writer) {
+    KnownVault known = target.vault;
+    known.single_writer = true;
+    RETURN_IF_ERROR(registry_->Put(known));
+  }
+  RETURN_IF_ERROR(admin_.LearnVolumes(*lease));
+  return lease;
+}
+
+Result<control::OpenReply> VolumeManager::Open(const std::string& reference,
+                                               control::OpenRequest request) {
+  RETURN_IF_ERROR(CheckServing());
+  ASSIGN_OR_RETURN(const Target target, Resolve(reference));
+  return open_.Open(target.key, ExportNameOf(target), request,
+                    [&] { return UnlockFor(target, request); });
+}
+
+Result<control::JobInfo> VolumeManager::Sync(const std::string& reference) {
+  RETURN_IF_ERROR(CheckServing());
+  if (reference.empty()) return SyncAll();
+  ASSIGN_OR_RETURN(const Target target, ResolveKnown(reference));
+  control::VolumeStatus status;
+  if (!open_.FillStatus(target.key, &status) || status.state != "open") {
+    return Fail(ErrorCode::kNotFound, "volume " + target.key.volume + " is not open",
+                "coffer open " + target.key.volume);
+  }
+  return ListedAgain(jobs_.Start(
+      "sync", target.full_name(), "bytes", [this, key = target.key](JobTable::Reporter& reporter) {
+        return open_.Sync(key, [&reporter](std::uint64_t done, std::uint64_t total) {
+          reporter.Progress(done, total);
+        });
+      }));
+}
+
+Result<control::JobInfo> VolumeManager::SyncAll() {
+  return jobs_.Start("sync", "", "volumes", [this](JobTable::Reporter& reporter) -> Status {
+    const std::vector<VolumeKey> all = open_.keys();
+    Status first_error;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      reporter.Progress(i, all.size());
+      reporter.Message("syncing " + all[i].volume);
+      const Status status = open_.Sync(all[i], {});
+      // One that was closed meanwhile has nothing to sync.
+      if (status.has_value() || status.error().code == ErrorCode::kNotFound) continue;
+      if (first_error.has_value()) first_error = Fail(status.error());
+    }
+    reporter.Progress(all.size(), all.size());
+    return first_error;
+  });
+}
+
+Result<control::JobInfo> VolumeManager::Close(const std::string& reference,
+                                              const control::CloseRequest& request) {
+  RETURN_IF_ERROR(CheckServing());
+  const auto mode =
+      request.no_wait ? volume::CloseMode::kLeaveInJournal : volume::CloseMode::kUpload;
+  if (reference.empty()) return CloseAll(mode);
+  ASSIGN_OR_RETURN(const Target target, ResolveKnown(reference));
+  // Whoever asks again, after Ctrl-C say, gets the job that runs.
+  if (auto running = jobs_.FindRunning("close", target.full_name())) return *std::move(running);
+  control::VolumeStatus status;
+  if (!open_.FillStatus(target.key, &status)) {
+    return Fail(ErrorCode::kNotFound, "volume " + target.key.volume + " is not open");
+  }
+  return ListedAgain(jobs_.Start("close", target.full_name(), "bytes",
+                                 [this, key = target.key, mode](JobTable::Reporter& reporter) {
+                                   std::uint64_t waiting = 0;
+                                   const Status closed = open_.Close(
+                                       key, mode,
+                                       [&reporter](std::uint64_t done, std::uint64_t total) {
+                                         reporter.Progress(done, total);
+                                       },
+                                       &waiting);
+                                   reporter.WaitingBytes(waiting);
+                                   return closed;
+                                 }));
+}
+
+Result<control::JobInfo> VolumeManager::CloseAll(volume::CloseMode mode) {
+  return jobs_.Start("close", "", "volumes", [this, mode](JobTable::Reporter& reporter) -> Status {
+    const std::vector<VolumeKey> all = open_.keys();
+    Status first_error;
+    std::uint64_t waiting_in_all = 0;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      reporter.Progress(i, all.size());
+      reporter.Message("closing " + all[i].volume);
+      std::uint64_t waiting = 0;
+      const Status status = open_.Close(all[i], mode, {}, &waiting);
+      waiting_in_all += waiting;
+      if (status.has_value() || status.error().code == ErrorCode::kNotFound) continue;
+      if (first_error.has_value()) first_error = Fail(status.error());
+    }
+    reporter.Progress(all.size(), all.size());
+    reporter.WaitingBytes(waiting_in_all);
+    return first_error;
+  });
+}
+
+/// A job just started, as it stands now: short work is often done already.
+Result<control::JobInfo> VolumeManager::ListedAgain(Result<control::JobInfo> started) {
+  if (!started.has_value()) return started;
+  return jobs_.Find(started->id);
+}
+
+void VolumeManager::Shutdown() {
+  ending_ = true;
+  pool_.ShutStores();
+  open_.CloseAllForEnd(jobs_executor_);
+}
+
+}  // namespace coffer::daemon

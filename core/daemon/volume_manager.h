@@ -1,0 +1,97 @@
+// VolumeManager: the ControlService of cofferd. Finds what a request means (names, defaults, jobs)
+// and hands it to whom it concerns: VaultAdmin, OpenVolumes, JobTable. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/block/exporter.h"
+#include "core/control/event_hub.h"
+#include "core/control/service.h"
+#include "core/daemon/job_table.h"
+#include "core/daemon/open_volumes.h"
+#include "core/daemon/registry.h"
+#include "core/daemon/vault_admin.h"
+#include "core/daemon/vault_pool.h"
+
+namespace coffer::daemon {
+
+class VolumeManager final : public control::ControlService {
+ public:
+  struct Options {
+    volume::Settings settings;
+    std::size_t frame_cache_bytes = 256u << 20;
+    std::function<void()> request_stop;  // for POST /v1/daemon/stop; must not block
+  };
+
+  /// All outlive the manager. `jobs` runs syncs and closes: its tasks wait for env's executors.
+  static Result<std::unique_ptr<VolumeManager>> Open(vault::Environment& env, Executor& jobs,
+                                                     std::vector<block::Exporter*> exporters,
+                                                     Options options);
+  ~VolumeManager() override;  // after Shutdown
+
+  control::VersionInfo Version() override;
+  control::VaultList Vaults() override { return admin_.Vaults(); }
+  Result<control::ProbeReply> ProbeStore(const control::ProbeRequest& request) override {
+    return admin_.Probe(request);
+  }
+  Result<control::InitReply> Init(control::InitRequest request) override;
+  Result<control::AddReply> Add(control::AddRequest request) override;
+  control::VolumeList Volumes() override;
+  Result<control::VolumeStatus> Volume(const std::string& reference) override;
+  Result<control::OpenReply> Open(const std::string& reference,
+                                  control::OpenRequest request) override;
+  Result<control::JobInfo> Sync(const std::string& reference) override;
+  Result<control::JobInfo> Close(const std::string& reference,
+                                 const control::CloseRequest& request) override;
+  control::JobList Jobs() override { return jobs_.List(); }
+  Result<control::JobInfo> Job(const std::string& id) override { return jobs_.Find(id); }
+  std::unique_ptr<control::EventSubscription> Subscribe(EventSink sink) override {
+    return events_.Subscribe(std::move(sink));
+  }
+  Status StopDaemon() override;
+
+  /// Opens nothing any more, cuts all clients off, makes every journal durable and closes the
+  /// volumes without waiting for uploads.
+  void Shutdown();
+
+ private:
+  /// A volume that a reference means; `known` is empty when the vault is known and the volume not.
+  struct Target {
+    KnownVault vault;
+    VolumeKey key;
+    std::optional<KnownVolume> known;
+    [[nodiscard]] std::string full_name() const { return vault.alias + "/" + key.volume; }
+  };
+
+  VolumeManager(vault::Environment& env, Executor& jobs, std::vector<block::Exporter*> exporters,
+                std::unique_ptr<Registry> registry, Options options);
+
+  Result<Target> Resolve(const std::string& reference) const;
+  /// A volume known by that name, without looking at its vault's store.
+  Result<Target> ResolveKnown(const std::string& reference) const;
+  control::VolumeStatus StatusOf(const KnownVault& vault, const KnownVolume& volume);
+  [[nodiscard]] std::uint64_t JournalBytesOnDisk(const VolumeKey& key) const;
+  Result<VaultPool::Lease> UnlockFor(const Target& target, const control::OpenRequest& request);
+  std::string ExportNameOf(const Target& target) const;
+  Result<control::JobInfo> SyncAll();
+  Result<control::JobInfo> CloseAll(volume::CloseMode mode);
+  Result<control::JobInfo> ListedAgain(Result<control::JobInfo> started);
+  Status CheckServing() const;
+
+  vault::Environment& env_;
+  Executor& jobs_executor_;
+  const Options options_;
+  const std::unique_ptr<Registry> registry_;
+  control::EventHub events_;
+  VaultPool pool_;
+  VaultAdmin admin_;
+  OpenVolumes open_;
+  JobTable jobs_;  // last: its end waits for jobs, which use the others
+  std::atomic<bool> ending_{false};
+};
+
+}  // namespace coffer::daemon

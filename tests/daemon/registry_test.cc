@@ -1,0 +1,115 @@
+#include "core/daemon/registry.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/result_macros.h"
+#include "tests/support/temporary_directory.h"
+
+namespace coffer::daemon {
+namespace {
+
+template <class IdType>
+IdType IdOf(unsigned char fill) {
+  IdType id;
+  id.bytes.fill(std::byte{fill});
+  return id;
+}
+
+KnownVault Photos() {
+  KnownVault vault;
+  vault.id = IdOf<VaultId>(0xab);
+  vault.alias = "photos";
+  vault.store = "/mnt/My Backups/100%\nodd";
+  vault.single_writer = true;
+  vault.volumes = {{IdOf<VolumeId>(1), "pics", 20ULL << 30, 4096, true},
+                   {IdOf<VolumeId>(2), "mail", 0, 0, false}};
+  return vault;
+}
+
+class RegistryTest : public testing::Test {
+ protected:
+  std::unique_ptr<Registry> Open() {
+    auto registry = Registry::Open(*fs_, directory_.path());
+    EXPECT_OK(registry);
+    return registry.has_value() ? std::move(*registry) : nullptr;
+  }
+  std::string PathOf(const VaultId& id) const {
+    return directory_ / ("vaults/" + id.ToString() + "/known");
+  }
+
+  TemporaryDirectory directory_;
+  std::unique_ptr<FileSystem> fs_ = NewPosixFileSystem();
+};
+
+TEST(KnownVault, SurvivesTheRoundTrip) {
+  ASSERT_OK_AND_ASSIGN(const KnownVault back,
+                       DecodeKnownVault(Photos().id, EncodeKnownVault(Photos())));
+  EXPECT_EQ(back, Photos());
+}
+
+TEST(KnownVault, LinesOfANewerProgramAreLeftAlone) {
+  ASSERT_OK_AND_ASSIGN(const KnownVault back,
+                       DecodeKnownVault(Photos().id, EncodeKnownVault(Photos()) + "colour blue\n"));
+  EXPECT_EQ(back, Photos());
+}
+
+TEST(KnownVault, DamageIsAnErrorAndNeverACrash) {
+  const std::string text = EncodeKnownVault(Photos());
+  for (std::size_t cut = 0; cut < text.size(); ++cut) {
+    (void)DecodeKnownVault(Photos().id, text.substr(0, cut));
+    std::string flipped = text;
+    flipped[cut] = static_cast<char>(flipped[cut] ^ 0x20);
+    (void)DecodeKnownVault(Photos().id, flipped);
+  }
+  EXPECT_FAILS(DecodeKnownVault(Photos().id, ""), kCorruption);
+  EXPECT_FAILS(DecodeKnownVault(Photos().id, "coffer-known-vault x\n"), kCorruption);
+  EXPECT_FAILS(DecodeKnownVault(Photos().id, "coffer-known-vault 1\n"), kCorruption);
+  EXPECT_FAILS(DecodeKnownVault(Photos().id, "coffer-known-vault 2\nalias a\nstore b\n"),
+               kUnsupported);
+  EXPECT_FAILS(DecodeKnownVault(Photos().id, text + "volume zz 1 1 closed x\n"), kCorruption);
+  EXPECT_FAILS(DecodeKnownVault(Photos().id, text + "alias %zz\n"), kCorruption);
+}
+
+TEST_F(RegistryTest, WhatWasPutIsThereAfterARestart) {
+  ASSERT_OK(Open()->Put(Photos()));
+  const auto registry = Open();
+  EXPECT_EQ(registry->vaults(), std::vector<KnownVault>{Photos()});
+  EXPECT_EQ(registry->Find(Photos().id), Photos());
+  EXPECT_EQ(registry->FindByName("photos"), Photos());
+  EXPECT_EQ(registry->FindByName(Photos().id.ToString()), Photos());
+  EXPECT_FALSE(registry->FindByName("other").has_value());
+}
+
+TEST_F(RegistryTest, AnUpdateOfOneVolumeLeavesTheOthers) {
+  const auto registry = Open();
+  ASSERT_OK(registry->Put(Photos()));
+  KnownVolume closed = Photos().volumes[0];
+  closed.open = false;
+  closed.waiting_bytes = 17;
+  ASSERT_OK(registry->UpdateVolume(Photos().id, closed));
+  const auto vault = Open()->Find(Photos().id);
+  ASSERT_TRUE(vault.has_value());
+  EXPECT_EQ(vault->volumes[0], closed);
+  EXPECT_EQ(vault->volumes[1], Photos().volumes[1]);
+}
+
+TEST_F(RegistryTest, ADamagedRecordHidesNoOtherVault) {
+  KnownVault other = Photos();
+  other.id = IdOf<VaultId>(0x11);
+  other.alias = "other";
+  const auto registry = Open();
+  ASSERT_OK(registry->Put(Photos()));
+  ASSERT_OK(registry->Put(other));
+  WriteTestFile(PathOf(Photos().id), "garbage");
+  EXPECT_EQ(Open()->vaults(), std::vector<KnownVault>{other});
+}
+
+TEST_F(RegistryTest, AnAliasInUseGetsANumber) {
+  const auto registry = Open();
+  EXPECT_EQ(registry->FreeAlias("photos"), "photos");
+  ASSERT_OK(registry->Put(Photos()));
+  EXPECT_EQ(registry->FreeAlias("photos"), "photos-2");
+}
+
+}  // namespace
+}  // namespace coffer::daemon
