@@ -79,6 +79,7 @@ EDGES = {
     ("core/daemon", "core/format"): "limits on what a request may ask for; the marker",
     ("core/daemon", "core/store"): "opens the store that a vault names",
     ("core/daemon", "core/vault"): "makes and opens vaults",
+    ("core/daemon", "core/cache"): "one cache of decoded frames for all vaults",
     ("core/daemon", "core/volume"): "opens volumes",
     ("core/daemon", "core/control"): "answers control requests",
 
@@ -89,6 +90,7 @@ EDGES = {
     ("cli", "core/control"): "the client's whole world",
 
     ("cli/daemon_main.cc", "core/base"): _FOUNDATION,
+    ("cli/daemon_main.cc", "core/crypto"): "the self-test at start, the cost of key derivation",
     ("cli/daemon_main.cc", "core/control"): "the control server",
     ("cli/daemon_main.cc", "core/daemon"): "what serves it",
     ("cli/daemon_main.cc", "nbd"): "an exporter to give to the daemon",
@@ -125,20 +127,53 @@ SYSTEM_HEADERS = {
     "sys/eventfd.h": {
         "nbd/sockets.cc": "wakes the event loop",
         "core/control/server.cc": "wakes the server that it may stop",
+        "core/daemon/signal_loop.cc": "a stop that is no signal",
     },
-    "poll.h": {"core/control": "waits on sockets with a timeout"},
-    "fcntl.h": {"core/control/unix_socket.cc": "close-on-exec, non-blocking"},
+    "poll.h": {
+        "core/control": "waits on sockets with a timeout",
+        "core/daemon/signal_loop.cc": "waits for signals",
+        "cli": "waits for the terminal or the daemon, and for Ctrl-C",
+    },
+    "fcntl.h": {
+        "core/control/unix_socket.cc": "close-on-exec, non-blocking",
+        "cli/daemon_main.cc": "the file that takes stderr in the background",
+        "cli/daemon_start.cc": "what the daemon inherits",
+        "cli/password.cc": "a password file is opened without waiting for a FIFO",
+        "cli/terminal.cc": "the controlling terminal",
+    },
+    "signal.h": {
+        "core/daemon/signal_loop.cc": "the signals that steer cofferd",
+        "cli/session.cc": "Ctrl-C ends a wait",
+    },
+    "sys/signalfd.h": {
+        "core/daemon/signal_loop.cc": "the signals that steer cofferd",
+        "cli/session.cc": "Ctrl-C ends a wait",
+    },
+    "sys/syscall.h": {"cli/daemon_start.cc": "pidfd_open: glibc 2.36 declares it for C alone"},
+    "sys/wait.h": {"cli/daemon_start.cc": "reaps the child between client and daemon"},
+    "termios.h": {"cli/terminal.cc": "passwords are typed without echo"},
     "sys/stat.h": {
         "nbd/sockets.cc": "mode of the socket file",
         "core/control/unix_socket.cc": "mode of the socket file",
+        "cli/password.cc": "owner, mode and kind of a password file",
     },
-    "sys/types.h": {"core/control": "uid_t, to compare peers with"},
+    "sys/types.h": {
+        "core/control": "uid_t, to compare peers with",
+        "core/daemon/instance.h": "uid_t and pid_t of the process",
+    },
     "pwd.h": {"core/control/places.cc": "home directory of a user without HOME"},
-    "pthread.h": {"core/control/server.cc": "the server's threads have names"},
-    "thread": {"core/control/server.cc": "one thread a connection, bounded (core/README.md)"},
+    "pthread.h": {
+        "core/control/server.cc": "the server's thread has a name",
+        "core/daemon/signal_loop.cc": "signals are blocked in every thread",
+    },
+    "thread": {
+        "core/control/server.cc": "one I/O thread that polls (core/README.md)",
+        "core/daemon/signal_loop.cc": "the guard that ends a daemon which hangs at its end",
+    },
     "unistd.h": {
         "core/control": "close, read and write of sockets; the own uid",
-        "core/daemon": "the own uid, pid and host name",
+        "core/daemon": "the own pid; descriptors of signals",
+        "cli": "the terminal, descriptors, starting the daemon; its own uid, pid and host name",
         "nbd/address.cc": "the own uid",
         "nbd/sockets.cc": "close, read and write of sockets",
     },
@@ -153,7 +188,8 @@ BASE_HEADERS = {
 
 # (file or folder, kind of call) -> why. The kinds are in layering_test.py.
 CALLS = {
-    ("core/control/server.cc", "threads"): "one thread a connection, bounded (core/README.md)",
+    ("core/control/server.cc", "threads"): "one I/O thread that polls (core/README.md)",
+    ("core/daemon/signal_loop.cc", "threads"): "the guard that ends a daemon which hangs",
     ("core/control/server.cc", "files"): "the socket's name, stale or its own",
     ("core/control/unix_socket.cc", "files"): "mode of the socket file",
     ("nbd/sockets.cc", "files"): "the socket's name, stale or its own, and its mode",

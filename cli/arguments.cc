@@ -1,0 +1,133 @@
+#include "cli/arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <list>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "cli/command.h"
+#include "core/base/log.h"
+#include "core/control/version.h"
+
+namespace coffer::cli {
+namespace {
+
+/// One command as CLI11 knows it.
+struct Bound {
+  const Command* command;
+  CLI::App* app;
+  std::vector<std::pair<std::string, CLI::Option*>> parts;  // positionals and options, by name
+  std::list<std::string> values;                            // of the positionals; stable places
+};
+
+using Groups = std::map<std::string, CLI::App*>;
+
+/// The sub-command of `app` for `command`: "daemon run" is "run" in the group "daemon".
+CLI::App* Subcommand(CLI::App& app, Groups& groups, const Command& command) {
+  const std::size_t space = command.name.find(' ');
+  if (space == std::string_view::npos) {
+    return app.add_subcommand(std::string(command.name), command.summary);
+  }
+  const std::string group(command.name.substr(0, space));
+  CLI::App*& parent = groups[group];
+  if (parent == nullptr) {
+    parent = app.add_subcommand(group, "The background process: run, stop, restart, status");
+    parent->require_subcommand(1);
+  }
+  return parent->add_subcommand(std::string(command.name.substr(space + 1)), command.summary);
+}
+
+void AddOption(Bound& bound, const Option& option) {
+  CLI::Option* added = nullptr;
+  if (option.value == Option::Value::kRequired) {
+    added = bound.app->add_option(option.name, bound.values.emplace_back(), option.help);
+  } else {
+    added = bound.app->add_flag(option.name, option.help);
+    if (option.value == Option::Value::kNone) added->disable_flag_override();
+  }
+  added->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  bound.parts.emplace_back(option.name, added);
+}
+
+Bound Bind(CLI::App& app, Groups& groups, const Command& command) {
+  Bound bound{&command, Subcommand(app, groups, command), {}, {}};
+  for (const Positional& positional : command.positionals) {
+    CLI::Option* added =
+        bound.app->add_option(positional.name, bound.values.emplace_back(), positional.help);
+    added->required(positional.required);
+    bound.parts.emplace_back(positional.name, added);
+  }
+  for (const Option& option : command.options) AddOption(bound, option);
+  bound.app->footer(std::string("Examples:\n") + command.examples);
+  return bound;
+}
+
+Arguments ArgumentsOf(const Bound& bound) {
+  Arguments arguments;
+  for (const auto& [name, option] : bound.parts) {
+    if (option->count() == 0) continue;
+    const std::string value = option->results().front();
+    // What CLI11 gives a flag that stands without "=VALUE".
+    const bool plain_flag = option->get_items_expected_max() == 0 && value == "true";
+    arguments.Set(name, plain_flag ? "" : value);
+  }
+  return arguments;
+}
+
+/// The innermost sub-command that was named, for its usage.
+const CLI::App* Innermost(const CLI::App* app) {
+  for (auto named = app->get_subcommands(); !named.empty(); named = app->get_subcommands()) {
+    app = named.front();
+  }
+  return app;
+}
+
+}  // namespace
+
+Result<std::variant<CommandLine, HelpText>> ParseCommandLine(
+    const std::vector<std::string>& words) {
+  CLI::App app("Encrypted backup volumes in storage that need not be trusted.", "coffer");
+  app.fallthrough();
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "coffer " + control::Version());
+  CommandLine line{};
+  app.add_flag("--json", line.json, "Print one JSON object (docs/API.md names its fields)")
+      ->disable_flag_override();
+  app.add_option("--log-level", line.log_level, "debug, info, warning or error (or COFFER_LOG)");
+  auto* fd = app.add_option("--password-fd", line.password_fd,
+                            "Read the password from this file descriptor");
+  app.add_option("--password-file", line.password_file,
+                 "Read the password from this file (yours, mode 0600)")
+      ->excludes(fd);
+  app.footer("coffer COMMAND --help tells more, with examples.");
+
+  Groups groups;
+  std::list<Bound> all;
+  for (const Command& command : Commands()) all.push_back(Bind(app, groups, command));
+  std::vector<std::string> reversed(words.rbegin(), words.rend());
+  try {
+    app.parse(std::move(reversed));
+  } catch (const CLI::CallForHelp&) {
+    return HelpText{app.help()};
+  } catch (const CLI::CallForAllHelp&) {
+    return HelpText{app.help("", CLI::AppFormatMode::All)};
+  } catch (const CLI::CallForVersion& version) {
+    return HelpText{std::string(version.what()) + "\n"};
+  } catch (const CLI::ParseError& error) {
+    const CLI::App* named = Innermost(&app);
+    const bool unknown = named == &app && !words.empty() && words.front().substr(0, 1) != "-";
+    return Fail(ErrorCode::kInvalidArgument,
+                unknown ? "there is no command " + EscapeForTerminal(words.front()) : error.what(),
+                "coffer " + (named == &app ? "" : named->get_name() + " ") + "--help");
+  }
+  for (const Bound& bound : all) {
+    if (!bound.app->parsed()) continue;
+    line.command = bound.command;
+    line.arguments = ArgumentsOf(bound);
+  }
+  return line;
+}
+
+}  // namespace coffer::cli

@@ -1,0 +1,3 @@
+#include "cli/daemon_main.h"
+
+int main(int argc, char** argv) { return coffer::cli::DaemonMain(argc, argv); }

@@ -1,0 +1,42 @@
+// coffer close NAME | --all
+#include "cli/command.h"
+#include "cli/common.h"
+#include "cli/output.h"
+#include "core/control/error_table.h"
+
+namespace coffer::cli {
+namespace {
+
+Result<int> Run(Session& session, const Arguments& arguments) {
+  const std::string name = arguments.Get("NAME");
+  if (name.empty() != arguments.Has("--all")) {
+    return Fail(ErrorCode::kInvalidArgument, "name one volume, or say --all");
+  }
+  control::CloseRequest request;
+  request.no_wait = arguments.Has("--no-wait");
+  auto client = session.RunningDaemon();
+  const auto daemon = client.Version();
+  if (name.empty() && !daemon.has_value() && daemon.error().code == ErrorCode::kNotFound) {
+    if (session.json()) PrintJson(control::Empty{});
+    return control::kExitDone;  // without a daemon nothing is open
+  }
+  ASSIGN_OR_RETURN(const auto job, client.Close(name, request));
+  return FinishJob(session, client, job);
+}
+
+}  // namespace
+
+Command CloseCommand() {
+  using Value = Option::Value;
+  return {"close",
+          "Upload what is new and close a volume",
+          {{"NAME", "VOLUME or VAULT/VOLUME", false}},
+          {{"--all", Value::kNone, "Every open volume"},
+           {"--no-wait", Value::kNone,
+            "Leave what is not uploaded in this machine's journal, and say how much"}},
+          "  coffer close photos\n"
+          "  coffer close --all --no-wait\n",
+          Run};
+}
+
+}  // namespace coffer::cli

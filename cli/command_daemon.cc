@@ -1,0 +1,76 @@
+// coffer daemon run | stop | restart | status
+#include "cli/command.h"
+#include "cli/daemon_start.h"
+#include "cli/output.h"
+#include "core/control/error_table.h"
+
+namespace coffer::cli {
+namespace {
+
+Result<int> RunInForeground(Session& session, const Arguments&) {
+  return Fail(RunDaemonInForeground(session));
+}
+
+Result<int> Stop(Session& session, const Arguments&) {
+  const Status stopped = StopDaemonAndWait(session);
+  if (!stopped.has_value() && stopped.error().code == ErrorCode::kNotFound) {
+    if (!session.json()) PrintLine("cofferd is not running");
+    return control::kExitDone;
+  }
+  RETURN_IF_ERROR(stopped);
+  return control::kExitDone;
+}
+
+Result<int> Restart(Session& session, const Arguments& arguments) {
+  RETURN_IF_ERROR(Stop(session, arguments));
+  RETURN_IF_ERROR(EnsureDaemonRuns(session));
+  return control::kExitDone;
+}
+
+Result<int> ShowStatus(Session& session, const Arguments&) {
+  auto client = session.RunningDaemon();
+  ASSIGN_OR_RETURN(const auto version, client.Version());
+  if (session.json()) {
+    PrintJson(version);
+    return control::kExitDone;
+  }
+  PrintLine("cofferd " + version.version + " runs, pid " + std::to_string(version.pid) + ", at " +
+            session.places().control_socket());
+  return control::kExitDone;
+}
+
+}  // namespace
+
+Command DaemonRunCommand() {
+  return {"daemon run", "Run cofferd in the foreground, logging to stderr", {},
+          {},           "  coffer daemon run --log-level=debug\n",          RunInForeground};
+}
+
+Command DaemonStopCommand() {
+  return {"daemon stop",
+          "End cofferd; what is not uploaded stays in the journals",
+          {},
+          {},
+          "  coffer daemon stop\n",
+          Stop};
+}
+
+Command DaemonRestartCommand() {
+  return {"daemon restart",
+          "End cofferd and start this version; volumes are to be opened again",
+          {},
+          {},
+          "  coffer daemon restart\n",
+          Restart};
+}
+
+Command DaemonStatusCommand() {
+  return {"daemon status",
+          "Whether cofferd runs, and which version",
+          {},
+          {},
+          "  coffer daemon status --json\n",
+          ShowStatus};
+}
+
+}  // namespace coffer::cli

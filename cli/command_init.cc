@@ -1,0 +1,60 @@
+// coffer init NAME STORE SIZE
+#include "cli/command.h"
+#include "cli/common.h"
+#include "cli/output.h"
+#include "core/control/error_table.h"
+#include "core/control/names.h"
+
+namespace coffer::cli {
+namespace {
+
+Result<int> Run(Session& session, const Arguments& arguments) {
+  control::InitRequest request;
+  request.volume = arguments.Get("NAME");
+  request.alias = arguments.Get("--as");
+  request.single_writer = arguments.Has("--single-writer");
+  // Said no to before anybody has to type a password.
+  RETURN_IF_ERROR(control::CheckName(request.volume, "volume name"));
+  if (arguments.Has("--as")) RETURN_IF_ERROR(control::CheckName(request.alias, "vault alias"));
+  ASSIGN_OR_RETURN(request.size_bytes, control::ParseSize(arguments.Get("SIZE")));
+  RETURN_IF_ERROR(control::CheckVolumeSize(request.size_bytes));
+  ASSIGN_OR_RETURN(request.store, AbsoluteStore(arguments.Get("STORE")));
+  ASSIGN_OR_RETURN(auto client, session.Daemon());
+  ASSIGN_OR_RETURN(const auto probe, client.ProbeStore({request.store}));
+  const std::string what = "the vault at " + request.store;
+  if (!probe.holds_vault) {
+    ASSIGN_OR_RETURN(request.password, session.NewPassword(what));
+  } else if (!probe.keys_held) {
+    ASSIGN_OR_RETURN(request.password, session.Password(what));
+  }
+  ASSIGN_OR_RETURN(const auto reply, client.Init(request));
+  if (session.json()) {
+    PrintJson(reply);
+    return control::kExitDone;
+  }
+  if (reply.vault_created)
+    PrintLine("made vault " + reply.vault.alias + " at " + reply.vault.store);
+  PrintLine("made volume " + reply.volume + " of " + control::FormatBytes(reply.size_bytes) +
+            " in vault " + reply.vault.alias);
+  PrintLine("open it with: coffer open " + reply.volume);
+  return control::kExitDone;
+}
+
+}  // namespace
+
+Command InitCommand() {
+  using Value = Option::Value;
+  return {"init",
+          "Make a volume, and the vault for it where STORE has none",
+          {{"NAME", "The new volume: letters, digits, \".\", \"_\", \"-\""},
+           {"STORE", "A directory or URL; only its last part is made"},
+           {"SIZE", "Such as 20G (GiB); K, M, G, T; a multiple of 4096, at most 16T"}},
+          {{"--as", Value::kRequired, "What to call the vault on this machine"},
+           {"--single-writer", Value::kNone,
+            "This machine alone writes to STORE: accepts one that cannot keep two writers apart"}},
+          "  coffer init photos /mnt/nas/backups 20G\n"
+          "  coffer init mail /mnt/nas/backups 5G --password-file ~/.config/vault-password\n",
+          Run};
+}
+
+}  // namespace coffer::cli

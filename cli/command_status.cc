@@ -1,0 +1,60 @@
+// coffer status [NAME]
+#include "cli/command.h"
+#include "cli/common.h"
+#include "cli/output.h"
+#include "core/control/error_table.h"
+
+namespace coffer::cli {
+namespace {
+
+void PrintNeeds(const control::VolumeStatus& status, const std::string& name) {
+  for (const std::string& need : status.needs) PrintLine(name + " needs you: " + need);
+  if (!status.last_error.empty()) {
+    PrintLine(name + " tries again by itself: " + status.last_error);
+  }
+}
+
+Result<int> Run(Session& session, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(auto client, session.Daemon());
+  const std::string name = arguments.Get("NAME");
+  control::VolumeList list;
+  if (name.empty()) {
+    ASSIGN_OR_RETURN(list, client.Volumes());
+  } else {
+    ASSIGN_OR_RETURN(auto status, client.Volume(name));
+    list.volumes.push_back(std::move(status));
+  }
+  if (session.json()) {
+    if (name.empty()) {
+      PrintJson(list);
+    } else {
+      PrintJson(list.volumes.front());
+    }
+    return control::kExitDone;
+  }
+  Table table({"VOLUME", "SIZE", "STATE", "CLIENTS", "WHERE"});
+  for (const auto& status : list.volumes) {
+    int clients = 0;
+    for (const auto& exported : status.exports) clients += exported.clients;
+    table.AddRow({NameText(status, list), SizeText(status.size_bytes), StateText(status),
+                  status.exports.empty() ? "" : std::to_string(clients),
+                  status.exports.empty() ? "" : status.exports.front().uri});
+  }
+  table.Print();
+  for (const auto& status : list.volumes) PrintNeeds(status, NameText(status, list));
+  return control::kExitDone;
+}
+
+}  // namespace
+
+Command StatusCommand() {
+  return {"status",
+          "What is open, what waits to be uploaded, what needs you",
+          {{"NAME", "One volume alone", false}},
+          {},
+          "  coffer status\n"
+          "  coffer status photos --json\n",
+          Run};
+}
+
+}  // namespace coffer::cli

@@ -1,0 +1,14 @@
+#include "cli/command.h"
+
+namespace coffer::cli {
+
+const std::vector<Command>& Commands() {
+  static const std::vector<Command> commands = {
+      InitCommand(),      AddCommand(),        OpenCommand(),          CloseCommand(),
+      StatusCommand(),    ListCommand(),       InfoCommand(),          SyncCommand(),
+      DaemonRunCommand(), DaemonStopCommand(), DaemonRestartCommand(), DaemonStatusCommand(),
+  };
+  return commands;
+}
+
+}  // namespace coffer::cli

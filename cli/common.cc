@@ -1,0 +1,101 @@
+#include "cli/common.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cerrno>
+
+#include "cli/output.h"
+#include "cli/terminal.h"
+#include "core/base/log.h"
+#include "core/control/error_table.h"
+#include "core/control/names.h"
+
+namespace coffer::cli {
+namespace {
+
+/// "scheme:…": a letter, then letters, digits, "+", "-", "."
+bool IsUrl(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string::npos || colon == 0) return false;
+  if (std::isalpha(static_cast<unsigned char>(text[0])) == 0) return false;
+  return std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '+' || c == '-' || c == '.';
+  });
+}
+
+std::string ProgressText(const control::JobInfo& job) {
+  std::string text = job.kind + " " + job.volume;
+  if (!job.message.empty()) text.append(": ").append(EscapeForTerminal(job.message));
+  if (job.total == 0) return text;
+  const bool bytes = job.unit == "bytes";
+  const auto amount = [bytes](std::uint64_t n) {
+    return bytes ? control::FormatBytes(n) : std::to_string(n);
+  };
+  text.append(": ").append(amount(job.done)).append(" of ").append(amount(job.total));
+  return bytes ? text : text.append(" ").append(job.unit);
+}
+
+/// A close that could not upload has closed all the same; anything else has simply failed.
+int ExitCodeOfJob(const control::JobInfo& job) {
+  if (!job.error) return control::kExitDone;
+  const bool only_upload_failed =
+      job.kind == "close" && job.waiting_bytes > 0 && job.error->code != ErrorCode::kNeedsPerson;
+  return only_upload_failed ? control::kExitNotUploaded : control::ExitCodeOf(job.error->code);
+}
+
+}  // namespace
+
+Result<std::string> AbsoluteStore(const std::string& store) {
+  if (store.empty() || store.front() == '/' || IsUrl(store)) return store;
+  std::array<char, 4096> directory;
+  if (getcwd(directory.data(), directory.size()) == nullptr) {
+    return Fail(ErrorFromErrno(errno, "asking for the working directory"));
+  }
+  return std::string(directory.data()) + "/" + store;
+}
+
+Result<int> FinishJob(Session& session, control::ControlClient& client, control::JobInfo job) {
+  control::JobInfo ended;
+  {
+    ProgressLine progress;
+    ASSIGN_OR_RETURN(ended, client.WaitForJob(std::move(job), [&](const control::JobInfo& now) {
+      progress.Show(ProgressText(now));
+    }));
+  }
+  if (session.json()) PrintJson(ended);
+  if (ended.error) ShowError(*ended.error, session.json());
+  if (ended.waiting_bytes > 0 && !session.json()) {
+    TellUser(control::FormatBytes(ended.waiting_bytes) +
+             " are not uploaded yet; they wait in this machine's journal for the next open");
+  }
+  const int code = ExitCodeOfJob(ended);
+  if (code == control::kExitDone && ended.waiting_bytes > 0) return control::kExitNotUploaded;
+  return code;
+}
+
+std::string StateText(const control::VolumeStatus& status) {
+  std::string text = status.state;
+  if (status.state == "open" && status.read_only) text.append(", read-only");
+  if (status.waiting_bytes > 0) {
+    text.append(status.waiting_exact ? ", " : ", at most ");
+    text.append(control::FormatBytes(status.waiting_bytes)).append(" waiting");
+  }
+  if (status.waiting_seconds > 0) {
+    text.append(" for ").append(std::to_string(status.waiting_seconds)).append(" s");
+  }
+  return text;
+}
+
+std::string SizeText(std::uint64_t bytes) { return bytes == 0 ? "?" : control::FormatBytes(bytes); }
+
+std::string NameText(const control::VolumeStatus& status, const control::VolumeList& all) {
+  const auto bearers =
+      std::count_if(all.volumes.begin(), all.volumes.end(),
+                    [&status](const auto& other) { return other.volume == status.volume; });
+  return bearers > 1 ? status.vault + "/" + status.volume : status.volume;
+}
+
+}  // namespace coffer::cli

@@ -1,0 +1,26 @@
+// What several commands share: stores as people write them, waiting for jobs, how a volume is
+// shown.
+#pragma once
+
+#include <string>
+
+#include "cli/session.h"
+#include "core/control/messages.h"
+
+namespace coffer::cli {
+
+/// STORE made absolute: a URL as it is, a path from the working directory.
+Result<std::string> AbsoluteStore(const std::string& store);
+
+/// Waits for `job`, showing how it gets on, and prints its end with --json. Returns the exit code.
+Result<int> FinishJob(Session& session, control::ControlClient& client, control::JobInfo job);
+
+/// "open", "locked, 12 MiB waiting", "open, 3 KiB waiting for 5 s".
+[[nodiscard]] std::string StateText(const control::VolumeStatus& status);
+/// "20 GiB", "?" for a size that this machine does not know yet.
+[[nodiscard]] std::string SizeText(std::uint64_t bytes);
+/// The name to use: bare where `all` has no other volume of that name.
+[[nodiscard]] std::string NameText(const control::VolumeStatus& status,
+                                   const control::VolumeList& all);
+
+}  // namespace coffer::cli

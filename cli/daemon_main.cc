@@ -1,0 +1,190 @@
+// cofferd, built from the bottom to the top (Serve), and around it what a daemon is: its place on
+// this machine, its start, its end.
+#include "cli/daemon_main.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <memory>
+
+#include "cli/daemon_options.h"
+#include "core/base/log.h"
+#include "core/base/memory.h"
+#include "core/control/error_table.h"
+#include "core/control/places.h"
+#include "core/control/server.h"
+#include "core/control/start_report.h"
+#include "core/control/version.h"
+#include "core/crypto/kdf.h"
+#include "core/crypto/self_test.h"
+#include "core/daemon/instance.h"
+#include "core/daemon/signal_loop.h"
+#include "core/daemon/volume_manager.h"
+#include "nbd/server.h"
+
+namespace coffer::cli {
+namespace {
+
+using daemon::SignalLoop;
+
+struct DaemonKdf {
+  const crypto::KdfPolicy& policy;
+  const crypto::KdfBounds& bounds;
+};
+
+/// interfaces.md promises 10 s; what is left is for the process to be torn down.
+constexpr Duration kEndWithin = std::chrono::seconds(9);
+
+constexpr int kSyncThreads = 4;     // volumes that sync at once
+constexpr int kControlThreads = 8;  // requests of the control API that run at once
+constexpr int kJobThreads = 8;      // jobs of it
+constexpr int kNbdThreads = 16;     // NBD requests that block at once
+
+int WorkThreads() { return static_cast<int>(std::clamp(sysconf(_SC_NPROCESSORS_ONLN), 2L, 16L)); }
+
+std::string HostName() {
+  std::array<char, 65> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0) return "unknown";
+  return name.data();
+}
+
+/// Tells whoever started this in the background how the start went, once.
+class ReadyPipe {
+ public:
+  explicit ReadyPipe(int fd) : fd_(fd) {}
+  /// False if nobody waits for it.
+  bool Report(const control::StartReport& report) {
+    if (!fd_.valid()) return false;
+    const std::string text = control::EncodeStartReport(report);
+    [[maybe_unused]] const ssize_t written = write(fd_.get(), text.data(), text.size());
+    fd_ = control::UniqueFd();
+    return true;
+  }
+
+ private:
+  control::UniqueFd fd_;
+};
+
+/// From now on stdout and stderr lead to a file beside the log: a crash's last words go there.
+Status LeaveTerminal(const std::string& log_directory) {
+  const std::string path = log_directory + "/cofferd.stderr";
+  const control::UniqueFd file(
+      open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file.valid()) return Fail(ErrorFromErrno(errno, "opening " + path));
+  dup2(file.get(), STDOUT_FILENO);
+  dup2(file.get(), STDERR_FILENO);
+  return {};
+}
+
+/// Does what signals and the control API ask for, until one asks for the end.
+void RunUntilStop(SignalLoop& signals, daemon::VolumeManager& manager) {
+  for (;;) {
+    switch (signals.Wait()) {
+      case SignalLoop::Event::kStop:
+        return;
+      case SignalLoop::Event::kSyncAll:
+        if (const auto job = manager.Sync(""); !job.has_value()) {
+          LOG(kWarning, "USR1: ", job.error().message);
+        }
+        break;
+      case SignalLoop::Event::kReload:
+        LOG(kInfo, "HUP: there is no config to read yet");
+        break;
+    }
+  }
+}
+
+Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf,
+             SignalLoop& signals, ReadyPipe& ready) {
+  SystemClock clock;
+  SystemRandom random;
+  const auto work = NewThreadExecutor("work", WorkThreads());
+  const auto sync = NewThreadExecutor("sync", kSyncThreads);
+  const auto nbd_workers = NewThreadExecutor("nbd", kNbdThreads);
+  const auto jobs = NewThreadExecutor("jobs", kJobThreads);
+  const auto requests = NewThreadExecutor("requests", kControlThreads);
+  vault::Environment environment{fs,         clock,      random,       *sync,     *work,
+                                 kdf.policy, kdf.bounds, places.state, HostName()};
+
+  nbd::Server::Options nbd_options;
+  nbd_options.shared_socket_path = places.nbd_socket();
+  ASSIGN_OR_RETURN(const auto nbd, nbd::Server::Open(nbd_options, *nbd_workers, clock, fs));
+
+  daemon::VolumeManager::Options manager_options;
+  manager_options.request_stop = [&signals] { signals.RequestStop(); };
+  ASSIGN_OR_RETURN(const auto manager,
+                   daemon::VolumeManager::Open(environment, *jobs, {nbd.get()}, manager_options));
+  control::ControlServer::Options server_options;
+  server_options.socket_path = places.control_socket();
+  ASSIGN_OR_RETURN(const auto server,
+                   control::ControlServer::Start(*manager, *requests, clock, server_options));
+
+  LOG(kInfo, "cofferd ", control::Version(), " is ready, pid ", getpid());
+  ready.Report({true, 0, "", ""});
+  RunUntilStop(signals, *manager);
+
+  LOG(kInfo, "ending");
+  signals.ExitAtLatestAfter(kEndWithin);
+  server->StopAccepting();
+  manager->Shutdown();
+  server->Stop();
+  LOG(kInfo, "ended");
+  return {};
+}
+
+Status Run(const DaemonOptions& options, const DaemonKdf& kdf, SignalLoop& signals,
+           ReadyPipe& ready) {
+  const auto fs = NewPosixFileSystem();
+  const control::UserEnvironment user = control::SystemUserEnvironment();
+  ASSIGN_OR_RETURN(const control::Places places, control::FindPlaces(*fs, user));
+  ASSIGN_OR_RETURN(const auto instance, daemon::Instance::Claim(*fs, places, user.uid, getpid()));
+  if (options.background) {
+    RETURN_IF_ERROR(control::EnsurePrivateDirectory(*fs, places.log(), user.uid));
+    RETURN_IF_ERROR(LogToFiles(places.log(), "cofferd"));
+    RETURN_IF_ERROR(LeaveTerminal(places.log()));
+  }
+  return Serve(*fs, places, kdf, signals, ready);
+}
+
+int Explain(const Error& error, int exit_code, ReadyPipe& ready) {
+  if (!ready.Report({false, exit_code, error.message, error.hint})) {
+    LOG(kError, error.message, error.hint.empty() ? "" : "; ", error.hint);
+  }
+  return exit_code;
+}
+
+}  // namespace
+
+int DaemonMain(int argc, char** argv) {
+  return DaemonMain(argc, argv, crypto::KdfPolicy{},
+                    crypto::DefaultKdfBounds(PhysicalMemoryBytes()));
+}
+
+int DaemonMain(int argc, char** argv, const crypto::KdfPolicy& kdf_policy,
+               const crypto::KdfBounds& kdf_bounds) {
+  HardenProcess();
+  const auto options = ParseDaemonOptions(argc, argv);
+  if (!options.has_value()) {
+    std::fprintf(stderr, "cofferd: %s\n", options.error().message.c_str());
+    return control::kExitUsage;
+  }
+  if (options->help) {
+    std::fputs(kDaemonHelp, stdout);
+    return control::kExitDone;
+  }
+  SetLogLevel(options->log_level);
+  ReadyPipe ready(options->ready_fd);
+  const Status tested = crypto::SelfTest();
+  if (!tested.has_value()) return Explain(tested.error(), control::kExitSelfTest, ready);
+  if (!crypto::HasAesHardware()) LOG(kWarning, "this processor has no AES instructions: slow");
+  const auto signals = SignalLoop::Create();
+  if (!signals.has_value()) return Explain(signals.error(), control::kExitFailed, ready);
+  const Status status = Run(*options, {kdf_policy, kdf_bounds}, **signals, ready);
+  if (status.has_value()) return control::kExitDone;
+  return Explain(status.error(), control::ExitCodeOf(status.error().code), ready);
+}
+
+}  // namespace coffer::cli

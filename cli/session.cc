@@ -1,0 +1,49 @@
+#include "cli/session.h"
+
+#include <signal.h>
+#include <sys/signalfd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "cli/daemon_start.h"
+
+namespace coffer::cli {
+namespace {
+
+sigset_t SessionSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+  return set;
+}
+
+}  // namespace
+
+void UnblockSessionSignals() {
+  const sigset_t set = SessionSignals();
+  sigprocmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+Result<std::unique_ptr<Session>> Session::Create(Options options) {
+  auto fs = NewPosixFileSystem();
+  ASSIGN_OR_RETURN(control::Places places,
+                   control::FindPlaces(*fs, control::SystemUserEnvironment()));
+  const sigset_t set = SessionSignals();
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  control::UniqueFd cancel(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!cancel.valid()) return Fail(ErrorFromErrno(errno, "preparing to receive signals"));
+  return std::unique_ptr<Session>(
+      new Session(std::move(options), std::move(fs), std::move(places), std::move(cancel)));
+}
+
+control::ControlClient Session::RunningDaemon() const {
+  return control::ControlClient(places_.control_socket(), cancel_.get());
+}
+
+Result<control::ControlClient> Session::Daemon() {
+  RETURN_IF_ERROR(EnsureDaemonRuns(*this));
+  return RunningDaemon();
+}
+
+}  // namespace coffer::cli
