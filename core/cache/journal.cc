@@ -1,323 +1,352 @@
-// The journal's reading side: finding segments, replay, reading one record back.
 #include "core/cache/journal.h"
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 #include "core/base/check.h"
 #include "core/base/log.h"
 #include "core/cache/journal_impl.h"
-#include "core/format/associated_data.h"
+#include "core/cache/journal_replay.h"
+#include "core/crypto/hash.h"
 
 namespace coffer::cache {
+namespace {
 
-using format::ChainTag;
-using format::kGroupHeaderBytes;
-using format::kRecordHeaderBytes;
+/// Record and group header that lie this close are read with one call.
+constexpr std::uint32_t kReadTogetherBytes = 64 << 10;
+constexpr std::size_t kCopyBytes = 1 << 20;
+
+}  // namespace
 
 Result<std::unique_ptr<Journal>> Journal::Open(FileSystem& fs, Clock& clock, Random& random,
                                                Executor& executor, std::string directory,
                                                const SecretBytes& journal_key, Identity identity,
                                                Options options) {
-  auto journal = std::make_unique<JournalImpl>(fs, clock, random, executor, std::move(directory),
-                                               journal_key, identity, options);
-  RETURN_IF_ERROR(journal->Scan());
-  return std::unique_ptr<Journal>(std::move(journal));
+  const std::uint64_t least = format::kSegmentHeaderBytes + 2 * format::kBlockBytes;
+  if (options.segment_bytes % format::kBlockBytes != 0 || options.segment_bytes < least ||
+      options.segment_bytes > format::kJournalSegmentBytesMax) {
+    return Fail(ErrorCode::kInvalidArgument,
+                Concat("journal segments of ", options.segment_bytes, " bytes"));
+  }
+  auto journal = std::make_unique<JournalImpl>(fs, clock, random, executor, directory, journal_key,
+                                               identity, options);
+  RETURN_IF_ERROR(journal->Load());
+  return journal;
 }
 
 JournalImpl::JournalImpl(FileSystem& fs, Clock& clock, Random& random, Executor& executor,
-                         std::string directory, const SecretBytes& journal_key, Identity identity,
-                         Options options)
-    : fs_(fs),
-      clock_(clock),
+                         const std::string& directory, const SecretBytes& journal_key,
+                         const Identity& identity, const Options& options)
+    : clock_(clock),
       random_(random),
       executor_(executor),
-      directory_(std::move(directory)),
-      key_(journal_key),
+      directory_(directory),
+      journal_key_(journal_key),
       identity_(identity),
-      options_(options) {}
+      options_(options),
+      files_(fs, directory, options.segment_bytes),
+      sealer_(random, journal_key) {}
 
-Status JournalImpl::Scan() {
-  ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_.List(directory_));
+JournalImpl::~JournalImpl() {
+  stopping_ = true;
   MutexLock lock(mutex_);
-  for (const std::string& name : names) {
-    if (!name.ends_with(".seg")) continue;
-    auto slot = std::make_unique<Slot>();
-    slot->path = directory_ + "/" + name;
-    ASSIGN_OR_RETURN(std::unique_ptr<File> file,
-                     fs_.Open(slot->path, FileSystem::OpenMode::kReadWrite));
-    slot->file = std::move(file);
-    Bytes block(format::kSegmentHeaderBytes);
-    ASSIGN_OR_RETURN(const std::size_t got, slot->file->ReadAt(0, block));
-    slots_.push_back(std::move(slot));
-    Slot& found = *slots_.back();
-    if (got < block.size()) continue;  // made and never used, or torn while made
-    ASSIGN_OR_RETURN(const std::uint64_t size, found.file->Size());
-    if (size != options_.segment_bytes)
-      found.bad = true;  // of other settings: read, never recycled
-    const auto prefix = format::DecodeSegmentPrefix(block);
-    if (!prefix.has_value()) {
-      if (prefix.error().code == ErrorCode::kUnsupported) return Fail(prefix.error());
-      continue;
+  AwaitLocked(lock, [this]() NO_THREAD_SAFETY_ANALYSIS { return background_tasks_ == 0; });
+  CHECK(queue_.empty() && !writing_ && !syncing_);
+}
+
+void JournalImpl::AwaitLocked(MutexLock& lock, const std::function<bool()>& done) {
+  ++waiting_;
+  executor_.Await(lock, changed_, done);
+  --waiting_;
+}
+
+void JournalImpl::NotifyLocked() {
+  if (waiting_ > 0) changed_.notify_all();
+}
+
+Status JournalImpl::Load() {
+  ASSIGN_OR_RETURN(std::vector<Slot> slots, files_.OpenAll());
+  MutexLock lock(mutex_);
+  for (Slot& slot : slots) {
+    ASSIGN_OR_RETURN(SlotContent content, ReadSlot(slot, journal_key_, identity_.key_epoch));
+    switch (content.kind) {
+      case SlotContent::Kind::kFree:
+        free_.push_back(std::move(slot));
+        break;
+      case SlotContent::Kind::kUnreadable:
+        unreadable_text_ += Concat(unreadable_text_.empty() ? "" : "; ", slot.path,
+                                   ": its header cannot be read: ", content.reason);
+        unreadable_.push_back(std::move(slot));
+        break;
+      case SlotContent::Kind::kSegment: {
+        const format::SegmentHeader& header = content.header;
+        if (header.vault != identity_.vault || header.volume != identity_.volume) {
+          return Fail(ErrorCode::kCorruption,
+                      Concat(slot.path, " belongs to volume ", header.volume.ToString(),
+                             " of vault ", header.vault.ToString()));
+        }
+        if (header.segment == std::numeric_limits<std::uint64_t>::max() ||
+            segments_.contains(header.segment)) {
+          return Fail(ErrorCode::kCorruption,
+                      Concat(slot.path, " and another file are both segment ", header.segment));
+        }
+        next_number_ = std::max(next_number_, header.segment + 1);
+        segments_[header.segment] =
+            std::make_shared<Segment>(Segment{.slot = std::move(slot), .header = header});
+        break;
+      }
     }
-    const crypto::Sealer sealer(key_, prefix->salt);
-    Bytes plain(format::kSegmentHeaderPlainBytes);
-    const ByteView sealed = ByteView(block).subspan(format::kSegmentPrefixBytes, plain.size() + 16);
-    if (!sealer.Open(0, format::SegmentHeaderAad(prefix->segment), sealed, plain).has_value())
-      continue;  // torn while it was recycled: what it held before was covered by a head
-    auto header = format::DecodeSegmentHeader(plain);
-    if (!header.has_value() || header->vault != identity_.vault ||
-        header->volume != identity_.volume || header->segment != prefix->segment)
-      continue;
-    found.segment = prefix->segment;
-    found.salt = prefix->salt;
-    found.header = *header;
-    segment_next_ = std::max(segment_next_, found.segment + 1);
   }
   return {};
 }
-
-/// Walks the groups of one segment.
-struct JournalImpl::Reader {
-  const Slot& slot;
-  const SecretBytes& key;
-  std::uint64_t offset = format::kSegmentHeaderBytes;
-
-  struct Group {
-    format::GroupHeader header;
-    std::vector<RecordPtr> records;
-    ChainTag last_tag{};
-  };
-
-  /// The group at `offset` that follows `seq` and `tag`; kNotFound where the chain ends here.
-  Result<Group> Next(std::uint64_t seq, const ChainTag& tag, std::uint64_t segment_bytes) {
-    const auto ends = [] { return Fail(ErrorCode::kNotFound, {}); };
-    if (offset + kGroupHeaderBytes > segment_bytes) return ends();
-    Bytes head(kGroupHeaderBytes);
-    ASSIGN_OR_RETURN(const std::size_t got, slot.file->ReadAt(offset, head));
-    if (got < head.size()) return ends();
-    auto header = format::DecodeGroupHeader(head);
-    if (!header.has_value() || header->segment != slot.segment || header->first_seq != seq ||
-        header->chain_tag != tag || header->total_bytes < kGroupHeaderBytes ||
-        offset + header->total_bytes > segment_bytes)
-      return ends();
-    Bytes body(header->total_bytes);
-    ASSIGN_OR_RETURN(const std::size_t read, slot.file->ReadAt(offset, body));
-    if (read < body.size()) return ends();
-    const crypto::Sealer sealer(key, header->salt, ByteView(body).first(kGroupHeaderBytes));
-    Group group{.header = *header};
-    std::size_t at = kGroupHeaderBytes;
-    for (std::uint32_t i = 0; i < header->record_count; ++i) {
-      if (at + 4 > body.size()) return ends();
-      const auto sealed_bytes = LoadLe<std::uint32_t>(body.data() + at);
-      if (sealed_bytes < kRecordHeaderBytes + 16 || sealed_bytes > body.size() - at - 4 ||
-          sealed_bytes > kRecordHeaderBytes + format::kRecordDataBytesMax + 16)
-        return ends();
-      const ByteView sealed = ByteView(body).subspan(at + 4, sealed_bytes);
-      auto plain = std::make_shared<Bytes>(sealed_bytes - 16);
-      if (!sealer
-               .Open(i, format::RecordAad(slot.header.stream, slot.segment, seq + i), sealed,
-                     *plain)
-               .has_value())
-        return ends();
-      auto record_header = format::DecodeRecordHeader(ByteView(*plain).first(kRecordHeaderBytes));
-      if (!record_header.has_value()) return ends();
-      const std::size_t data_bytes = plain->size() - kRecordHeaderBytes;
-      if (record_header->kind == format::RecordKind::kWrite ? record_header->length != data_bytes
-                                                            : data_bytes != 0)
-        return ends();
-      auto record = std::make_shared<Record>();
-      record->seq = seq + i;
-      record->header = *record_header;
-      record->location = {.segment = slot.segment,
-                          .group_offset = static_cast<std::uint32_t>(offset),
-                          .record_offset = static_cast<std::uint32_t>(offset + at),
-                          .number = i};
-      if (data_bytes > 0) {
-        record->buffer = plain;
-        record->buffer_offset = kRecordHeaderBytes;
-      }
-      std::memcpy(group.last_tag.data(), sealed.data() + sealed_bytes - 16, 16);
-      group.records.push_back(std::move(record));
-      at += 4 + sealed_bytes;
-    }
-    if (at != body.size()) return ends();
-    offset += body.size();
-    return group;
-  }
-};
 
 Result<Journal::Recovery> JournalImpl::Replay(
     const format::JournalPosition& covered,
     const std::function<Status(std::span<const RecordPtr> request)>& sink) {
-  std::vector<Slot*> order;
+  std::vector<SegmentPtr> segments;
   {
     MutexLock lock(mutex_);
-    for (const auto& slot : slots_)
-      if (slot->segment != 0) order.push_back(slot.get());
+    if (phase_ != Phase::kLoaded) {
+      return Fail(ErrorCode::kInvalidArgument, "the journal was replayed before");
+    }
+    phase_ = Phase::kReplayed;
+    for (const auto& [number, segment] : segments_) segments.push_back(segment);
   }
-  std::sort(order.begin(), order.end(),
-            [](const Slot* a, const Slot* b) { return a->segment < b->segment; });
-  // Segments before the one that holds the first record wanted are covered: they may have been
-  // recycled in part.
-  for (std::size_t i = order.size(); i-- > 1;) {
-    if (order[i]->header.first_seq > covered.seq + 1) continue;
-    order.erase(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(i));
-    break;
-  }
-  Recovery recovery;
-  std::uint64_t seq = 0;  // the next one
-  ChainTag tag{};
-  std::vector<RecordPtr> request;
-  const auto damage = [&](const Slot& slot, std::uint64_t offset, std::uint64_t until) {
+  Replayer replayer(journal_key_, segments, covered, sink);
+  ASSIGN_OR_RETURN(Recovery recovery, replayer.Run());
+  covered_seq_ = replayer.covered_seq();
+  unreachable_.assign(segments.begin() + static_cast<std::ptrdiff_t>(replayer.unreachable_from()),
+                      segments.end());
+  if (!unreadable_.empty()) {
     recovery.damaged = true;
-    recovery.damage = Concat("records ", seq, " to ", until, " in ", slot.path, " at byte ", offset,
-                             " do not authenticate, though they were durable");
-  };
-  for (std::size_t i = 0; i < order.size() && !recovery.damaged; ++i) {
-    Slot& slot = *order[i];
-    const std::uint64_t cut =
-        i + 1 < order.size() ? order[i + 1]->header.first_seq : ~std::uint64_t{0};
-    if (i == 0) {
-      seq = slot.header.first_seq;
-      tag = slot.header.chain_tag;
-      if (seq > covered.seq + 1 && seq != slot.header.stream_first_seq) {
-        const std::uint64_t first = seq;
-        seq = covered.seq + 1;
-        damage(slot, 0, first - 1);
-        break;
-      }
-    } else if (slot.header.first_seq != seq || slot.header.chain_tag != tag) {
-      // A stream that begins vouches for nothing before it but what its first record follows.
-      damage(*order[i - 1], 0, slot.header.first_seq - 1);
-      break;
-    }
-    recovery.last_stream = slot.header.stream;
-    Reader reader{.slot = slot, .key = key_};
-    std::uint64_t vouched = 0;
-    while (seq < cut) {
-      auto group = reader.Next(seq, tag, options_.segment_bytes);
-      if (!group.has_value()) {
-        if (group.error().code != ErrorCode::kNotFound) return Fail(std::move(group).error());
-        break;
-      }
-      vouched = std::max(vouched, group->header.first_seq - 1 - group->header.not_durable);
-      if (group->header.first_seq + group->header.record_count > cut) break;  // written again later
-      for (RecordPtr& record : group->records) {
-        const bool last = !record->header.continues;
-        request.push_back(std::move(record));
-        if (!last) continue;
-        slot.last_seq = request.back()->seq;
-        recovery.last_seq = request.back()->seq;
-        if (request.front()->seq > covered.seq) {
-          if (recovery.records == 0) {
-            recovery.base_head = slot.header.base_head;
-            recovery.volume_size = slot.header.volume_size;
-          }
-          recovery.records += request.size();
-          RETURN_IF_ERROR(sink(request));
-        }
-        request.clear();
-      }
-      seq = group->header.first_seq + group->header.record_count;
-      tag = group->last_tag;
-      slot.last_seq = seq - 1;
-    }
-    if (cut != ~std::uint64_t{0} && seq < cut) damage(slot, reader.offset, cut - 1);
+    recovery.damage += Concat(recovery.damage.empty() ? "" : "; ", unreadable_text_);
   }
-  tip_.next_seq = seq;
-  tip_.chain_tag = tag;
+  damaged_ = recovery.damaged;
+  MutexLock lock(mutex_);
+  appended_ = {.seq = recovery.last_seq, .tag = replayer.chain_tag()};
   return recovery;
+}
+
+StreamId JournalImpl::NewStreamId(const format::ChainPoint& base_head, std::uint64_t first_seq) {
+  // Hedged like a salt: a Random that repeats must not give two runs one stream.
+  std::array<std::byte, 32 + 16 + 8 + 8 + 8 + 32> mixed;
+  std::byte* to = mixed.data();
+  random_.Fill({to, 32});
+  std::memcpy(to + 32, identity_.volume.bytes.data(), 16);
+  StoreLe(to + 48, first_seq);
+  StoreLe(to + 56, static_cast<std::uint64_t>(clock_.WallNow()));
+  StoreLe(to + 64, static_cast<std::uint64_t>(clock_.Now().time_since_epoch().count()));
+  std::memcpy(to + 72, base_head.hash.bytes.data(), 32);
+  return StreamId::From(crypto::Sha256(mixed).view().first(StreamId::kBytes));
 }
 
 Status JournalImpl::StartStream(const format::ChainPoint& base_head, std::uint64_t volume_size,
                                 std::uint64_t first_seq, JournalListener& listener) {
-  stream_ = random_.NewId<StreamId>();
+  {
+    MutexLock lock(mutex_);
+    const bool replayed = phase_ == Phase::kReplayed ||
+                          (phase_ == Phase::kLoaded && segments_.empty() && unreadable_.empty());
+    if (!replayed || first_seq <= appended_.seq || !format::IsValidVolumeSize(volume_size)) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  Concat("a journal stream cannot start at record ", first_seq));
+    }
+  }
+  if (damaged_) RETURN_IF_ERROR(SetDamagedAside());
+  RETURN_IF_ERROR(MakeReplayedDurable());
+  DropSurplusSlots();
+
+  MutexLock lock(mutex_);
+  listener_ = &listener;
   base_head_ = base_head;
   volume_size_ = volume_size;
-  listener_ = &listener;
-  // Where numbers jump, the stream follows nothing: its chain starts anew.
-  if (tip_.next_seq != first_seq) {
-    MutexLock lock(mutex_);
-    for (const auto& slot : slots_) {
-      if (slot->last_seq == 0 || slot->last_seq < first_seq) slot->segment = 0;
-    }
-    tip_.chain_tag = {};
-  }
-  tip_.next_seq = first_seq;
   stream_first_seq_ = first_seq;
-  MutexLock lock(mutex_);
-  appended_seq_ = durable_seq_ = first_seq - 1;
-  durable_tag_ = tip_.chain_tag;
-  // Segments without any record are free again.
-  for (const auto& slot : slots_)
-    if (slot->segment != 0 && slot->last_seq == 0) slot->segment = 0;
-  // What was replayed is durable only if it is synced: the killed process may not have done so.
-  for (const auto& slot : slots_)
-    if (slot->segment != 0) slot->written = slot->fresh = true;
+  stream_ = NewStreamId(base_head, first_seq);
+  appended_.seq = first_seq - 1;
+  durable_ = appended_;
+  released_seq_ = std::max(released_seq_, covered_seq_);
+  phase_ = Phase::kStreaming;
+  RetireLocked();
   return {};
 }
 
-Result<Bytes> JournalImpl::ReadRecord(const Record& record, const RecordLocation& location) {
-  std::shared_ptr<File> file;
-  StreamId stream;
-  {
+/// What lies beyond the damage must not be in the way of the new stream, nor be lost: a person may
+/// want to look at it.
+Status JournalImpl::SetDamagedAside() {
+  for (const Slot& slot : unreadable_) RETURN_IF_ERROR(files_.SetAside(slot));
+  unreadable_.clear();
+  for (const SegmentPtr& segment : unreachable_) {
+    RETURN_IF_ERROR(files_.SetAside(segment->slot));
     MutexLock lock(mutex_);
-    for (const auto& slot : slots_) {
-      if (slot->segment != location.segment) continue;
-      file = slot->file;
-      stream = slot->header.stream;
-    }
+    segments_.erase(segment->number());
   }
-  if (file == nullptr)
-    return Fail(ErrorCode::kNotFound, Concat("journal segment ", location.segment, " is gone"));
-  Bytes group(kGroupHeaderBytes);
-  Bytes sealed(kRecordHeaderBytes + record.header.length + 16);
-  ASSIGN_OR_RETURN(const std::size_t got, file->ReadAt(location.group_offset, group));
-  ASSIGN_OR_RETURN(const std::size_t read, file->ReadAt(location.record_offset + 4, sealed));
-  const auto header = format::DecodeGroupHeader(group);
-  if (got != group.size() || read != sealed.size() || !header.has_value())
-    return Fail(ErrorCode::kCorruption, Concat("journal record ", record.seq, " is cut off"));
-  const crypto::Sealer sealer(key_, header->salt, group);
-  Bytes plain(sealed.size() - 16);
-  const Status opened = sealer.Open(
-      location.number, format::RecordAad(stream, location.segment, record.seq), sealed, plain);
-  if (!opened.has_value())
-    return Fail(opened.error().Within(Concat("journal record ", record.seq)));
-  plain.erase(plain.begin(), plain.begin() + kRecordHeaderBytes);
-  return plain;
+  unreachable_.clear();
+  damaged_ = false;
+  return files_.SyncDirectory();
 }
 
-StreamId JournalImpl::stream() const { return stream_; }
+/// A killed run may have left records that are in the page cache only. They have been handed out
+/// again, so they must be durable before the next sync says so. The run may even have been told of
+/// a failed sync and been killed before it could act; then the pages pass for clean, and only
+/// writing them again helps. What a run holds unsynced fits into one segment, so going back by the
+/// length of one is enough.
+Status JournalImpl::MakeReplayedDurable() {
+  std::vector<SegmentPtr> needed;  // newest first
+  {
+    MutexLock lock(mutex_);
+    for (auto it = segments_.rbegin(); it != segments_.rend(); ++it) {
+      if (it->second->last_seq > covered_seq_) needed.push_back(it->second);
+    }
+  }
+  if (needed.empty()) return {};
+  std::uint64_t rewritten = 0;
+  for (const SegmentPtr& segment : needed) {
+    if (rewritten < std::max(options_.segment_bytes, segment->slot.size)) {
+      RETURN_IF_ERROR(RewriteInPlace(*segment));
+      rewritten += segment->end - format::kSegmentHeaderBytes;
+    }
+  }
+  for (const SegmentPtr& segment : needed) RETURN_IF_ERROR(segment->slot.file->SyncData());
+  RETURN_IF_ERROR(files_.SyncDirectory());
+  MutexLock lock(mutex_);
+  for (const SegmentPtr& segment : needed) {
+    segment->synced_seq = segment->last_seq;
+    segment->slot.name_durable = true;
+  }
+  return {};
+}
+
+/// The same bytes at the same place: whatever part of this a crash leaves out, nothing changes.
+Status JournalImpl::RewriteInPlace(const Segment& segment) {
+  Bytes bytes(kCopyBytes);
+  for (std::uint64_t at = 0; at < segment.end;) {
+    const std::size_t length = std::min<std::uint64_t>(kCopyBytes, segment.end - at);
+    ASSIGN_OR_RETURN(const std::size_t got,
+                     segment.slot.file->ReadAt(at, MutableByteView(bytes).first(length)));
+    if (got == 0) break;
+    RETURN_IF_ERROR(segment.slot.file->WriteAt(at, ByteView(bytes).first(got)));
+    at += got;
+  }
+  return {};
+}
+
+JournalImpl::SegmentPtr JournalImpl::FindSegment(std::uint64_t number) const {
+  MutexLock lock(mutex_);
+  const auto found = segments_.find(number);
+  return found == segments_.end() ? nullptr : found->second;
+}
+
+Result<Bytes> JournalImpl::ReadRecord(const Record& record, const RecordLocation& location) {
+  const auto gone = [&] {
+    return Fail(ErrorCode::kNotFound, Concat("record ", record.seq, " has left the journal"));
+  };
+  const SegmentPtr segment = FindSegment(location.segment);
+  if (segment == nullptr) return gone();
+  Result<Bytes> data = ReadFrom(*segment, record, location);
+  // The file may have been recycled under the read.
+  if (!data.has_value() && FindSegment(location.segment) == nullptr) return gone();
+  return data;
+}
+
+Result<Bytes> JournalImpl::ReadFrom(const Segment& segment, const Record& record,
+                                    const RecordLocation& location) const {
+  const auto corrupt = [&](std::string_view why) {
+    return Fail(ErrorCode::kCorruption, Concat("record ", record.seq, " in ", segment.slot.path,
+                                               " at byte ", location.record_offset, ": ", why));
+  };
+  if (record.header.kind != format::RecordKind::kWrite) {
+    return Fail(ErrorCode::kInvalidArgument, Concat("record ", record.seq, " holds no data"));
+  }
+  const std::size_t data_bytes = DataBytes(record.header);
+  const std::size_t sealed_bytes = format::kRecordHeaderBytes + data_bytes + crypto::kTagBytes;
+  if (location.record_offset < location.group_offset || data_bytes > format::kRecordDataBytesMax) {
+    return Fail(ErrorCode::kInvalidArgument, "a location that cannot be");
+  }
+  const std::uint32_t distance = location.record_offset - location.group_offset;
+  const bool together = distance <= kReadTogetherBytes;
+  Bytes bytes(together ? distance + sealed_bytes : format::kGroupHeaderBytes);
+  ASSIGN_OR_RETURN(const std::size_t got, segment.slot.file->ReadAt(location.group_offset, bytes));
+  if (got != bytes.size()) return corrupt("the file is too short");
+  const ByteView header_bytes = ByteView(bytes).first(format::kGroupHeaderBytes);
+  const auto header = format::DecodeGroupHeader(header_bytes);
+  if (!header.has_value()) return corrupt(header.error().message);
+  if (header->segment != segment.number() || location.number >= header->record_count ||
+      header->first_seq + location.number != record.seq) {
+    return corrupt("another group lies there");
+  }
+  const crypto::Sealer opener = OpenerOf(journal_key_, *header, header_bytes);
+  Bytes apart;
+  if (!together) {
+    apart.resize(sealed_bytes);
+    ASSIGN_OR_RETURN(const std::size_t read,
+                     segment.slot.file->ReadAt(location.record_offset, apart));
+    if (read != apart.size()) return corrupt("the file is too short");
+  }
+  const ByteView sealed = together ? ByteView(bytes).last(sealed_bytes) : ByteView(apart);
+  Bytes plain;
+  const auto opened = OpenRecord(opener, segment.header.stream, segment.number(), record.seq,
+                                 location.number, sealed, &plain);
+  if (!opened.has_value()) return corrupt(opened.error().message);
+  if (*opened != record.header) return corrupt("it is another record");
+  return ToBytes(ByteView(plain).subspan(format::kRecordHeaderBytes));
+}
 
 std::uint64_t JournalImpl::appended_seq() const {
   MutexLock lock(mutex_);
-  return appended_seq_;
+  return appended_.seq;
 }
 
 std::uint64_t JournalImpl::durable_seq() const {
   MutexLock lock(mutex_);
-  return durable_seq_;
+  return durable_.seq;
 }
 
 std::uint64_t JournalImpl::used_bytes() const {
   MutexLock lock(mutex_);
-  std::uint64_t used = 0;
-  for (const auto& slot : slots_)
-    if (slot->segment != 0 && slot->last_seq > released_seq_) used += options_.segment_bytes;
-  return used;
+  std::uint64_t bytes = 0;
+  for (const auto& [number, segment] : segments_) {
+    if (segment->last_seq > released_seq_) bytes += segment->slot.size;
+  }
+  return bytes;
 }
 
 Status JournalImpl::health() const {
   MutexLock lock(mutex_);
-  return failed_;
+  if (failure_.has_value()) return Fail(*failure_);
+  return {};
 }
 
 void JournalImpl::CheckInvariants() const {
   MutexLock lock(mutex_);
-  CHECK(durable_seq_ <= appended_seq_);
-  std::uint64_t next = durable_seq_ + 1;
-  for (const Unsynced& unsynced : unsynced_) CHECK(unsynced.record->seq == next++);
-  CHECK(next == appended_seq_ + 1);
+  if (phase_ != Phase::kStreaming) return;
+  CHECK(durable_.seq <= appended_.seq);
+  CHECK(active_ == nullptr || (segments_.contains(active_->number()) && !active_->bad));
+  // Good segments follow each other.
+  std::uint64_t next = 0;
+  for (const auto& [number, segment] : segments_) {
+    CHECK(number == segment->number() && number < next_number_);
+    CHECK(segment->synced_seq <= segment->last_seq);
+    if (segment->bad || segment->last_seq == 0) continue;
+    CHECK(segment->header.first_seq <= segment->last_seq);
+    CHECK(next == 0 || segment->header.stream != stream_ || segment->header.first_seq == next ||
+          segment->header.first_seq == stream_first_seq_ ||
+          segment->header.first_seq <= durable_.seq + 1);
+    next = segment->last_seq + 1;
+    CHECK(segment->last_seq <= appended_.seq);
+  }
+  if (writing_ && syncing_) return;  // it is being written again
+  // What is not durable is held in memory, all of it, in order.
+  std::uint64_t seq = durable_.seq;
+  for (const auto* records : {&in_sync_, &unsynced_}) {
+    for (const Unsynced& unsynced : *records) {
+      CHECK(unsynced.record->seq == ++seq);
+      CHECK(unsynced.buffer != nullptr || DataBytes(unsynced.record->header) == 0);
+    }
+  }
+  CHECK(seq == appended_.seq);
+  CHECK(unsynced_bytes_ + in_sync_bytes_ <= capacity());
+  CHECK(failure_.has_value() ||
+        free_.size() <= std::max<std::size_t>(1, options_.free_segments_max));
 }
 
 }  // namespace coffer::cache

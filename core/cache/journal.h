@@ -5,14 +5,19 @@
 // file. Appends that meet are grouped: the first to arrive leads, writes for all who wait,
 // publishes in sequence order and wakes them. Sync is one fdatasync for all who wait.
 //
-// States of a segment file: free (recycled, its header covered by a newer number) -> active (the
-// one appended to) -> full -> free again once Release passes its last record; bad after a failed
-// sync: never written or trusted again, removed when nothing in it is needed. Invariants: sequence
-// numbers are consecutive over segments and streams; durable_seq <= appended_seq; records above
-// durable_seq are also held in memory, so that a failed sync can be answered by writing them again
-// into another file (L9). When that fails too the journal is failed: appends and syncs return the
-// error from then on, reads go on. Thread-safe. Replay comes before the first Append, from one
-// thread.
+// States of a segment file: free (its header is zeros) -> active (the one appended to) -> full ->
+// given up (Release has passed its last record) -> free again, once its header is durably zeros.
+// Bad after a failed sync: never written or trusted again, removed when nothing in it is needed.
+// Invariants: sequence numbers are consecutive over segments and streams; durable_seq <=
+// appended_seq; records above durable_seq are also held in memory and fit into one segment, so that
+// a failed sync can be answered by writing them again into another file (L9). When that fails too
+// the journal is failed: appends and syncs return the error from then on, reads go on.
+//
+// A request whose write failed was not published, but replay may find it (or not), as with any
+// disk: it then stands after everything acknowledged before it. What replay does and why no crash
+// confuses it: journal_replay.h.
+//
+// Thread-safe. Replay comes before the first Append, from one thread; then StartStream.
 #pragma once
 
 #include <cstdint>
@@ -67,7 +72,7 @@ class Journal {
     std::uint64_t segment_bytes = 64u << 20;
     std::uint64_t unsynced_bytes_max = 32u << 20;  // then a sync starts by itself
     std::size_t group_bytes_max = 34u << 20;       // a whole 32 MiB request and its tags
-    std::size_t free_segments_max = 2;             // kept for recycling; the rest is removed
+    std::size_t free_segments_max = 2;  // kept for recycling, the rest is removed; 0: no spare
   };
   struct Identity {
     VaultId vault;
@@ -96,7 +101,8 @@ class Journal {
   };
 
   /// `directory` exists. Reads segment headers; changes nothing. `journal_key` must outlive the
-  /// journal.
+  /// journal. kUnsupported if a segment is of a newer version, kCorruption if one belongs to
+  /// another volume. The destructor waits for what runs on `executor`; it syncs nothing.
   static Result<std::unique_ptr<Journal>> Open(FileSystem& fs, Clock& clock, Random& random,
                                                Executor& executor, std::string directory,
                                                const SecretBytes& journal_key, Identity identity,
@@ -105,34 +111,43 @@ class Journal {
 
   /// Hands every whole request after `covered` to `sink`, in order, records with their data in
   /// memory. Strict prefix: stops at the first record that does not authenticate in its place. A
-  /// cover position of a stream that the journal has never heard of covers nothing of it (the
-  /// caller decides).
+  /// cover position of a stream that the journal has never heard of covers nothing: then the first
+  /// stream that is there must be there from its beginning, or it is damaged. (If the newest head
+  /// is another writer's, pass the position of the newest own one.) Damage is reported in the
+  /// result; fails only if `sink` does.
   virtual Result<Recovery> Replay(
       const format::JournalPosition& covered,
       const std::function<Status(std::span<const RecordPtr> request)>& sink) = 0;
 
   /// Begins a new stream after what Replay found; the next record gets `first_seq` (above every one
-  /// replayed and covered). Segments are made lazily, at the first Append.
+  /// replayed and covered). Makes durable what was replayed and not covered. Segments are made
+  /// lazily, at the first Append. After damage this gives up what lies beyond it: files that hold
+  /// nothing else are renamed to NNNN.seg.damaged.N.
   virtual Status StartStream(const format::ChainPoint& base_head, std::uint64_t volume_size,
                              std::uint64_t first_seq, JournalListener& listener) = 0;
 
-  virtual Status Append(std::span<const Operation> requests) = 0;  // each one request of its own
+  /// Each operation is one request of its own, replayed whole or not at all. Returns when all are
+  /// in the file and published. kInvalidArgument for one that no group can hold. After an error
+  /// some of them may have been published, the first ones. Waits for a sync when what is not
+  /// durable would no longer fit into one segment.
+  virtual Status Append(std::span<const Operation> requests) = 0;
   /// Returns once everything appended before the call is durable.
   virtual Status Sync() = 0;
-  /// Everything up to `seq` is committed: segments wholly below may be recycled.
+  /// Everything up to `seq` is committed, and nobody needs to read it here: segments wholly below
+  /// are given back in the background.
   virtual void Release(std::uint64_t seq) = 0;
   /// Reads a record's data back from its file, authenticated. `location` is given apart since the
-  /// caller copied it under its own lock.
+  /// caller copied it under its own lock. kNotFound if the record was released meanwhile.
   virtual Result<Bytes> ReadRecord(const Record& record, const RecordLocation& location) = 0;
 
   [[nodiscard]] virtual StreamId stream() const = 0;
   [[nodiscard]] virtual std::uint64_t appended_seq() const = 0;
   [[nodiscard]] virtual std::uint64_t durable_seq() const = 0;
-  /// Bytes of segment files that hold records not yet released (whole segments), and room left for
-  /// `bytes` more under `quota`.
+  /// Bytes of segment files that hold records not yet released (whole segments).
   [[nodiscard]] virtual std::uint64_t used_bytes() const = 0;
   /// Set once the journal has failed for good.
   [[nodiscard]] virtual Status health() const = 0;
+  /// For tests, while nothing is being appended or synced.
   virtual void CheckInvariants() const = 0;
 };
 

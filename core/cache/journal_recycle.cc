@@ -1,0 +1,119 @@
+#include <algorithm>
+#include <utility>
+
+#include "core/base/log.h"
+#include "core/cache/journal_impl.h"
+
+namespace coffer::cache {
+
+void JournalImpl::Release(std::uint64_t seq) {
+  MutexLock lock(mutex_);
+  released_seq_ = std::max(released_seq_, seq);
+  stuck_ = false;
+  if (phase_ == Phase::kStreaming) RetireLocked();
+}
+
+/// Gives up segments that nobody needs, oldest first and without a gap. The active one goes too
+/// when all of it is released and nobody is about to write: a volume that was closed leaves an
+/// empty journal behind.
+void JournalImpl::RetireLocked() {
+  const std::uint64_t limit = std::min(released_seq_, durable_.seq);
+  while (!segments_.empty()) {
+    const SegmentPtr& oldest = segments_.begin()->second;
+    if (oldest->last_seq > limit) break;
+    if (oldest == active_) {
+      if (writing_ || !queue_.empty() || appended_.seq > limit) break;
+      active_.reset();
+    }
+    retiring_.push_back(oldest);
+    segments_.erase(segments_.begin());
+  }
+  if (!retiring_.empty()) PostHousekeepingLocked();
+}
+
+/// Called once per segment, when it is half full: its successor shall overwrite, not grow.
+void JournalImpl::WantSpareLocked() {
+  if (options_.free_segments_max == 0 || !free_.empty() || !retiring_.empty()) return;
+  spare_wanted_ = true;
+  PostHousekeepingLocked();
+}
+
+void JournalImpl::PostHousekeepingLocked() {
+  if (housekeeping_ || stuck_) return;
+  housekeeping_ = true;
+  ++background_tasks_;
+  executor_.Post([this] { KeepHouse(); });
+}
+
+void JournalImpl::KeepHouse() {
+  while (true) {
+    SegmentPtr segment;
+    {
+      MutexLock lock(mutex_);
+      if (!retiring_.empty() && !stuck_) {
+        segment = retiring_.front();
+      } else if (!std::exchange(spare_wanted_, false) || !free_.empty() || stopping_) {
+        housekeeping_ = false;
+        --background_tasks_;
+        NotifyLocked();
+        return;
+      }
+    }
+    if (segment == nullptr) {
+      MakeSpare();
+      continue;
+    }
+    const bool given_back = GiveBack(segment);
+    MutexLock lock(mutex_);
+    if (given_back) {
+      retiring_.pop_front();
+    } else {
+      stuck_ = true;
+    }
+  }
+}
+
+bool JournalImpl::GiveBack(const SegmentPtr& segment) {
+  const Slot& slot = segment->slot;
+  if (!segment->bad && files_.Wipe(slot).has_value()) {
+    {
+      MutexLock lock(mutex_);
+      if (free_.size() < options_.free_segments_max) {
+        free_.push_back(slot);
+        return true;
+      }
+    }
+    (void)files_.Remove(slot);  // it is free: should its name stay, the next run uses it
+    return true;
+  }
+  Status removed = files_.Remove(slot);
+  if (removed.has_value()) removed = files_.SyncDirectory();
+  if (removed.has_value()) return true;
+  LOG(kWarning, "a journal segment that is done with stays for now: ", removed.error().message);
+  return false;
+}
+
+void JournalImpl::MakeSpare() {
+  Result<Slot> slot = files_.CreateZeroed(stopping_);
+  if (!slot.has_value()) {
+    // No harm: the next segment is a new file then, or says why not.
+    LOG(kDebug, "no spare journal segment: ", slot.error().message);
+    return;
+  }
+  MutexLock lock(mutex_);
+  free_.push_back(*std::move(slot));
+}
+
+void JournalImpl::DropSurplusSlots() {
+  std::vector<Slot> surplus;
+  {
+    MutexLock lock(mutex_);
+    while (free_.size() > options_.free_segments_max) {
+      surplus.push_back(std::move(free_.back()));
+      free_.pop_back();
+    }
+  }
+  for (const Slot& slot : surplus) (void)files_.Remove(slot);
+}
+
+}  // namespace coffer::cache
