@@ -26,8 +26,17 @@ class OpenVolumes::Use {
  public:
   static Result<std::unique_ptr<Use>> Begin(OpenVolumes& volumes, const VolumeKey& key) {
     MutexLock lock(volumes.mutex_);
+    return BeginLocked(volumes, key);
+  }
+  static Result<std::unique_ptr<Use>> BeginLocked(OpenVolumes& volumes, const VolumeKey& key)
+      REQUIRES_LOCK(volumes.mutex_) {
     auto entry = volumes.FindLocked(key);
-    if (entry == nullptr || entry->state != State::kOpen) return Fail(NotOpen(key));
+    if (entry == nullptr) return Fail(NotOpen(key));
+    if (entry->state != State::kOpen) {
+      return Fail(ErrorCode::kConflict,
+                  "volume " + key.volume + " is just being " +
+                      (entry->state == State::kOpening ? "opened" : "closed"));
+    }
     entry->users += 1;
     return std::unique_ptr<Use>(new Use(volumes, std::move(entry)));
   }
@@ -92,38 +101,24 @@ Result<block::Exporter*> OpenVolumes::ExporterOf(const std::string& kind) const 
 Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::string& export_name,
                                              const control::OpenRequest& request,
                                              const Unlock& unlock) {
-  const std::vector<control::ExportRequest> wanted = WantedExports(request);
-  for (const control::ExportRequest& one : wanted) RETURN_IF_ERROR(ExporterOf(one.kind));
+  for (const control::ExportRequest& wanted : WantedExports(request)) {
+    RETURN_IF_ERROR(ExporterOf(wanted.kind));
+  }
   std::shared_ptr<Entry> entry;
+  std::unique_ptr<Use> use;
   {
     MutexLock lock(mutex_);
     AwaitOpenedLocked(lock, key);
-    entry = FindLocked(key);
-    if (entry != nullptr) {
-      if (entry->state == State::kClosing) {
-        return Fail(ErrorCode::kConflict, "volume " + key.volume + " is just being closed",
-                    "coffer close " + key.volume + " waits for that");
-      }
-      const bool same_exports =
-          std::equal(wanted.begin(), wanted.end(), entry->exports.begin(), entry->exports.end(),
-                     [](const control::ExportRequest& a, const Exported& b) {
-                       return a.kind == b.exporter->kind() && a.address == b.address;
-                     });
-      if (!same_exports || entry->read_only != request.read_only) {
-        return Fail(ErrorCode::kConflict,
-                    "volume " + key.volume + " is open already, " +
-                        (entry->read_only ? "read-only, at " : "at ") + entry->exports[0].uri,
-                    "coffer close " + key.volume + " first");
-      }
-      control::OpenReply reply = Describe(key, *entry);
-      reply.already_open = true;
-      return reply;
+    if (FindLocked(key) == nullptr) {
+      entry = std::make_shared<Entry>();
+      entry->export_name = export_name;
+      entry->read_only = request.read_only;
+      entries_.emplace(key, entry);
+    } else {
+      ASSIGN_OR_RETURN(use, Use::BeginLocked(*this, key));
     }
-    entry = std::make_shared<Entry>();
-    entry->export_name = export_name;
-    entry->read_only = request.read_only;
-    entries_.emplace(key, entry);
   }
+  if (use != nullptr) return DescribeIfSame(key, use->entry(), request);
   const Status built = Build(key, *entry, request, unlock);
   if (!built.has_value()) {
     Remove(key);
@@ -255,6 +250,25 @@ void OpenVolumes::CloseAllForEnd(Executor& executor) {
                            [this]() REQUIRES_LOCK(mutex_) { return entries_.empty(); });
 }
 
+Result<control::OpenReply> OpenVolumes::DescribeIfSame(const VolumeKey& key, const Entry& entry,
+                                                       const control::OpenRequest& request) const {
+  const std::vector<control::ExportRequest> wanted = WantedExports(request);
+  const bool same_exports =
+      std::equal(wanted.begin(), wanted.end(), entry.exports.begin(), entry.exports.end(),
+                 [](const control::ExportRequest& a, const Exported& b) {
+                   return a.kind == b.exporter->kind() && a.address == b.address;
+                 });
+  if (!same_exports || entry.read_only != request.read_only) {
+    return Fail(ErrorCode::kConflict,
+                "volume " + key.volume + " is open already, " +
+                    (entry.read_only ? "read-only, at " : "at ") + entry.exports[0].uri,
+                "coffer close " + key.volume + " first");
+  }
+  control::OpenReply reply = Describe(key, entry);
+  reply.already_open = true;
+  return reply;
+}
+
 control::OpenReply OpenVolumes::Describe(const VolumeKey& key, const Entry& entry) const {
   control::OpenReply reply;
   reply.volume = key.volume;
@@ -309,17 +323,19 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
 
 void OpenVolumes::Remember(const VolumeKey& key, const Entry& entry, bool open,
                            std::uint64_t waiting_bytes) {
-  const auto vault = registry_.Find(key.vault);
-  if (!vault || entry.read_only) return;
-  KnownVault known = *vault;
-  KnownVolume* volume = known.Find(key.volume);
-  if (volume == nullptr) return;
-  volume->size_bytes = entry.volume->size();
-  volume->waiting_bytes = waiting_bytes;
-  volume->open = open;
+  if (entry.read_only) return;
+  const std::uint64_t size = entry.volume->size();
+  const auto remembered = registry_.Change(key.vault, [&](KnownVault& known) {
+    KnownVolume* volume = known.Find(key.volume);
+    if (volume == nullptr) return;
+    volume->size_bytes = size;
+    volume->waiting_bytes = waiting_bytes;
+    volume->open = open;
+  });
   // What `status` says of a locked volume is not worth failing an open or a close for.
-  const Status status = registry_.UpdateVolume(key.vault, *volume);
-  if (!status.has_value()) LOG(kWarning, "remembering ", key.volume, ": ", status.error().message);
+  if (!remembered.has_value()) {
+    LOG(kWarning, "remembering ", key.volume, ": ", remembered.error().message);
+  }
 }
 
 void OpenVolumes::Announce(const VolumeKey& key, const std::string& state) {

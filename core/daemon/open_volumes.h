@@ -82,6 +82,8 @@ class OpenVolumes {
   Status ExportAll(const VolumeKey& key, Entry& entry, const control::OpenRequest& request);
   void WithdrawAll(Entry& entry);
   Result<block::Exporter*> ExporterOf(const std::string& kind) const;
+  Result<control::OpenReply> DescribeIfSame(const VolumeKey& key, const Entry& entry,
+                                            const control::OpenRequest& request) const;
   control::OpenReply Describe(const VolumeKey& key, const Entry& entry) const;
   void Remember(const VolumeKey& key, const Entry& entry, bool open, std::uint64_t waiting_bytes);
   void Announce(const VolumeKey& key, const std::string& state);

@@ -179,27 +179,21 @@ std::optional<KnownVault> Registry::FindByName(const std::string& name) const {
   return std::nullopt;
 }
 
-Status Registry::Put(const KnownVault& vault) {
+Result<KnownVault> Registry::Change(const VaultId& id,
+                                    const std::function<void(KnownVault&)>& change) {
+  MutexLock changing(change_mutex_);
+  const KnownVault before = Find(id).value_or(KnownVault{});
+  KnownVault after = before;
+  after.id = id;
+  change(after);
+  if (after == before) return after;
+  RETURN_IF_ERROR(Write(after));
   MutexLock lock(mutex_);
-  RETURN_IF_ERROR(WriteLocked(vault));
-  vaults_[vault.id] = vault;
-  return {};
+  vaults_[id] = after;
+  return after;
 }
 
-Status Registry::UpdateVolume(const VaultId& id, const KnownVolume& volume) {
-  MutexLock lock(mutex_);
-  const auto found = vaults_.find(id);
-  if (found == vaults_.end()) return {};
-  KnownVault changed = found->second;
-  KnownVolume* entry = changed.Find(volume.name);
-  if (entry == nullptr || *entry == volume) return {};
-  *entry = volume;
-  RETURN_IF_ERROR(WriteLocked(changed));
-  found->second = std::move(changed);
-  return {};
-}
-
-Status Registry::WriteLocked(const KnownVault& vault) {
+Status Registry::Write(const KnownVault& vault) {
   const std::string directory = DirectoryOf(vault.id);
   RETURN_IF_ERROR(CreateDirectories(fs_, directory));
   return ReplaceFile(fs_, directory + "/known", AsBytes(EncodeKnownVault(vault)));

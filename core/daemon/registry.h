@@ -8,10 +8,11 @@
 //   alias NAME | store URL | single-writer yes
 //   volume ID SIZE WAITING STATE NAME     (STATE: closed, open)
 // Lines of other words are left alone by older programs. A file that cannot be read is named in the
-// log and skipped: `coffer add` writes it anew. Thread-safe; Put is durable when it returns.
+// log and skipped: `coffer add` writes it anew. Thread-safe; a change is durable when it returns.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -58,9 +59,9 @@ class Registry {
   [[nodiscard]] std::optional<KnownVault> Find(const VaultId& id) const;
   /// By alias or by id in hex.
   [[nodiscard]] std::optional<KnownVault> FindByName(const std::string& name) const;
-  Status Put(const KnownVault& vault);
-  /// Changes one volume's entry, if it is there.
-  Status UpdateVolume(const VaultId& vault, const KnownVolume& volume);
+  /// Lets `change` work on the vault's record, a new one where there is none, and returns what came
+  /// of it. Changes of one registry happen one after the other; `change` must not call it.
+  Result<KnownVault> Change(const VaultId& id, const std::function<void(KnownVault&)>& change);
 
   /// `wanted`, or with a number after it if another vault has that alias.
   [[nodiscard]] std::string FreeAlias(const std::string& wanted) const;
@@ -70,10 +71,11 @@ class Registry {
   Registry(FileSystem& fs, std::string state_directory)
       : fs_(fs), vaults_directory_(std::move(state_directory) + "/vaults") {}
   Status Load();
-  Status WriteLocked(const KnownVault& vault) REQUIRES_LOCK(mutex_);
+  Status Write(const KnownVault& vault);
 
   FileSystem& fs_;
   const std::string vaults_directory_;
+  Mutex change_mutex_;  // held over a whole change, its writing included; taken before mutex_
   mutable Mutex mutex_;
   std::map<VaultId, KnownVault> vaults_ GUARDED_BY(mutex_);
 };

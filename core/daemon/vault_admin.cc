@@ -1,16 +1,21 @@
 #include "core/daemon/vault_admin.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "core/base/log.h"
 #include "core/control/names.h"
+#include "core/vault/head_chain.h"
 
 namespace coffer::daemon {
 namespace {
 
 using control::CheckName;
 using control::Quoted;
+
+/// Each costs two requests to the store.
+constexpr std::size_t kSizesLearnedMax = 64;
 
 /// A store's last path part made fit for an alias: a directory may be called anything.
 std::string AliasFrom(std::string text) {
@@ -91,10 +96,9 @@ Result<control::InitReply> VaultAdmin::Init(const control::InitRequest& request)
     if (!added.has_value()) return Fail(added.error());
   }
   ASSIGN_OR_RETURN(KnownVault known, Enter(lease, url, request.alias, request.single_writer));
-  if (KnownVolume* volume = known.Find(request.volume)) {
-    volume->size_bytes = request.size_bytes;
-    RETURN_IF_ERROR(registry_.UpdateVolume(known.id, *volume));
-  }
+  ASSIGN_OR_RETURN(known, registry_.Change(known.id, [&request](KnownVault& vault) {
+    if (KnownVolume* volume = vault.Find(request.volume)) volume->size_bytes = request.size_bytes;
+  }));
   LOG(kInfo, created ? "made vault " : "added a volume to vault ", known.id.ToString());
   return control::InitReply{request.volume, request.size_bytes, created, InfoOf(known)};
 }
@@ -124,7 +128,9 @@ Result<control::AddReply> VaultAdmin::Add(const control::AddRequest& request) {
   ASSIGN_OR_RETURN(const VaultPool::Lease lease,
                    pool_.Acquire(id, url, request.password, request.single_writer));
   RETURN_IF_ERROR(lease.vault().RefreshCatalog());
-  ASSIGN_OR_RETURN(const KnownVault known, Enter(lease, url, request.alias, request.single_writer));
+  RETURN_IF_ERROR(Enter(lease, url, request.alias, request.single_writer));
+  LearnSizes(lease);
+  const KnownVault known = registry_.Find(id).value_or(KnownVault{});
   control::AddReply reply;
   reply.vault = InfoOf(known);
   for (const KnownVolume& volume : known.volumes) {
@@ -136,23 +142,47 @@ Result<control::AddReply> VaultAdmin::Add(const control::AddRequest& request) {
 Result<KnownVault> VaultAdmin::Enter(const VaultPool::Lease& lease, const store::StoreUrl& url,
                                      const std::string& alias, bool single_writer) {
   const VaultId id = lease.vault().id();
-  KnownVault known = registry_.Find(id).value_or(KnownVault{});
-  known.id = id;
-  known.store = url.ToString();
-  known.single_writer = known.single_writer || single_writer;
-  ASSIGN_OR_RETURN(known.alias, AliasFor(id, url, alias));
-  TakeVolumesFrom(lease.vault().catalog(), known);
-  RETURN_IF_ERROR(registry_.Put(known));
-  return known;
+  ASSIGN_OR_RETURN(const std::string name, AliasFor(id, url, alias));
+  return registry_.Change(id, [&](KnownVault& known) {
+    known.alias = name;
+    known.store = url.ToString();
+    known.single_writer = known.single_writer || single_writer;
+    TakeVolumesFrom(lease.vault().catalog(), known);
+  });
 }
 
 Status VaultAdmin::LearnVolumes(const VaultPool::Lease& lease) {
-  const auto before = registry_.Find(lease.vault().id());
-  if (!before) return {};
-  KnownVault known = *before;
-  TakeVolumesFrom(lease.vault().catalog(), known);
-  if (known == *before) return {};
-  return registry_.Put(known);
+  const auto learned = registry_.Change(lease.vault().id(), [&lease](KnownVault& known) {
+    TakeVolumesFrom(lease.vault().catalog(), known);
+  });
+  if (!learned.has_value()) return Fail(learned.error());
+  return {};
+}
+
+/// Of volumes that this machine has never opened, as their newest heads say. What cannot be learned
+/// now stays unknown.
+void VaultAdmin::LearnSizes(const VaultPool::Lease& lease) {
+  const auto known = registry_.Find(lease.vault().id());
+  if (!known) return;
+  std::map<VolumeId, std::uint64_t> sizes;
+  for (const KnownVolume& volume : known->volumes) {
+    if (volume.size_bytes != 0 || sizes.size() >= kSizesLearnedMax) continue;
+    const auto directory = lease.vault().VolumeDirectory(volume.id);
+    if (!directory.has_value()) continue;
+    const auto newest = vault::HeadChain(lease.vault(), volume.id, *directory).Load();
+    if (newest.has_value()) {
+      sizes[volume.id] = newest->head.map.size;
+    } else {
+      LOG(kInfo, "size of ", volume.name, ": ", newest.error().message);
+    }
+  }
+  const auto learned = registry_.Change(known->id, [&sizes](KnownVault& vault) {
+    for (KnownVolume& volume : vault.volumes) {
+      const auto size = sizes.find(volume.id);
+      if (size != sizes.end()) volume.size_bytes = size->second;
+    }
+  });
+  if (!learned.has_value()) LOG(kWarning, learned.error().message);
 }
 
 Result<std::string> VaultAdmin::AliasFor(const VaultId& id, const store::StoreUrl& url,

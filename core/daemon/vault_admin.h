@@ -29,6 +29,7 @@ class VaultAdmin {
   /// Enters the vault, or what is new about it, and its volumes.
   Result<KnownVault> Enter(const VaultPool::Lease& lease, const store::StoreUrl& url,
                            const std::string& alias, bool single_writer);
+  void LearnSizes(const VaultPool::Lease& lease);
   Result<std::string> AliasFor(const VaultId& id, const store::StoreUrl& url,
                                const std::string& wanted) const;
   [[nodiscard]] control::VaultInfo InfoOf(const KnownVault& vault) const;

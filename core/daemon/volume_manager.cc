@@ -177,10 +177,9 @@ Result<VaultPool::Lease> VolumeManager::UnlockFor(const Target& target,
     const auto found = lease->vault().FindVolume(target.key.volume);
     if (!found.has_value()) return Fail(found.error());
   }
-  if (single_writer && !target.vault.single_writer) {
-    KnownVault known = target.vault;
-    known.single_writer = true;
-    RETURN_IF_ERROR(registry_->Put(known));
+  if (single_writer) {
+    RETURN_IF_ERROR(
+        registry_->Change(target.vault.id, [](KnownVault& known) { known.single_writer = true; }));
   }
   RETURN_IF_ERROR(admin_.LearnVolumes(*lease));
   return lease;

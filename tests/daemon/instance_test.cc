@@ -58,9 +58,8 @@ TEST_F(InstanceTest, WhatAKilledDaemonLeftIsRemoved) {
 }
 
 TEST_F(InstanceTest, AnUnsafePlaceIsRefused) {
-  for (std::string control::Places::*place :
-       {&control::Places::config, &control::Places::state, &control::Places::cache,
-        &control::Places::runtime}) {
+  for (std::string control::Places::*place : {&control::Places::config, &control::Places::state,
+                                              &control::Places::cache, &control::Places::runtime}) {
     const TemporaryDirectory root;
     control::Places places{root / "config", root / "state", root / "cache", root / "run"};
     const std::string path = places.*place;

@@ -33,6 +33,11 @@ class RegistryTest : public testing::Test {
     EXPECT_OK(registry);
     return registry.has_value() ? std::move(*registry) : nullptr;
   }
+  static Status Put(Registry& registry, const KnownVault& vault) {
+    const auto put = registry.Change(vault.id, [&vault](KnownVault& known) { known = vault; });
+    if (!put.has_value()) return Fail(put.error());
+    return {};
+  }
   std::string PathOf(const VaultId& id) const {
     return directory_ / ("vaults/" + id.ToString() + "/known");
   }
@@ -71,7 +76,7 @@ TEST(KnownVault, DamageIsAnErrorAndNeverACrash) {
 }
 
 TEST_F(RegistryTest, WhatWasPutIsThereAfterARestart) {
-  ASSERT_OK(Open()->Put(Photos()));
+  ASSERT_OK(Put(*Open(), Photos()));
   const auto registry = Open();
   EXPECT_EQ(registry->vaults(), std::vector<KnownVault>{Photos()});
   EXPECT_EQ(registry->Find(Photos().id), Photos());
@@ -82,11 +87,14 @@ TEST_F(RegistryTest, WhatWasPutIsThereAfterARestart) {
 
 TEST_F(RegistryTest, AnUpdateOfOneVolumeLeavesTheOthers) {
   const auto registry = Open();
-  ASSERT_OK(registry->Put(Photos()));
+  ASSERT_OK(Put(*registry, Photos()));
   KnownVolume closed = Photos().volumes[0];
   closed.open = false;
   closed.waiting_bytes = 17;
-  ASSERT_OK(registry->UpdateVolume(Photos().id, closed));
+  ASSERT_OK(registry->Change(Photos().id, [](KnownVault& vault) {
+    vault.Find("pics")->open = false;
+    vault.Find("pics")->waiting_bytes = 17;
+  }));
   const auto vault = Open()->Find(Photos().id);
   ASSERT_TRUE(vault.has_value());
   EXPECT_EQ(vault->volumes[0], closed);
@@ -98,8 +106,8 @@ TEST_F(RegistryTest, ADamagedRecordHidesNoOtherVault) {
   other.id = IdOf<VaultId>(0x11);
   other.alias = "other";
   const auto registry = Open();
-  ASSERT_OK(registry->Put(Photos()));
-  ASSERT_OK(registry->Put(other));
+  ASSERT_OK(Put(*registry, Photos()));
+  ASSERT_OK(Put(*registry, other));
   WriteTestFile(PathOf(Photos().id), "garbage");
   EXPECT_EQ(Open()->vaults(), std::vector<KnownVault>{other});
 }
@@ -107,7 +115,7 @@ TEST_F(RegistryTest, ADamagedRecordHidesNoOtherVault) {
 TEST_F(RegistryTest, AnAliasInUseGetsANumber) {
   const auto registry = Open();
   EXPECT_EQ(registry->FreeAlias("photos"), "photos");
-  ASSERT_OK(registry->Put(Photos()));
+  ASSERT_OK(Put(*registry, Photos()));
   EXPECT_EQ(registry->FreeAlias("photos"), "photos-2");
 }
 

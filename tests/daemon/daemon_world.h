@@ -1,0 +1,146 @@
+// One machine with cofferd's inside: a VolumeManager over real vaults and volumes, with the real
+// file system in a directory of its own. The key derivation is cheap, and the exporter hands the
+// device to the test.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/base/mutex.h"
+#include "core/control/error_table.h"
+#include "core/daemon/volume_manager.h"
+#include "tests/support/result_macros.h"
+#include "tests/support/temporary_directory.h"
+
+namespace coffer::daemon {
+
+/// Serves nothing: keeps what is exported where a test finds it.
+class FakeExporter final : public block::Exporter {
+ public:
+  [[nodiscard]] std::string kind() const override { return "nbd"; }
+  Result<block::ExportPlace> Export(const block::ExportSpec& spec) override {
+    MutexLock lock(mutex_);
+    if (spec.address == "refuse") return Fail(ErrorCode::kIoError, "no place there");
+    devices_[spec.name] = spec.device;
+    return block::ExportPlace{"fake:" + spec.name};
+  }
+  Status Withdraw(const std::string& name) override {
+    MutexLock lock(mutex_);
+    if (devices_.erase(name) == 0) return Fail(ErrorCode::kNotFound, "not exported: " + name);
+    return {};
+  }
+  [[nodiscard]] int client_count(const std::string&) const override { return 0; }
+
+  /// Null when nothing is exported under that name.
+  [[nodiscard]] block::BlockDevice* device(const std::string& name) const {
+    MutexLock lock(mutex_);
+    const auto found = devices_.find(name);
+    return found == devices_.end() ? nullptr : found->second;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::map<std::string, block::BlockDevice*> devices_ GUARDED_BY(mutex_);
+};
+
+class Machine {
+ public:
+  static constexpr std::string_view kPassword = "correct horse";
+
+  Machine() { Start(); }
+  ~Machine() {
+    if (manager_ != nullptr) Stop();
+  }
+
+  /// As TERM and a new start of cofferd.
+  void Restart() {
+    Stop();
+    Start();
+  }
+  void Stop() {
+    manager_->Shutdown();
+    manager_.reset();
+  }
+  void Start() {
+    VolumeManager::Options options;
+    options.request_stop = [this] { stop_asked = true; };
+    auto opened = VolumeManager::Open(env_, *jobs_, {&exporter}, options);
+    EXPECT_OK(opened);
+    if (opened.has_value()) manager_ = std::move(*opened);
+  }
+
+  [[nodiscard]] VolumeManager& manager() { return *manager_; }
+  [[nodiscard]] const std::string& state() const { return state_.path(); }
+
+  Result<control::InitReply> Init(const std::string& volume, const std::string& store,
+                                  std::uint64_t size_bytes = 1 << 20,
+                                  std::string_view password = kPassword) {
+    control::InitRequest request;
+    request.volume = volume;
+    request.store = store;
+    request.size_bytes = size_bytes;
+    request.password = SecretBytes::CopyOf(AsBytes(password));
+    return manager_->Init(std::move(request));
+  }
+  Result<control::AddReply> Add(const std::string& store, std::string_view password = kPassword,
+                                const std::string& alias = "") {
+    control::AddRequest request;
+    request.store = store;
+    request.alias = alias;
+    request.password = SecretBytes::CopyOf(AsBytes(password));
+    return manager_->Add(std::move(request));
+  }
+  Result<control::OpenReply> Open(const std::string& reference,
+                                  std::string_view password = kPassword,
+                                  control::OpenRequest request = {}) {
+    if (!password.empty()) request.password = SecretBytes::CopyOf(AsBytes(password));
+    return manager_->Open(reference, std::move(request));
+  }
+  /// Waits for a job that was started.
+  Result<control::JobInfo> Finish(Result<control::JobInfo> job) {
+    while (job.has_value() && job->state == "running") {
+      std::this_thread::yield();
+      job = manager_->Job(job->id);
+    }
+    return job;
+  }
+  Result<control::JobInfo> Sync(const std::string& reference) {
+    return Finish(manager_->Sync(reference));
+  }
+  Result<control::JobInfo> Close(const std::string& reference, bool no_wait = false) {
+    return Finish(manager_->Close(reference, control::CloseRequest{no_wait}));
+  }
+  control::VolumeStatus Status(const std::string& reference) {
+    auto status = manager_->Volume(reference);
+    EXPECT_OK(status);
+    return status.has_value() ? *status : control::VolumeStatus{};
+  }
+
+  FakeExporter exporter;
+  std::atomic<bool> stop_asked{false};
+
+ private:
+  TemporaryDirectory state_;
+  std::unique_ptr<FileSystem> fs_ = NewPosixFileSystem();
+  SystemClock clock_;
+  SystemRandom random_;
+  std::unique_ptr<Executor> work_ = NewThreadExecutor("work", 2);
+  std::unique_ptr<Executor> sync_ = NewThreadExecutor("sync", 2);
+  std::unique_ptr<Executor> jobs_ = NewThreadExecutor("jobs", 4);
+  vault::Environment env_{*fs_,
+                          clock_,
+                          random_,
+                          *sync_,
+                          *work_,
+                          crypto::KdfPolicy{64, 1, 1},
+                          crypto::KdfBounds{64, 256, 1, 2, 1},
+                          state_.path(),
+                          "test-host"};
+  std::unique_ptr<VolumeManager> manager_;
+};
+
+}  // namespace coffer::daemon

@@ -1,0 +1,342 @@
+#include "core/daemon/volume_manager.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "tests/daemon/daemon_world.h"
+
+namespace coffer::daemon {
+namespace {
+
+namespace files = std::filesystem;
+
+constexpr std::uint32_t kBlock = block::kBlockSize;
+
+/// Every file below `directory` with its bytes, locks aside.
+std::map<std::string, std::string> TreeOf(const std::string& directory) {
+  std::map<std::string, std::string> tree;
+  for (const auto& entry : files::recursive_directory_iterator(directory)) {
+    if (entry.path().filename() == "lock") continue;
+    tree[entry.path().string()] =
+        entry.is_regular_file() ? ReadTestFile(entry.path().string()) : "";
+  }
+  return tree;
+}
+
+class VolumeManagerTest : public testing::Test {
+ protected:
+  static Bytes Pattern(char fill) { return Bytes(kBlock, static_cast<std::byte>(fill)); }
+  static void Write(Machine& machine, const std::string& name, std::uint64_t block, char fill) {
+    block::BlockDevice* device = machine.exporter.device(name);
+    ASSERT_NE(device, nullptr);
+    ASSERT_OK(device->Write(block * kBlock, Pattern(fill), block::WriteFlag::kNone));
+  }
+  static void ExpectBlock(Machine& machine, const std::string& name, std::uint64_t block,
+                          char fill) {
+    block::BlockDevice* device = machine.exporter.device(name);
+    ASSERT_NE(device, nullptr);
+    Bytes read(kBlock);
+    ASSERT_OK(device->Read(block * kBlock, read));
+    EXPECT_EQ(read, Pattern(fill));
+  }
+
+  TemporaryDirectory provider_;
+  const std::string store_ = provider_ / "backups";
+};
+
+TEST_F(VolumeManagerTest, WhatOneMachineWroteAnotherReadsFromTheStoreAlone) {
+  Machine first;
+  ASSERT_OK_AND_ASSIGN(const auto made, first.Init("photos", store_));
+  EXPECT_TRUE(made.vault_created);
+  EXPECT_EQ(made.vault.alias, "backups");
+  ASSERT_OK_AND_ASSIGN(const auto opened, first.Open("photos"));
+  EXPECT_EQ(opened.uri, "fake:photos");
+  EXPECT_EQ(opened.size_bytes, 1U << 20);
+  Write(first, "photos", 3, 'a');
+  EXPECT_EQ(first.Status("photos").waiting_bytes, kBlock);
+  ASSERT_OK_AND_ASSIGN(const auto synced, first.Sync("photos"));
+  EXPECT_EQ(synced.state, "done");
+  EXPECT_EQ(first.Status("photos").waiting_bytes, 0U);
+  Write(first, "photos", 4, 'b');
+  ASSERT_OK_AND_ASSIGN(const auto closed, first.Close("photos"));
+  EXPECT_EQ(closed.state, "done");
+  EXPECT_EQ(closed.waiting_bytes, 0U);
+  EXPECT_EQ(first.exporter.device("photos"), nullptr);
+  EXPECT_EQ(first.Status("photos").state, "closed");
+
+  Machine second;
+  ASSERT_OK_AND_ASSIGN(const auto added, second.Add(store_));
+  ASSERT_EQ(added.volumes.size(), 1U);
+  EXPECT_EQ(added.volumes[0].name, "photos");
+  EXPECT_EQ(added.volumes[0].size_bytes, 1U << 20);
+  ASSERT_OK(second.Open("photos"));
+  ExpectBlock(second, "photos", 3, 'a');
+  ExpectBlock(second, "photos", 4, 'b');
+}
+
+TEST_F(VolumeManagerTest, AWrongPasswordChangesNothingAnywhere) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  const auto provider_before = TreeOf(provider_.path());
+  const auto state_before = TreeOf(machine.state());
+  EXPECT_FAILS(machine.Open("photos", "wrong"), kUnauthenticated);
+  EXPECT_FAILS(machine.Open("photos", ""), kUnauthenticated);
+  EXPECT_FAILS(machine.Add(store_, "wrong"), kUnauthenticated);
+  EXPECT_FAILS(machine.Init("mail", store_, 1 << 20, "wrong"), kUnauthenticated);
+  EXPECT_EQ(TreeOf(provider_.path()), provider_before);
+  EXPECT_EQ(TreeOf(machine.state()), state_before);
+  Machine stranger;
+  const auto nothing = TreeOf(stranger.state());
+  EXPECT_FAILS(stranger.Add(store_, "wrong"), kUnauthenticated);
+  EXPECT_EQ(TreeOf(stranger.state()), nothing);
+}
+
+TEST_F(VolumeManagerTest, OpeningAgainGivesTheSamePlaceAndOtherwiseConflicts) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  ASSERT_OK_AND_ASSIGN(const auto first, machine.Open("photos"));
+  EXPECT_FALSE(first.already_open);
+  ASSERT_OK_AND_ASSIGN(const auto again, machine.Open("photos", ""));
+  EXPECT_TRUE(again.already_open);
+  EXPECT_EQ(again.uri, first.uri);
+  control::OpenRequest read_only;
+  read_only.read_only = true;
+  EXPECT_FAILS(machine.Open("photos", "", std::move(read_only)), kConflict);
+  control::OpenRequest elsewhere;
+  elsewhere.exports = {{"nbd", "unix:/elsewhere"}};
+  EXPECT_FAILS(machine.Open("photos", "", std::move(elsewhere)), kConflict);
+}
+
+TEST_F(VolumeManagerTest, ManyWhoOpenAtOnceOpenOnce) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  std::atomic<int> fresh{0};
+  std::vector<std::thread> openers;
+  for (int i = 0; i < 4; ++i) {
+    openers.emplace_back([&] {
+      const auto opened = machine.Open("photos");
+      ASSERT_OK(opened);
+      if (!opened->already_open) ++fresh;
+    });
+  }
+  for (std::thread& opener : openers) opener.join();
+  EXPECT_EQ(fresh, 1);
+}
+
+TEST_F(VolumeManagerTest, KeysAreHeldWhileAVolumeOfTheVaultIsOpen) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  ASSERT_OK(machine.Init("mail", store_));
+  EXPECT_FALSE(machine.Status("mail").keys_held);
+  ASSERT_OK(machine.Open("photos"));
+  EXPECT_TRUE(machine.Status("mail").keys_held);
+  EXPECT_TRUE(machine.manager().ProbeStore({store_})->keys_held);
+  ASSERT_OK(machine.Open("mail", ""));
+  ASSERT_OK(machine.Close("photos"));
+  EXPECT_TRUE(machine.Status("photos").keys_held);
+  ASSERT_OK(machine.Close("mail"));
+  EXPECT_FALSE(machine.Status("photos").keys_held);
+  EXPECT_FAILS(machine.Open("photos", ""), kUnauthenticated);
+}
+
+TEST_F(VolumeManagerTest, CloseWithoutWaitingLeavesTheRestInTheJournalAndSaysHowMuch) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  ASSERT_OK(machine.Open("photos"));
+  Write(machine, "photos", 7, 'x');
+  ASSERT_OK_AND_ASSIGN(const auto closed, machine.Close("photos", true));
+  EXPECT_EQ(closed.state, "done");
+  EXPECT_EQ(closed.waiting_bytes, kBlock);
+  EXPECT_EQ(machine.Status("photos").state, "locked");
+  EXPECT_EQ(machine.Status("photos").waiting_bytes, kBlock);
+  machine.Restart();
+  EXPECT_EQ(machine.Status("photos").state, "locked");
+  EXPECT_EQ(machine.Status("photos").waiting_bytes, kBlock);
+  EXPECT_TRUE(machine.Status("photos").waiting_exact);
+  ASSERT_OK(machine.Open("photos"));
+  ExpectBlock(machine, "photos", 7, 'x');
+}
+
+TEST_F(VolumeManagerTest, AnEndOfTheDaemonLosesNothing) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  ASSERT_OK(machine.Open("photos"));
+  Write(machine, "photos", 7, 'x');
+  machine.Restart();
+  EXPECT_EQ(machine.exporter.device("photos"), nullptr);
+  EXPECT_EQ(machine.Status("photos").state, "locked");
+  ASSERT_OK(machine.Open("photos"));
+  ExpectBlock(machine, "photos", 7, 'x');
+}
+
+TEST_F(VolumeManagerTest, CloseAllAndSyncAllTakeEveryVolume) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  ASSERT_OK(machine.Init("mail", provider_ / "other"));
+  ASSERT_OK(machine.Open("photos"));
+  ASSERT_OK(machine.Open("mail"));
+  Write(machine, "photos", 1, 'p');
+  Write(machine, "mail", 1, 'm');
+  ASSERT_OK_AND_ASSIGN(const auto synced, machine.Sync(""));
+  EXPECT_EQ(synced.state, "done");
+  EXPECT_EQ(machine.Status("photos").waiting_bytes + machine.Status("mail").waiting_bytes, 0U);
+  ASSERT_OK_AND_ASSIGN(const auto closed, machine.Close(""));
+  EXPECT_EQ(closed.state, "done");
+  EXPECT_EQ(machine.Status("photos").state, "closed");
+  EXPECT_EQ(machine.Status("mail").state, "closed");
+  ASSERT_OK(machine.Close(""));
+}
+
+TEST_F(VolumeManagerTest, InitNeverOverwrites) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  EXPECT_FAILS(machine.Init("photos", store_), kAlreadyExists);
+  const std::string foreign = provider_ / "foreign";
+  files::create_directory(foreign);
+  WriteTestFile(foreign + "/letter", "mine");
+  EXPECT_FAILS(machine.Init("photos", foreign), kAlreadyExists);
+  EXPECT_EQ(TreeOf(foreign).size(), 1U);
+  EXPECT_FAILS(machine.Init("photos", provider_ / "missing/below"), kNotFound);
+  EXPECT_FALSE(files::exists(provider_ / "missing"));
+}
+
+TEST_F(VolumeManagerTest, BadNamesSizesAndStoresMakeNothing) {
+  Machine machine;
+  for (const std::string& name :
+       {std::string(""), std::string("../x"), std::string("a/b"), std::string("."),
+        std::string("a\nb"), std::string("-rf"), std::string("a\0b", 3), std::string(300, 'x')}) {
+    EXPECT_FAILS(machine.Init(name, store_), kInvalidArgument);
+  }
+  for (const std::uint64_t size : {0ULL, 1ULL, 4097ULL, (16ULL << 40) + 4096, ~0ULL}) {
+    EXPECT_FAILS(machine.Init("photos", store_, size), kInvalidArgument) << size;
+  }
+  for (const std::string store : {"", "relative", "./x", "a/b:c"}) {
+    EXPECT_FAILS(machine.Init("photos", store), kInvalidArgument) << store;
+  }
+  EXPECT_FAILS(machine.Init("photos", "gopher://x/y"), kUnsupported);
+  EXPECT_FAILS(machine.Init("photos", store_, 1 << 20, ""), kUnauthenticated);
+  EXPECT_TRUE(files::is_empty(provider_.path()));
+  EXPECT_TRUE(files::is_empty(machine.state()));
+}
+
+TEST_F(VolumeManagerTest, NamesAreSaidWithTheVaultWhereTheyAreNotUnique) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  ASSERT_OK(machine.Init("photos", provider_ / "usb"));
+  const auto ambiguous = machine.Open("photos");
+  ASSERT_FAILS(ambiguous, kInvalidArgument);
+  EXPECT_NE(ambiguous.error().message.find("backups/photos"), std::string::npos);
+  EXPECT_NE(ambiguous.error().message.find("usb/photos"), std::string::npos);
+  ASSERT_OK(machine.Open("backups/photos"));
+  ASSERT_OK(machine.Open("usb/photos"));
+  Write(machine, "backups/photos", 0, 'b');
+  Write(machine, "usb/photos", 0, 'u');
+  ExpectBlock(machine, "backups/photos", 0, 'b');
+}
+
+TEST_F(VolumeManagerTest, AVolumeMadeElsewhereIsFoundInItsVault) {
+  Machine first;
+  ASSERT_OK(first.Init("photos", store_));
+  Machine second;
+  ASSERT_OK(second.Add(store_, Machine::kPassword, "home"));
+  ASSERT_OK(first.Init("mail", store_));
+  EXPECT_FAILS(second.Open("mail"), kNotFound);
+  EXPECT_EQ(second.Status("home/mail").state, "unknown");
+  EXPECT_OK(second.Open("home/mail"));
+  EXPECT_EQ(second.Status("mail").state, "open");
+  EXPECT_FAILS(second.Open("home/none"), kNotFound);
+}
+
+TEST_F(VolumeManagerTest, AliasesAreOnePerVault) {
+  Machine machine;
+  ASSERT_OK(machine.Init("a", store_));
+  ASSERT_OK_AND_ASSIGN(const auto renamed, machine.Add(store_, Machine::kPassword, "home"));
+  EXPECT_EQ(renamed.vault.alias, "home");
+  files::create_directory(provider_ / "deep");
+  ASSERT_OK_AND_ASSIGN(const auto odd, machine.Init("b", provider_ / "deep/.My Backups!"));
+  EXPECT_EQ(odd.vault.alias, "My-Backups-");
+  EXPECT_FAILS(machine.Add(provider_ / "deep/.My Backups!", Machine::kPassword, "home"),
+               kAlreadyExists);
+  EXPECT_FAILS(machine.Add(store_, Machine::kPassword, "../x"), kInvalidArgument);
+  EXPECT_EQ(machine.manager().Vaults().vaults.size(), 2U);
+}
+
+TEST_F(VolumeManagerTest, AFailedExportLeavesTheVolumeClosed) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  control::OpenRequest request;
+  request.exports = {{"nbd", "refuse"}};
+  EXPECT_FAILS(machine.Open("photos", Machine::kPassword, std::move(request)), kIoError);
+  EXPECT_EQ(machine.Status("photos").state, "closed");
+  EXPECT_FALSE(machine.Status("photos").keys_held);
+  control::OpenRequest unknown;
+  unknown.exports = {{"fuse", "/mnt"}};
+  EXPECT_FAILS(machine.Open("photos", Machine::kPassword, std::move(unknown)), kUnsupported);
+  EXPECT_OK(machine.Open("photos"));
+}
+
+TEST_F(VolumeManagerTest, ReadOnlyNeedsNoCloseElsewhere) {
+  Machine first;
+  ASSERT_OK(first.Init("photos", store_));
+  ASSERT_OK(first.Open("photos"));
+  Write(first, "photos", 2, 'w');
+  ASSERT_OK(first.Sync("photos"));
+  Machine second;
+  ASSERT_OK(second.Add(store_));
+  EXPECT_FAILS(second.Open("photos"), kConflict);
+  control::OpenRequest request;
+  request.read_only = true;
+  ASSERT_OK_AND_ASSIGN(const auto opened,
+                       second.Open("photos", Machine::kPassword, std::move(request)));
+  EXPECT_TRUE(opened.read_only);
+  ExpectBlock(second, "photos", 2, 'w');
+  ASSERT_OK_AND_ASSIGN(const auto closed, second.Close("photos"));
+  EXPECT_EQ(closed.waiting_bytes, 0U);
+  control::OpenRequest take_over;
+  take_over.take_over = true;
+  ASSERT_OK(second.Open("photos", Machine::kPassword, std::move(take_over)));
+}
+
+TEST_F(VolumeManagerTest, WhatIsNotThereOrNotOpenSaysSo) {
+  Machine machine;
+  EXPECT_FAILS(machine.Open("photos"), kNotFound);
+  EXPECT_FAILS(machine.manager().Volume("photos"), kNotFound);
+  EXPECT_FAILS(machine.manager().Volume("nowhere/photos"), kNotFound);
+  EXPECT_FAILS(machine.Add(store_), kNotFound);
+  ASSERT_OK(machine.Init("photos", store_));
+  EXPECT_FAILS(machine.Sync("photos"), kNotFound);
+  EXPECT_FAILS(machine.Close("photos"), kNotFound);
+  EXPECT_FAILS(machine.Open("photos@monday"), kUnsupported);
+  EXPECT_FAILS(machine.Open("a/b/c"), kInvalidArgument);
+  EXPECT_FAILS(machine.manager().Job("1"), kNotFound);
+}
+
+TEST_F(VolumeManagerTest, ChangesAreEvents) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  Mutex mutex;
+  std::vector<std::string> states;
+  const auto subscription = machine.manager().Subscribe([&](const control::Event& event) {
+    MutexLock lock(mutex);
+    if (event.volume) states.push_back(event.volume->state);
+  });
+  ASSERT_OK(machine.Open("photos"));
+  ASSERT_OK(machine.Close("photos"));
+  MutexLock lock(mutex);
+  EXPECT_EQ(states, (std::vector<std::string>{"open", "closing", "closed"}));
+}
+
+TEST_F(VolumeManagerTest, StopIsAskedForAndWhatEndsServesNoMore) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  ASSERT_OK(machine.manager().StopDaemon());
+  EXPECT_TRUE(machine.stop_asked);
+  machine.manager().Shutdown();
+  EXPECT_FAILS(machine.Open("photos"), kConflict);
+  EXPECT_FAILS(machine.Init("mail", store_), kConflict);
+}
+
+}  // namespace
+}  // namespace coffer::daemon
