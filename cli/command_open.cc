@@ -26,7 +26,8 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   RETURN_IF_ERROR(RefuseWhatIsNotBuilt(arguments));
   const std::string name = arguments.Get("NAME");
   control::OpenRequest request;
-  request.exports = {{"nbd", arguments.Get("--nbd")}};
+  ASSIGN_OR_RETURN(const std::string address, AbsoluteNbdAddress(arguments.Get("--nbd")));
+  request.exports = {{"nbd", address}};
   request.read_only = arguments.Has("--read-only");
   request.take_over = arguments.Has("--take-over");
   request.single_writer = arguments.Has("--single-writer");

@@ -26,6 +26,15 @@ bool IsUrl(const std::string& text) {
   });
 }
 
+Result<std::string> AbsolutePath(const std::string& path) {
+  if (path.front() == '/') return path;
+  std::array<char, 4096> directory;
+  if (getcwd(directory.data(), directory.size()) == nullptr) {
+    return Fail(ErrorFromErrno(errno, "asking for the working directory"));
+  }
+  return std::string(directory.data()) + "/" + path;
+}
+
 std::string ProgressText(const control::JobInfo& job) {
   std::string text = job.kind + " " + job.volume;
   if (!job.message.empty()) text.append(": ").append(EscapeForTerminal(job.message));
@@ -49,12 +58,15 @@ int ExitCodeOfJob(const control::JobInfo& job) {
 }  // namespace
 
 Result<std::string> AbsoluteStore(const std::string& store) {
-  if (store.empty() || store.front() == '/' || IsUrl(store)) return store;
-  std::array<char, 4096> directory;
-  if (getcwd(directory.data(), directory.size()) == nullptr) {
-    return Fail(ErrorFromErrno(errno, "asking for the working directory"));
-  }
-  return std::string(directory.data()) + "/" + store;
+  if (store.empty() || IsUrl(store)) return store;
+  return AbsolutePath(store);
+}
+
+Result<std::string> AbsoluteNbdAddress(const std::string& address) {
+  constexpr std::string_view kUnix = "unix:";
+  if (address.substr(0, kUnix.size()) != kUnix || address.size() == kUnix.size()) return address;
+  ASSIGN_OR_RETURN(const std::string path, AbsolutePath(address.substr(kUnix.size())));
+  return std::string(kUnix) + path;
 }
 
 Result<int> FinishJob(Session& session, control::ControlClient& client, control::JobInfo job) {

@@ -12,6 +12,10 @@ namespace coffer::cli {
 /// STORE made absolute: a URL as it is, a path from the working directory.
 Result<std::string> AbsoluteStore(const std::string& store);
 
+/// An NBD address with its "unix:PATH" made absolute, since the daemon has another working
+/// directory.
+Result<std::string> AbsoluteNbdAddress(const std::string& address);
+
 /// Waits for `job`, showing how it gets on, and prints its end with --json. Returns the exit code.
 Result<int> FinishJob(Session& session, control::ControlClient& client, control::JobInfo job);
 

@@ -21,6 +21,16 @@ TEST(AbsoluteStore, LeavesUrlsAndAbsolutePathsAndCompletesOthers) {
   }
 }
 
+TEST(AbsoluteNbdAddress, CompletesRelativeSocketsAlone) {
+  for (const std::string address :
+       {"", "unix:/run/x.sock", "tcp:127.0.0.1:10809", "unix:", "bogus"}) {
+    EXPECT_EQ(AbsoluteNbdAddress(address), address);
+  }
+  char here[4096];
+  ASSERT_NE(getcwd(here, sizeof here), nullptr);
+  EXPECT_EQ(AbsoluteNbdAddress("unix:x.sock"), "unix:" + std::string(here) + "/x.sock");
+}
+
 TEST(StateText, SaysWhatWaits) {
   control::VolumeStatus status;
   status.state = "locked";
