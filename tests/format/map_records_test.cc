@@ -159,6 +159,61 @@ TEST(Page, RefusesATableOfPacksThatIsNotTheShortest) {
   EXPECT_FALSE(with_table({}));
 }
 
+TEST(Page, NumbersPacksInTheOrderOfTheirFirstUse) {
+  const std::vector<PackId> packs = ManyPacks(2);
+  Page page = FullLeaf(packs);
+  page.chunks.resize(2);
+  Bytes bytes = Encode(page, kSelf);
+  constexpr std::size_t kBody = 1 + 1 + 4 + 1 + 2 * 36 + 1;
+  constexpr std::size_t kFirstIndex = kBody + 1 + 1 + 3 + 16;
+  constexpr std::size_t kEntry = 1 + 1 + 3 + 16 + 1 + 1 + 3 + 3;
+  ASSERT_EQ(bytes[kFirstIndex], std::byte{1});
+  ASSERT_EQ(bytes[kFirstIndex + kEntry], std::byte{2});
+  std::swap(bytes[kFirstIndex], bytes[kFirstIndex + kEntry]);
+  EXPECT_FALSE(DecodePage(bytes, kSelf, 3).has_value());
+}
+
+TEST(Page, RefusesUnknownKindsOfPieces) {
+  Page page;
+  page.chunk_size = 65536;
+  page.chunks = {{0, {{Piece::Kind::kZero, 0, 1, {}, {}}}}};
+  Bytes bytes = Encode(page, kSelf);
+  const std::size_t head = bytes.size() - 3;
+  ASSERT_TRUE(DecodePage(bytes, kSelf, 3).has_value());
+  for (const unsigned kind : {0x01u, 0x0fu, 0x20u, 0x21u, 0xf0u}) {
+    bytes[head] = static_cast<std::byte>(kind);
+    EXPECT_FALSE(DecodePage(bytes, kSelf, 3).has_value()) << kind;
+  }
+}
+
+TEST(Page, RefusesToBeEmptyAndToHoldEmptyChunks) {
+  const Bytes no_entries = ToBytes(AsBytes(std::string_view("\0\0\0\0\1\0\0\0", 8)));
+  const auto page = DecodePage(no_entries, kSelf, 3);
+  ASSERT_FALSE(page.has_value());
+  EXPECT_NE(page.error().message.find("no entries"), std::string::npos) << page.error().message;
+  const Bytes no_pieces = ToBytes(AsBytes(std::string_view("\0\0\0\0\1\0\0\1\5\0\0\0\0", 13)));
+  const auto chunk = DecodePage(no_pieces, kSelf, 3);
+  ASSERT_FALSE(chunk.has_value());
+  EXPECT_NE(chunk.error().message.find("without pieces"), std::string::npos)
+      << chunk.error().message;
+  const auto delta = DecodeDelta(ByteView(no_entries).subspan(2), kSelf, 3);
+  ASSERT_FALSE(delta.has_value());
+  EXPECT_NE(delta.error().message.find("no entries"), std::string::npos) << delta.error().message;
+}
+
+TEST(Page, RefusesChildrenBeyondTheLargestVolume) {
+  Page page;
+  page.level = 3;
+  page.chunk_size = 16384;  // 2^30 chunks, 64 pages of level 2
+  page.children = {{63, {SeqId<PageId>(1), FrameIn(SeqId<PackId>(9), 1)}}};
+  EXPECT_TRUE(DecodePage(Encode(page, kSelf), kSelf, 3).has_value());
+  page.children[0].slot = 64;
+  EXPECT_FALSE(DecodePage(Encode(page, kSelf), kSelf, 3).has_value());
+  page.children[0].slot = 0;
+  page.children[0].child.frame.offset = 47;
+  EXPECT_FALSE(DecodePage(Encode(page, kSelf), kSelf, 3).has_value());
+}
+
 TEST(Page, RefusesALevelThatNoVolumeNeeds) {
   Page page;
   page.level = 4;
@@ -214,7 +269,9 @@ TEST(Delta, RefusesUnknownOperationsAndEmptyRanges) {
   const Bytes good = Encode(SmallDelta(), kSelf);
   constexpr std::size_t kFirstOp = 4 + 1 + 1;
   ASSERT_TRUE(DecodeDelta(good, kSelf, 3).has_value());
-  Bytes bytes = good;
+  Delta overlay = SmallDelta();
+  overlay.entries.erase(overlay.entries.begin());
+  Bytes bytes = Encode(overlay, kSelf);
   bytes[kFirstOp] = std::byte{3};
   EXPECT_FALSE(DecodeDelta(bytes, kSelf, 3).has_value());
   bytes = good;

@@ -133,6 +133,12 @@ TEST(Keyring, RefusesWhatCannotBe) {
   EXPECT_TRUE(Recoded(keyring).has_value());
 }
 
+TEST(Keyring, HoldsAKey) {
+  Bytes bytes(32 + 24 + 3, std::byte{0});  // parent, features, three counts of nothing
+  bytes = PadToBucket(bytes, 512);
+  ExpectCorrupt(DecodeKeyring(bytes), "no key");
+}
+
 TEST(Keyring, HidesItsLengthInSteps) {
   Keyring keyring = SmallKeyring();
   EXPECT_EQ(Encode(keyring).size(), 512u);
@@ -285,6 +291,20 @@ TEST(Head, RefusesWhatCannotBe) {
   ExpectNewer(DecodeHead(Encode(head)));
 }
 
+TEST(Head, RefusesSnapshotNamesThatCommandLinesCannotHold) {
+  Head head = SmallHead();
+  head.snapshots[0].name = "snapshot-name";
+  const Bytes good = Encode(head);
+  const auto name = AsBytes("snapshot-name");
+  const auto at = std::search(good.begin(), good.end(), name.begin(), name.end());
+  ASSERT_NE(at, good.end());
+  for (const char wrong : {'/', '@', '\n', '\0', '\x1b', '\x7f'}) {
+    Bytes bytes = good;
+    bytes[static_cast<std::size_t>(at - good.begin()) + 3] = static_cast<std::byte>(wrong);
+    ExpectCorrupt(DecodeHead(bytes), "snapshot name");
+  }
+}
+
 TEST(Head, RefusesUnknownFlags) {
   const Bytes good = Encode(SmallHead());
   constexpr std::size_t kFlags = 16 + 16 + 8 + 32 + 8;
@@ -357,6 +377,10 @@ TEST(PackHeader, AgreesWithItselfAndWithTheObject) {
   refused("padded", [](H h) { h.pack_length += 64; });
 }
 
+TEST(PackPrefix, NamesAKeyEpoch) {
+  ExpectCorrupt(DecodePackPrefix(Encode(PackPrefix{0})), "key epoch 0");
+}
+
 TEST(PackTable, RefusesFramesThatFitInNoPack) {
   const PackTableEntry data{FrameType::kData, 0, 4112, 4096, {}};
   const auto refused = [&](std::string_view why, auto change) {
@@ -374,6 +398,10 @@ TEST(PackTable, RefusesFramesThatFitInNoPack) {
     e.type = FrameType::kPage;
     e.level = 4;
   });
+  ExpectCorrupt(DecodePackTable(Bytes(1, std::byte{0})), "no frame");
+  Bytes codec = Encode(std::vector{data});
+  codec[2] = std::byte{16};
+  ExpectCorrupt(DecodePackTable(codec), "codec");
   const PackTableEntry large{FrameType::kDelta, 0, 15 << 20, 16 << 20, {}};
   ASSERT_TRUE(DecodePackTable(Encode(std::vector{large, large})).has_value());
   ExpectCorrupt(DecodePackTable(Encode(std::vector{large, large, large})), "no pack");
@@ -401,6 +429,31 @@ TEST(PadmeLength, AddsLittleAndSaysLittle) {
 TEST(Segment, KnowsAFileThatWasNeverUsed) {
   ExpectRefused(DecodeSegmentPrefix(Bytes(4096, std::byte{0})), ErrorCode::kNotFound, "never used");
   ExpectCorrupt(DecodeSegmentPrefix(Bytes(20, std::byte{0})), "begin");
+}
+
+SegmentHeader SmallSegment() {
+  SegmentHeader header;
+  header.stream = SeqId<StreamId>(1);
+  header.segment = 1;
+  header.first_seq = 5;
+  header.stream_first_seq = 5;
+  header.volume_size = 4096;
+  return header;
+}
+
+TEST(Segment, RefusesWhatCannotBe) {
+  const auto refused = [](std::string_view why, auto change) {
+    SegmentHeader header = SmallSegment();
+    change(header);
+    ExpectCorrupt(DecodeSegmentHeader(Encode(header)), why);
+  };
+  using H = SegmentHeader&;
+  ASSERT_TRUE(DecodeSegmentHeader(Encode(SmallSegment())).has_value());
+  refused("no stream or record", [](H h) { h.stream = {}; });
+  refused("no stream or record", [](H h) { h.stream_first_seq = 0; });
+  refused("before its stream", [](H h) { h.stream_first_seq = 6; });
+  refused("volume size", [](H h) { h.volume_size = 0; });
+  refused("disagree", [](H h) { h.base_head.seq = 1; });
 }
 
 GroupHeader SmallGroup() {
@@ -441,6 +494,7 @@ TEST(Group, RefusesWhatCannotBe) {
     g.total_bytes = kJournalSegmentBytesMax - kSegmentHeaderBytes + 1;
   });
   refused("sequence", [](G g) { g.first_seq = 0; });
+  refused("more records before", [](G g) { g.not_durable = 9; });
   refused("sequence", [](G g) { g.first_seq = ~std::uint64_t{0} - 1; });
 }
 
@@ -469,6 +523,17 @@ TEST(Record, HoldsWholeBlocksInsideTheLargestVolume) {
                                          {static_cast<Kind>(0), false, 0, 4096},
                                          {static_cast<Kind>(4), false, 0, 4096}};
   for (const RecordHeader& record : bad) ExpectCorrupt(Recoded(record), "cannot be");
+}
+
+TEST(Record, KeepsItsReservedBits) {
+  Bytes good(kRecordHeaderBytes);
+  EncodeTo(RecordHeader{RecordKind::kWrite, true, 0, 4096},
+           std::span<std::byte, kRecordHeaderBytes>(good));
+  for (std::size_t at = 1; at < 8; ++at) {
+    Bytes bytes = good;
+    bytes[at] |= std::byte{2};
+    ExpectCorrupt(DecodeRecordHeader(bytes), "reserved");
+  }
 }
 
 TEST(Trust, RefusesWhatCannotBe) {
