@@ -38,7 +38,8 @@ Status DirectoryScratch::Prepare() {
   const MutexLock lock(mutex_);
   if (!id_.empty()) return {};
   RETURN_IF_ERROR(TakeId());
-  RemoveLeftovers();
+  if (!cleaned_) RemoveLeftovers();
+  cleaned_ = true;
   return {};
 }
 

@@ -6,8 +6,10 @@
 // "<id>.lock" while it lives, and names its files "<id>.<n>". At its first use an instance removes
 // the files of every id whose lock it can take: their owner is gone. Names of any other shape stay.
 // Where flock does not reach (another machine) a live file may be removed; its writer finds it
-// missing when it wants to name it, still has the bytes, and writes them again. Nothing is made
-// before the first write: opening a store to read it leaves it untouched.
+// missing when it wants to name it, still has the bytes, and writes them again. An instance cleans
+// up once, or two that start anew because of each other would never end.
+//
+// Nothing is made before the first write: opening a store to read it leaves it untouched.
 //
 // Thread-safe.
 #pragma once
@@ -55,6 +57,7 @@ class DirectoryScratch {
   Mutex mutex_;  // held over I/O, but only the first Write of an instance does any under it
   std::string id_ GUARDED_BY(mutex_);  // empty: not prepared
   std::unique_ptr<FileLock> lock_ GUARDED_BY(mutex_);
+  bool cleaned_ GUARDED_BY(mutex_) = false;
   std::uint64_t next_ GUARDED_BY(mutex_) = 0;
 };
 

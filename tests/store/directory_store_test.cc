@@ -337,6 +337,19 @@ TEST_F(DirectoryStoreTest, AWriterWhoseUnfinishedFileWasTakenAwayWritesItAgain) 
   EXPECT_EQ(AsText(kept), "whole");
 }
 
+TEST_F(DirectoryStoreTest, CleansUpOncePerOpening) {
+  const StorePtr store = NewVault();
+  const std::string foreign = kPath + "/.coffer-tmp/00112233445566778899aabbccddeeff.1";
+  fs_.AddFile(foreign, AsBytes("of a machine whose locks do not reach us"));
+  for (const std::string& path : fs_.Files()) {  // that machine took us for dead
+    if (!path.ends_with(".lock")) continue;
+    ASSERT_OK(fs_.Remove(path));
+  }
+  fs_.AddFault({.call = FsCall::kLink, .error_number = ENOENT});
+  ASSERT_OK(Put(*store, "keys/1"));
+  EXPECT_OK(fs_.Stat(foreign));
+}
+
 TEST_F(DirectoryStoreTest, GoesOnWhenItsHiddenDirectoryWasRemoved) {
   const StorePtr store = NewVault();
   for (const std::string& path : fs_.Files()) {
