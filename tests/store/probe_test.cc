@@ -61,35 +61,15 @@ TEST_F(ProbeTest, FindsAStaleListWeak) {
   EXPECT_EQ(memory_.object_count(), 0U);
 }
 
-TEST_F(ProbeTest, FindsAListThatKeepsTheDeletedWeak) {
+TEST_F(ProbeTest, FindsAStoreThatClaimsASecondCreateWeak) {
   faulty_.AddFault(
-      {.kind = StoreFaultKind::kLateApply, .operation = StoreOperation::kDelete, .late_by = 100});
-  // The store says that the delete failed, which is a failure, not a finding.
-  EXPECT_FAILS(Probe(), kUnavailable);
+      {.kind = StoreFaultKind::kFalseSuccess, .operation = StoreOperation::kCreate, .nth = 2});
+  ExpectWeak("claimed to create");
+}
 
-  struct KeepsDeleted final : ObjectStore {
-    explicit KeepsDeleted(ObjectStore& store) : inner(store) {}
-    Status Create(const std::string& name, ByteView data, ObjectClass object_class) override {
-      return inner.Create(name, data, object_class);
-    }
-    Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override {
-      return inner.Get(name, size_max);
-    }
-    Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                           std::uint64_t length) override {
-      return inner.GetRange(name, offset, length);
-    }
-    Result<ListPage> List(const std::string& prefix, const std::string& start_after,
-                          std::size_t limit) override {
-      return inner.List(prefix, start_after, limit);
-    }
-    Status Delete(const std::string&) override { return {}; }
-    StoreStrength strength() const override { return StoreStrength::kStrong; }
-    std::string description() const override { return "keeps deleted"; }
-    ObjectStore& inner;
-  } keeps_deleted(memory_);
-  ASSERT_OK_AND_ASSIGN(const ProbeReport report, ProbeStore(keeps_deleted, random_));
-  EXPECT_EQ(report.strength, StoreStrength::kWeak);
+TEST_F(ProbeTest, FindsAListThatKeepsTheDeletedWeak) {
+  faulty_.AddFault({.kind = StoreFaultKind::kFalseSuccess, .operation = StoreOperation::kDelete});
+  ExpectWeak("still shows an object");
 }
 
 TEST_F(ProbeTest, TakesTheStoresOwnWordThatItIsWeak) {

@@ -20,6 +20,7 @@ Status FaultyStore::Create(const std::string& name, ByteView data, ObjectClass o
                      ToBytes(data), object_class});
   }
   if (verdict.fail_before) return Fail(*verdict.fail_before);
+  if (verdict.Is(StoreFaultKind::kFalseSuccess)) return {};
   RETURN_IF_ERROR(SpendQuota(name, data.size()));
   if (verdict.Is(StoreFaultKind::kConditionIgnored)) (void)inner_.Delete(name);
   Status created = inner_.Create(name, data, object_class);
@@ -64,6 +65,7 @@ Status FaultyStore::Delete(const std::string& name) {
                      ObjectClass::kControl});
   }
   if (verdict.fail_before) return Fail(*verdict.fail_before);
+  if (verdict.Is(StoreFaultKind::kFalseSuccess)) return {};
   Status deleted = inner_.Delete(name);
   if (verdict.fail_after) return Fail(*verdict.fail_after);
   return deleted;

@@ -33,6 +33,7 @@ enum class StoreFaultKind {
   kFailBefore,        // nothing happens; answered with `code`
   kFailAfter,         // it happens; answered with `code` (the reply is lost)
   kLateApply,         // answered with `code` now, happens `late_by` requests later
+  kFalseSuccess,      // of a create or delete: nothing happens
   kConditionIgnored,  // a create replaces what is there
   kTruncatedBody,     // success, with the first half of the bytes
   kLongBody,          // success, with a byte too many

@@ -124,6 +124,15 @@ TEST_F(FaultyStoreTest, OverwritesWhenTheConditionIsIgnored) {
   EXPECT_FAILS(Put("a", "third"), kAlreadyExists);
 }
 
+TEST_F(FaultyStoreTest, ClaimsSuccessAndDoesNothing) {
+  faulty_.AddFault({.kind = StoreFaultKind::kFalseSuccess, .count = 2});
+  EXPECT_OK(Put("a"));
+  EXPECT_EQ(there(), 0U);
+  EXPECT_OK(faulty_.Delete("b"));
+  EXPECT_OK(Put("a"));
+  EXPECT_EQ(there(), 1U);
+}
+
 TEST_F(FaultyStoreTest, SwapsObjects) {
   ASSERT_OK(Put("a", "of a"));
   ASSERT_OK(Put("b", "of b"));
