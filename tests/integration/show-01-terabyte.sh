@@ -5,6 +5,7 @@
 source "$(dirname "$0")/show-common.sh"
 gib=${show_gib:-1024}
 mib=${show_mib:-102400}
+figure=()
 for how in close kill; do
   mkdir "$work/$how"
   say "$how: $("$build/tests/scale/large_volume" write "$work/$how" "$gib" "$mib" "$how")"
