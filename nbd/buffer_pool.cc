@@ -31,9 +31,11 @@ void Buffer::Release() {
 }
 
 Buffer BufferPool::Take(std::size_t size) {
-  const auto width = static_cast<unsigned>(std::bit_width(size - 1));
+  CHECK(size > 0);
+  const std::size_t whole = size > kHeaderRoom ? size - kHeaderRoom : 1;
+  const auto width = static_cast<unsigned>(std::bit_width(whole - 1));
   const unsigned size_class = width <= kSmallestShift ? 0 : width - kSmallestShift;
-  CHECK(size > 0 && size_class < kClasses);
+  CHECK(size_class < kClasses);
   const std::size_t bytes = ClassBytes(size_class);
   std::unique_ptr<std::byte[]> data;
   if (auto& idle = idle_[size_class]; !idle.empty()) {

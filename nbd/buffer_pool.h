@@ -55,10 +55,11 @@ class BufferPool {
  private:
   friend class Buffer;
   static constexpr unsigned kSmallestShift = 12;
-  static constexpr unsigned kClasses = 15;  // 4 KiB … 64 MiB, powers of two
+  static constexpr unsigned kClasses = 15;        // 4 KiB … 64 MiB, powers of two and a little
+  static constexpr std::size_t kHeaderRoom = 64;  // a reply's header before 2^n bytes of data
 
   static std::size_t ClassBytes(unsigned size_class) {
-    return std::size_t{1} << (kSmallestShift + size_class);
+    return (std::size_t{1} << (kSmallestShift + size_class)) + kHeaderRoom;
   }
   void GiveBack(std::unique_ptr<std::byte[]> data, unsigned size_class);
 

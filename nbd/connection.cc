@@ -103,7 +103,8 @@ bool Connection::Admits() const {
   // Gathered writes count: they become jobs if they cannot be done in place.
   return jobs_in_flight_ + static_cast<int>(writes_.size()) <
              context_.limits.requests_in_flight_max &&
-         job_bytes_ + replies_.bytes() + session_.payload_bytes() < context_.bytes_in_flight_max;
+         job_bytes_ + session_.payload_bytes() < context_.bytes_in_flight_max &&
+         replies_.bytes() < context_.limits.unsent_bytes_max;
 }
 
 // Until the input is used up, or no more may be in flight.
@@ -357,8 +358,6 @@ void Connection::Drain() {
 }
 
 void Connection::EndTalk() {
-  if (state_ != State::kTalking) return;
-  RunWrites();
   if (state_ != State::kTalking) return;
   state_ = State::kFinishing;
   backlog_.Release();

@@ -19,9 +19,12 @@ struct Limits {
   Duration exhausted_pause = std::chrono::milliseconds(100);
   int negotiating_max = 16;  // at once, on each listener
   int connections_max = 1024;
-  /// Of one connection; beyond them nothing more is read from it. The bytes count payloads, reads
-  /// and unsent replies; one request or one receive may overshoot them.
+  /// Of one connection; beyond them nothing more is read from it. The bytes count payloads and
+  /// reads of workers; one request or one receive may overshoot them.
   int requests_in_flight_max = 128;
+  /// Replies that the socket has not taken: few, so that reads done in place use the same warm
+  /// buffers again and again instead of filling memory ahead of a slow client.
+  std::size_t unsent_bytes_max = 1u << 20;
   std::size_t bytes_in_flight_max = 64u << 20;
   /// Of all connections; each may have its share of it.
   std::size_t bytes_in_flight_total = 64u << 20;

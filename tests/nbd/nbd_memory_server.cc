@@ -21,7 +21,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s ADDRESS SIZE_MIB [jobs-only] [read-only]\n", argv[0]);
     return 2;
   }
-  coffer::testing::MemoryDevice device(std::strtoull(argv[2], nullptr, 10) << 20);
+  coffer::testing::MemoryDevice device(std::strtoull(argv[2], nullptr, 10) << 20,
+                                       coffer::testing::MemoryDevice::Crashes::kForgets);
   for (int i = 3; i < argc; ++i) {
     if (argv[i] == std::string_view("jobs-only")) device.set_in_place(false);
     if (argv[i] == std::string_view("read-only")) device.set_read_only(true);

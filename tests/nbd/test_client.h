@@ -94,6 +94,11 @@ class TestClient {
     got.resize(have);
     return got;
   }
+  /// Whether anything, or the end, can be received right now.
+  bool HasNews() {
+    pollfd ready{fd_, POLLIN, 0};
+    return ::poll(&ready, 1, 0) == 1;
+  }
   bool AtEnd() { return Receive(1).empty(); }
 
   /// Greeting, client flags and one option; what is answered to it.

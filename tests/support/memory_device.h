@@ -20,7 +20,12 @@ class MemoryDevice final : public block::BlockDevice {
  public:
   enum class Call { kRead, kWrite, kFlush, kTrim, kWriteZeroes, kTryRead, kTryWrite };
 
-  explicit MemoryDevice(std::uint64_t size) : bytes_(size, std::byte{0}), durable_(bytes_) {}
+  /// kForgets: Flush does nothing and Durable may not be asked; for measuring.
+  enum class Crashes { kModelled, kForgets };
+  explicit MemoryDevice(std::uint64_t size, Crashes crashes = Crashes::kModelled)
+      : bytes_(size, std::byte{0}) {
+    if (crashes == Crashes::kModelled) durable_ = bytes_;
+  }
 
   // What a test tells it.
 
@@ -30,7 +35,7 @@ class MemoryDevice final : public block::BlockDevice {
   void Resize(std::uint64_t size) {
     With([&] {
       bytes_.resize(size, std::byte{0});
-      durable_.resize(size, std::byte{0});
+      if (!durable_.empty()) durable_.resize(size, std::byte{0});
     });
   }
   /// TryRead and TryWrite decline from now on, or no longer.
@@ -177,7 +182,7 @@ class MemoryDevice final : public block::BlockDevice {
   Status Zero(std::uint64_t offset, std::uint64_t length, bool durable) {
     if (Status refused = Refuse(offset, length, true); !refused) return refused;
     std::memset(bytes_.data() + offset, 0, length);
-    unflushed_.emplace_back(offset, length);
+    Note(offset, length);
     if (durable) MakeDurable(offset, length);
     return {};
   }
@@ -186,17 +191,21 @@ class MemoryDevice final : public block::BlockDevice {
   }
   void CopyIn(std::uint64_t offset, ByteView data) {
     std::memcpy(bytes_.data() + offset, data.data(), data.size());
+    Note(offset, data.size());
+  }
+  void Note(std::uint64_t offset, std::uint64_t length) {
+    if (durable_.empty()) return;
     // Neighbours become one, so that a long run without a flush keeps no list of every write.
     if (!unflushed_.empty() && unflushed_.back().first + unflushed_.back().second == offset) {
-      unflushed_.back().second += data.size();
+      unflushed_.back().second += length;
     } else if (unflushed_.size() < kUnflushedMax) {
-      unflushed_.emplace_back(offset, data.size());
+      unflushed_.emplace_back(offset, length);
     } else {
       unflushed_.assign(1, {0, bytes_.size()});
     }
   }
   void MakeDurable(std::uint64_t offset, std::uint64_t length) {
-    Copy(durable_, bytes_, offset, length);
+    if (!durable_.empty()) Copy(durable_, bytes_, offset, length);
   }
   static void Copy(Bytes& to, const Bytes& from, std::uint64_t offset, std::uint64_t length) {
     std::memcpy(to.data() + offset, from.data() + offset, length);
