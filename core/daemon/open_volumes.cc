@@ -153,9 +153,8 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
   const Status exported = ExportAll(key, entry, request);
   if (exported.has_value()) return {};
   WithdrawAll(entry);
-  const std::uint64_t waiting = entry.volume->status().behind_bytes;
   const Status closed = entry.volume->Close(volume::CloseMode::kLeaveInJournal, {});
-  if (closed.has_value()) Remember(key, entry, false, waiting);
+  if (closed.has_value()) Remember(key, entry, false, entry.volume->status().behind_bytes);
   return exported;
 }
 
@@ -222,13 +221,8 @@ Status OpenVolumes::Close(const VolumeKey& key, volume::CloseMode mode,
   }
   Announce(key, "closing");
   WithdrawAll(*entry);
-  std::uint64_t left = entry->volume->status().behind_bytes;
-  const std::uint64_t behind = left;
-  const Status status = entry->volume->Close(mode, [&](std::uint64_t done, std::uint64_t total) {
-    left = behind - std::min(done, behind);
-    if (progress) progress(done, total);
-  });
-  if (status.has_value() && mode == volume::CloseMode::kUpload) left = 0;
+  const Status status = entry->volume->Close(mode, progress);
+  const std::uint64_t left = entry->volume->status().behind_bytes;
   *waiting_bytes = left;
   Remember(key, *entry, false, left);
   Remove(key);

@@ -1,0 +1,577 @@
+#!/usr/bin/env python3
+"""coffer and cofferd as their users meet them: processes, exit codes, terminals, signals.
+
+  end_to_end_test.py CHEAP_DIR PLANTED_DIR [unittest arguments]
+
+CHEAP_DIR holds a coffer and a cofferd whose key derivation is cheap, PLANTED_DIR a pair whose
+self-test has a wrong answer planted. Needs nbdcopy (libnbd-bin) for the data itself.
+"""
+import fcntl
+import http.client
+import json
+import os
+import pathlib
+import pty
+import select
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import unittest
+
+CHEAP = PLANTED = None  # set by main
+PASSWORD = "correct horse"
+MIB = 1 << 20
+
+
+def running(pid):
+    """A zombie counts as gone: orphans may be reaped late."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return text.rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_until(condition, what, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.01)
+
+
+def tree_of(directory):
+    """Every file with its bytes; locks, logs and the pid file aside."""
+    found = {}
+    for path in sorted(pathlib.Path(directory).rglob("*")):
+        relative = path.relative_to(directory)
+        if path.name in ("lock", "start.lock", "cofferd.pid") or "log" in relative.parts:
+            continue
+        found[str(relative)] = path.read_bytes() if path.is_file() else None
+    return found
+
+
+class Machine:
+    """A home of its own."""
+
+    def __init__(self, root, programs=None):
+        self.root = pathlib.Path(root)
+        self.programs = pathlib.Path(programs or CHEAP)
+        self.runtime = self.root / "run"
+        self.runtime.mkdir(parents=True, mode=0o700)
+        self.state = self.root / "state" / "coffer"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.root),
+            "XDG_CONFIG_HOME": str(self.root / "config"),
+            "XDG_STATE_HOME": str(self.root / "state"),
+            "XDG_CACHE_HOME": str(self.root / "cache"),
+            "XDG_RUNTIME_DIR": str(self.runtime),
+        }
+        for name in ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
+            if name in os.environ:
+                self.environment[name] = os.environ[name]
+        self.password_file = self.write_password("password", PASSWORD)
+
+    def write_password(self, name, text, mode=0o600):
+        path = self.root / name
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def command(self, *words):
+        return [str(self.programs / "coffer"), *map(str, words)]
+
+    def run(self, *words, password=True, **options):
+        extra = ["--password-file", self.password_file] if password else []
+        return subprocess.run(self.command(*words, *extra), env=self.environment, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
+                              start_new_session=True, **options)
+
+    def pid(self):
+        return int((self.runtime / "coffer" / "cofferd.pid").read_text())
+
+    def kill_daemon(self, how=signal.SIGKILL):
+        pid = self.pid()
+        os.kill(pid, how)
+        wait_until(lambda: not running(pid), "the daemon's end")
+
+    def ask(self, method, path, body=None):
+        """One request of the control API: status, decoded answer."""
+        connection = http.client.HTTPConnection("coffer")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(self.runtime / "coffer" / "control.sock"))
+        try:
+            connection.request(method, path, body)
+        except BrokenPipeError:
+            pass  # refused before it was read; the answer is there
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        return answer.status, json.loads(text)
+
+
+class EndToEnd(unittest.TestCase):
+    def setUp(self):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="coffer-e2e-"))
+        self.machines = []
+        self.machine = self.new_machine("first")
+        self.store = self.root / "backups"
+
+    def tearDown(self):
+        for machine in self.machines:
+            machine.run("daemon", "stop", password=False)
+        shutil.rmtree(self.root)
+
+    def new_machine(self, name, programs=None):
+        machine = Machine(self.root / name, programs)
+        self.machines.append(machine)
+        return machine
+
+    def expect(self, code, *words, machine=None, **options):
+        done = (machine or self.machine).run(*words, **options)
+        self.assertEqual(done.returncode, code, f"{words}: {done.stdout}{done.stderr}")
+        if code not in (0, 12):
+            self.assertNotEqual(done.stderr.strip(), "", f"{words} failed in silence")
+        return done
+
+    def init(self, name="photos", size="16M"):
+        return self.expect(0, "init", name, self.store, size)
+
+    def open(self, name="photos", machine=None, *options):
+        return self.expect(0, "open", name, *options, machine=machine).stdout.strip()
+
+    def data(self, name="data", size=3 * MIB + 4096):
+        path = self.root / name
+        path.write_bytes(os.urandom(size))
+        return path
+
+    def copy_in(self, path, uri):
+        subprocess.run(["nbdcopy", "--flush", str(path), uri], check=True, timeout=120)
+
+    def read_back(self, uri, length):
+        path = self.root / "back"
+        subprocess.run(["nbdcopy", uri, str(path)], check=True, timeout=120)
+        with path.open("rb") as file:
+            return file.read(length)
+
+    # --- The main job ---
+
+    def test_what_one_machine_wrote_another_reads_from_store_and_password_alone(self):
+        self.init()
+        uri = self.open()
+        self.assertEqual(uri, f"nbd+unix:///photos?socket={self.machine.runtime}/coffer/nbd.sock")
+        data = self.data()
+        self.copy_in(data, uri)
+        self.expect(0, "sync", "photos", password=False)
+        self.expect(0, "close", "photos", password=False)
+        self.expect(0, "daemon", "stop", password=False)
+        shutil.rmtree(self.machine.root)
+        self.machines.clear()
+        second = self.new_machine("second")
+        added = self.expect(0, "add", self.store, machine=second)
+        self.assertIn("photos", added.stdout)
+        self.assertIn("16 MiB", added.stdout)
+        uri = self.open("photos", second)
+        self.assertEqual(self.read_back(uri, data.stat().st_size), data.read_bytes())
+        self.expect(0, "close", "--all", machine=second, password=False)
+
+    def test_an_address_of_its_own_serves_the_empty_name_too(self):
+        self.init()
+        sock = self.machine.root / "own.sock"
+        done = self.machine.run("open", "photos", "--nbd=unix:own.sock", cwd=self.machine.root)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(stat.S_IMODE(sock.stat().st_mode), 0o600)
+        subprocess.run(["nbdinfo", "--size", f"nbd+unix:///?socket={sock}"], check=True,
+                       stdout=subprocess.DEVNULL, timeout=60)
+
+    def test_json_is_one_object_with_the_documented_fields(self):
+        made = json.loads(self.expect(0, "init", "photos", self.store, "16M", "--json").stdout)
+        self.assertEqual((made["volume"], made["size_bytes"], made["vault_created"]),
+                         ("photos", 16 * MIB, True))
+        opened = json.loads(self.expect(0, "open", "photos", "--json").stdout)
+        self.assertEqual((opened["volume"], opened["vault"], opened["already_open"]),
+                         ("photos", "backups", False))
+        self.assertTrue(opened["uri"].startswith("nbd+unix:///photos?socket="))
+        status = json.loads(self.expect(0, "status", "photos", "--json").stdout)
+        self.assertEqual((status["state"], status["durability"], status["keys_held"]),
+                         ("open", "local", True))
+        listed = json.loads(self.expect(0, "list", "--json").stdout)
+        self.assertEqual([v["volume"] for v in listed["volumes"]], ["photos"])
+        job = json.loads(self.expect(0, "sync", "photos", "--json").stdout)
+        self.assertEqual((job["kind"], job["state"], job["unit"]), ("sync", "done", "bytes"))
+        failed = self.expect(3, "status", "nothing", "--json")
+        self.assertEqual(json.loads(failed.stderr)["code"], "not-found")
+
+    # --- Bad input ---
+
+    def test_bad_names_and_sizes_are_usage_errors_and_make_nothing(self):
+        for name in ("../x", "a/b", ".", "a\nb", "a\x1b[2Jb", "x" * 300, "", "\u202eoc"):
+            done = self.expect(2, "init", name, self.store, "16M")
+            self.assertNotIn("\x1b", done.stderr)
+        for size in ("0", "1", "4097", "17T", "20GB", "1.5G", "many", "", "99999999999999999999G"):
+            self.expect(2, "init", "photos", self.store, size)
+        self.expect(2, "init", "--", "-rf", self.store, "16M")
+        self.expect(11, "init", "photos", "gopher://x/y", "16M")
+        self.assertFalse(self.store.exists())
+        self.assertFalse((self.machine.state / "vaults").exists())
+
+    def test_init_overwrites_nothing(self):
+        self.init()
+        before = tree_of(self.store)
+        self.expect(4, "init", "photos", self.store, "16M")
+        self.assertEqual(tree_of(self.store), before)
+        foreign = self.root / "foreign"
+        foreign.mkdir()
+        (foreign / "letter").write_text("mine")
+        self.expect(4, "init", "photos", foreign, "16M")
+        self.assertEqual(tree_of(foreign), {"letter": b"mine"})
+        self.expect(3, "init", "photos", self.root / "missing" / "below", "16M")
+        self.assertFalse((self.root / "missing").exists())
+        self.expect(3, "add", foreign)
+        self.expect(3, "add", self.root / "missing")
+
+    def test_a_damaged_vault_is_corrupt_and_not_written_to(self):
+        self.init()
+        for damaged in ("vault", next((self.store / "keys").iterdir()).relative_to(self.store)):
+            path = self.store / damaged
+            whole = path.read_bytes()
+            path.chmod(0o600)
+            path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+            before = tree_of(self.store)
+            done = self.machine.run("open", "photos")
+            self.assertIn(done.returncode, (5, 9), done.stderr)
+            self.assertEqual(tree_of(self.store), before)
+            path.write_bytes(whole)
+        self.open()
+
+    def test_half_a_vault_is_refused(self):
+        self.init()
+        (self.store / "vault").unlink()
+        before = tree_of(self.store)
+        other = self.new_machine("other")
+        self.expect(9, "init", "photos", self.store, "16M", machine=other)
+        done = other.run("add", self.store)
+        self.assertIn(done.returncode, (3, 9), done.stderr)
+        self.assertEqual(tree_of(self.store), before)
+
+    def test_a_wrong_password_changes_no_byte(self):
+        self.init()
+        wrong = self.machine.write_password("wrong", "not it")
+        store, state = tree_of(self.store), tree_of(self.machine.state)
+        for words in (("open", "photos"), ("open", "photos", "--take-over"),
+                      ("init", "mail", self.store, "16M"), ("add", self.store)):
+            self.expect(5, *words, "--password-file", wrong, password=False)
+        self.assertEqual((tree_of(self.store), tree_of(self.machine.state)), (store, state))
+
+    def test_password_files_that_are_not_private_are_refused_with_the_reason(self):
+        self.init()
+        machine = self.machine
+        link = machine.root / "link"
+        link.symlink_to(machine.password_file)
+        fifo = machine.root / "fifo"
+        os.mkfifo(fifo, 0o600)
+        for path, reason in ((machine.write_password("loose", PASSWORD, 0o644), "others"),
+                             (link, "symbolic link"), (fifo, "regular file"),
+                             (machine.write_password("empty", "\n"), "empty"),
+                             (machine.write_password("nul", "a\0b"), "NUL"),
+                             (machine.write_password("long", "x" * (MIB + 1)), "1 MiB"),
+                             (machine.root / "missing", "No such file")):
+            done = self.expect(5, "open", "photos", "--password-file", path, password=False)
+            self.assertIn(reason, done.stderr)
+        self.expect(5, "open", "photos", password=False)  # no terminal to ask
+
+    def test_a_password_may_come_from_a_descriptor(self):
+        read_end, write_end = os.pipe()
+        os.write(write_end, PASSWORD.encode() + b"\n")
+        os.close(write_end)
+        self.expect(0, "init", "photos", self.store, "16M", "--password-fd", str(read_end),
+                    password=False, pass_fds=[read_end])
+        os.close(read_end)
+        self.open()
+        self.expect(5, "init", "mail", self.root / "other", "16M", "--password-fd", "77",
+                    password=False)
+
+    def test_opening_twice_is_the_same_or_a_conflict(self):
+        self.init()
+        uri = self.open()
+        self.assertEqual(self.open(), uri)
+        self.expect(6, "open", "photos", "--read-only")
+        self.expect(6, "open", "photos", f"--nbd=unix:{self.machine.root}/x.sock")
+
+    def test_what_another_machine_has_open_is_a_conflict(self):
+        self.init()
+        self.copy_in(self.data(), self.open())
+        self.expect(0, "sync", "photos")
+        second = self.new_machine("second")
+        self.expect(0, "add", self.store, machine=second)
+        done = self.expect(6, "open", "photos", machine=second)
+        self.assertIn("--take-over", done.stderr)
+        self.expect(0, "open", "photos", "--read-only", machine=second)
+
+    def test_what_is_not_built_says_so(self):
+        self.init()
+        for option in ("--fuse=/mnt", "--mount=/mnt", "--device"):
+            self.expect(11, "open", "photos", option)
+        self.expect(11, "open", "photos@monday")
+
+    # --- The daemon ---
+
+    def test_a_second_daemon_on_the_same_state_or_runtime_is_refused(self):
+        self.expect(0, "status")
+        daemon = [str(self.machine.programs / "cofferd")]
+        second = subprocess.run(daemon, env=self.machine.environment, capture_output=True, text=True,
+                                timeout=60)
+        self.assertEqual(second.returncode, 6, second.stderr)
+        self.assertIn(str(self.machine.pid()), second.stderr)
+        other_state = dict(self.machine.environment, XDG_STATE_HOME=str(self.root / "other"))
+        second = subprocess.run(daemon, env=other_state, capture_output=True, text=True, timeout=60)
+        self.assertEqual(second.returncode, 6, second.stderr)
+        self.expect(0, "daemon", "status")
+
+    def test_many_clients_at_once_start_one_daemon(self):
+        clients = [subprocess.Popen(self.machine.command("status"), env=self.machine.environment,
+                                    stdout=subprocess.DEVNULL) for _ in range(6)]
+        self.assertEqual([client.wait(timeout=60) for client in clients], [0] * 6)
+        log = (self.machine.state / "log" / "cofferd.log").read_text()
+        self.assertEqual(log.count("is ready"), 1, log)
+
+    def test_why_a_daemon_does_not_start_is_shown(self):
+        (self.machine.root / "state").mkdir()
+        self.machine.state.mkdir(mode=0o700)
+        self.machine.state.chmod(0o777)
+        done = self.expect(2, "status")
+        self.assertIn(str(self.machine.state), done.stderr)
+        self.assertIn("chmod 700", done.stderr)
+        self.machine.state.chmod(0o700)
+        self.machine.environment["XDG_RUNTIME_DIR"] = str(self.root / ("r" * 100))
+        self.assertIn("107", self.expect(2, "status").stderr)
+
+    def test_a_failed_self_test_keeps_the_daemon_from_starting(self):
+        machine = self.new_machine("planted", PLANTED)
+        alone = subprocess.run([str(PLANTED / "cofferd")], env=machine.environment, text=True,
+                               capture_output=True, timeout=60)
+        self.assertEqual(alone.returncode, 70, alone.stderr)
+        self.assertIn("self-test", alone.stderr)
+        done = machine.run("status")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("self-test", done.stderr)
+        self.assertFalse(machine.state.exists())
+
+    def test_the_daemon_outlives_its_client_and_holds_none_of_its_descriptors(self):
+        read_end, write_end = os.pipe()
+        done = self.machine.run("status", pass_fds=[write_end])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        os.close(write_end)
+        self.assertEqual(os.read(read_end, 1), b"")  # nobody else holds it open
+        os.close(read_end)
+        self.assertEqual(os.getsid(self.machine.pid()), os.getpgid(self.machine.pid()))
+        self.assertTrue(running(self.machine.pid()))
+
+    def test_term_ends_it_soon_and_what_was_written_is_there_again(self):
+        self.init()
+        uri = self.open()
+        data = self.data()
+        self.copy_in(data, uri)
+        started = time.monotonic()
+        self.machine.kill_daemon(signal.SIGTERM)
+        self.assertLess(time.monotonic() - started, 10)
+        self.assertEqual(list(p.name for p in (self.machine.runtime / "coffer").glob("*.sock")), [])
+        uri = self.open()
+        self.assertEqual(self.read_back(uri, data.stat().st_size), data.read_bytes())
+
+    def test_after_a_kill_status_says_locked_and_a_new_open_has_everything(self):
+        self.init()
+        uri = self.open()
+        data = self.data()
+        self.copy_in(data, uri)
+        self.machine.kill_daemon()
+        status = json.loads(self.expect(0, "status", "photos", "--json", password=False).stdout)
+        self.assertEqual((status["state"], status["waiting_exact"]), ("locked", False))
+        self.assertGreaterEqual(status["waiting_bytes"], data.stat().st_size)
+        uri = self.open()
+        self.assertEqual(self.read_back(uri, data.stat().st_size), data.read_bytes())
+        self.expect(0, "close", "photos")
+        status = json.loads(self.expect(0, "status", "photos", "--json").stdout)
+        self.assertEqual((status["state"], status["waiting_bytes"]), ("closed", 0))
+
+    def test_usr1_syncs_every_volume(self):
+        self.init()
+        self.copy_in(self.data(), self.open())
+        self.assertGreater(self.status()["waiting_bytes"], 0)
+        os.kill(self.machine.pid(), signal.SIGUSR1)
+        wait_until(lambda: self.status()["waiting_bytes"] == 0, "the sync after USR1")
+
+    def status(self):
+        return json.loads(self.expect(0, "status", "photos", "--json", password=False).stdout)
+
+    def test_restart_and_stop(self):
+        self.expect(3, "daemon", "status")
+        self.expect(0, "daemon", "stop")
+        self.expect(0, "status")
+        first = self.machine.pid()
+        self.expect(0, "daemon", "restart")
+        self.assertNotEqual(self.machine.pid(), first)
+        self.assertFalse(running(first))
+        second = self.machine.pid()
+        self.expect(0, "daemon", "stop")
+        self.assertFalse(running(second))
+
+    def test_run_stays_in_the_foreground_and_logs_to_stderr(self):
+        daemon = subprocess.Popen(self.machine.command("daemon", "run"), stderr=subprocess.PIPE,
+                                  env=self.machine.environment, text=True)
+        self.assertIn("is ready", daemon.stderr.readline())
+        self.expect(0, "daemon", "status")
+        daemon.send_signal(signal.SIGINT)
+        daemon.communicate(timeout=60)
+        self.assertEqual(daemon.returncode, 0)
+
+    # --- A store that is gone ---
+
+    def test_without_its_store_close_keeps_the_bytes_and_says_so(self):
+        self.init()
+        data = self.data()
+        self.copy_in(data, self.open())
+        away = self.root / "unmounted"
+        self.store.rename(away)
+        self.store.mkdir()
+        self.expect(8, "sync", "photos", password=False)
+        self.assertNotEqual(self.status()["last_error"], "")
+        done = self.expect(12, "close", "photos", password=False)
+        self.assertIn("not uploaded", done.stderr)
+        self.assertEqual(list(self.store.iterdir()), [])
+        status = self.status()
+        self.assertEqual(status["state"], "locked")
+        self.assertGreaterEqual(status["waiting_bytes"], data.stat().st_size)
+        self.store.rmdir()
+        away.rename(self.store)
+        uri = self.open()
+        self.assertEqual(self.read_back(uri, data.stat().st_size), data.read_bytes())
+        self.expect(0, "close", "photos", password=False)
+
+    def test_close_without_waiting_says_how_much_is_left(self):
+        self.init()
+        data = self.data()
+        self.copy_in(data, self.open())
+        done = self.expect(12, "close", "photos", "--no-wait", "--json")
+        self.assertGreaterEqual(json.loads(done.stdout)["waiting_bytes"], data.stat().st_size)
+        self.expect(3, "close", "photos")
+        self.expect(0, "close", "--all")
+
+    # --- Terminals and signals ---
+
+    def at_terminal(self, *words):
+        """Starts coffer with a terminal of its own; returns the process and our end of it."""
+        ours, theirs = pty.openpty()
+
+        def take_terminal():
+            os.setsid()
+            fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+        process = subprocess.Popen(self.machine.command(*words), env=self.machine.environment,
+                                   stdin=theirs, stdout=subprocess.PIPE, stderr=theirs,
+                                   preexec_fn=take_terminal)
+        os.close(theirs)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(os.close, ours)
+        self.unread = ""
+        return process, ours
+
+    def read_until(self, terminal, text):
+        """What the terminal shows up to and with `text`; the rest is kept for the next call."""
+        end = time.monotonic() + 60
+        while text not in self.unread:
+            self.assertTrue(select.select([terminal], [], [], max(0, end - time.monotonic()))[0],
+                            f"waited for {text!r}, saw {self.unread!r}")
+            self.unread += os.read(terminal, 4096).decode()
+        seen, found, self.unread = self.unread.partition(text)
+        return seen + found
+
+    def test_a_new_password_is_asked_for_twice_without_echo(self):
+        process, terminal = self.at_terminal("init", "photos", self.store, "16M")
+        seen = self.read_until(terminal, "New password for the vault at ")
+        seen += self.read_until(terminal, ": ")
+        os.write(terminal, b"s3cret\n")
+        seen += self.read_until(terminal, "again: ")
+        os.write(terminal, b"different\n")
+        seen += self.read_until(terminal, "differ")
+        for _ in range(2):
+            seen += self.read_until(terminal, ": ")
+            os.write(terminal, b"s3cret\n")
+        self.assertEqual(process.wait(timeout=60), 0)
+        self.assertNotIn("s3cret", seen)
+        self.machine.password_file = self.machine.write_password("typed", "s3cret")
+        self.open()
+
+    def test_three_times_different_makes_nothing(self):
+        process, terminal = self.at_terminal("init", "photos", self.store, "16M")
+        for answer in (b"a\n", b"b\n") * 3:
+            self.read_until(terminal, ": ")
+            os.write(terminal, answer)
+        self.assertEqual(process.wait(timeout=60), 5)
+        self.assertFalse(self.store.exists())
+
+    def test_ctrl_c_at_the_prompt_ends_coffer_with_echo_on_again(self):
+        self.init()
+        process, terminal = self.at_terminal("open", "photos")
+        self.read_until(terminal, "Password for vault backups: ")
+        self.assertFalse(termios.tcgetattr(terminal)[3] & termios.ECHO)
+        os.write(terminal, b"\x03")
+        self.assertEqual(process.wait(timeout=60), 130)
+        self.assertTrue(termios.tcgetattr(terminal)[3] & termios.ECHO)
+
+    def test_ctrl_c_ends_the_wait_and_never_the_work(self):
+        self.init()
+        self.copy_in(self.data(), self.open())
+        away = self.root / "unmounted"
+        self.store.rename(away)  # the sync now tries for some seconds
+        client = subprocess.Popen(self.machine.command("sync", "photos"), text=True,
+                                  env=self.machine.environment, stderr=subprocess.PIPE)
+        wait_until(lambda: self.machine.ask("GET", "/v1/jobs")[1]["jobs"], "the job")
+        client.send_signal(signal.SIGINT)
+        _, said = client.communicate(timeout=60)
+        self.assertEqual(client.returncode, 130, said)
+        self.assertIn("goes on", said)
+        self.assertEqual(self.machine.ask("GET", "/v1/jobs/1")[0], 200)
+        away.rename(self.store)
+        wait_until(lambda: self.status()["waiting_bytes"] == 0, "the upload, by itself", 120)
+
+    # --- The control socket ---
+
+    def test_the_api_answers_plain_http(self):
+        self.init()
+        self.assertEqual(self.machine.ask("GET", "/v1/version")[1]["pid"], self.machine.pid())
+        code, answer = self.machine.ask("PUT", "/v1/volumes/backups%2Fphotos/open",
+                                        json.dumps({"password": PASSWORD}))
+        self.assertEqual((code, answer["volume"]), (200, "photos"))
+        self.assertEqual(self.machine.ask("GET", "/v1/tomorrow")[1]["code"], "unknown-request")
+        self.assertEqual(self.machine.ask("POST", "/v1/vaults/add", "x" * (MIB + 1))[0], 413)
+
+    def test_socket_and_directories_are_private(self):
+        self.init()
+        for path in (self.machine.runtime / "coffer", self.machine.state,
+                     self.machine.root / "cache" / "coffer", self.machine.state / "log"):
+            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o700, path)
+        for path in (self.machine.runtime / "coffer").iterdir():
+            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600, path)
+
+    def test_the_password_is_nowhere_on_this_machine(self):
+        self.init()
+        self.copy_in(self.data(), self.open())
+        self.expect(0, "--log-level=debug", "close", "photos")
+        for path in self.machine.root.rglob("*"):
+            if path.is_file() and path != self.machine.password_file:
+                self.assertNotIn(PASSWORD.encode(), path.read_bytes(), path)
+        words = pathlib.Path(f"/proc/{self.machine.pid()}/cmdline").read_bytes()
+        self.assertNotIn(PASSWORD.encode(), words)
+
+
+if __name__ == "__main__":
+    CHEAP, PLANTED = (pathlib.Path(p).resolve() for p in sys.argv[1:3])
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
