@@ -173,6 +173,14 @@ TEST(Page, NumbersPacksInTheOrderOfTheirFirstUse) {
   EXPECT_FALSE(DecodePage(bytes, kSelf, 3).has_value());
 }
 
+TEST(Page, RefusesAPackThatIsListedTwiceAndUsedTwice) {
+  Bytes bytes = Encode(FullLeaf(ManyPacks(2)), kSelf);
+  constexpr std::size_t kRows = 1 + 1 + 4 + 1;
+  ASSERT_TRUE(DecodePage(bytes, kSelf, 3).has_value());
+  std::copy_n(bytes.begin() + kRows, 36, bytes.begin() + kRows + 36);
+  EXPECT_FALSE(DecodePage(bytes, kSelf, 3).has_value());
+}
+
 TEST(Page, RefusesUnknownKindsOfPieces) {
   Page page;
   page.chunk_size = 65536;
@@ -263,6 +271,14 @@ TEST(Delta, RefusesChunksBeyondTheLargestVolume) {
   EXPECT_TRUE(DecodeDelta(Encode(delta, kSelf), kSelf, 3).has_value());
   delta.entries[0].chunk_count += 1;
   EXPECT_FALSE(DecodeDelta(Encode(delta, kSelf), kSelf, 3).has_value());
+}
+
+TEST(Delta, RefusesChunkSizesThatDoNotExist) {
+  Delta delta = SmallDelta();
+  for (const std::uint32_t size : {0u, 4096u, 8192u, 65536u + 4096, 98304u, 1u << 19}) {
+    delta.chunk_size = size;
+    EXPECT_FALSE(DecodeDelta(Encode(delta, kSelf), kSelf, 3).has_value()) << size;
+  }
 }
 
 TEST(Delta, RefusesUnknownOperationsAndEmptyRanges) {
