@@ -61,7 +61,7 @@ class HostileInput : public testing::Test {
   }
 
   SeededRandom random_{TestSeed()};
-  const Bytes plain_ = Words(random_, 20000);
+  const Bytes plain_ = Words(random_, 6000);
   Decompressor decompressor_;
 };
 
@@ -116,7 +116,7 @@ TEST_F(HostileInput, ZstdDictionaryIdsAreRefused) {
   const Bytes frame = ZstdFrame(plain_, {});
   const std::size_t id_position = 5;  // after magic and descriptor, in a single-segment frame
   ASSERT_NE(std::to_integer<unsigned>(frame[4]) & 0x20U, 0U);
-  for (unsigned flag : {1, 2, 3}) {
+  for (unsigned flag : {1U, 2U, 3U}) {
     Bytes changed = frame;
     changed[4] |= static_cast<std::byte>(flag);
     changed.insert(changed.begin() + id_position, std::size_t{1} << (flag - 1), std::byte{0});
@@ -203,7 +203,7 @@ TEST_F(HostileInput, LengthsBeyondTheLargestPlaintextAreRefused) {
 TEST_F(HostileInput, FlippedBitsNeverLeaveTheBuffer) {
   for (const CodecSetting& setting : {CodecSetting{CodecId::kLz4, 0}, CodecSetting{}}) {
     const Bytes stored = Compressed(setting);
-    for (int i = 0; i < 3000; ++i) {
+    for (int i = 0; i < 1000; ++i) {
       Bytes changed = stored;
       for (std::uint64_t flips = 1 + random_.Below(3); flips > 0; --flips) {
         const std::size_t bit = random_.Below(changed.size() * 8);

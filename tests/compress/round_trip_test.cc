@@ -33,8 +33,8 @@ class RoundTrip : public testing::TestWithParam<CodecSetting> {
 };
 
 TEST_P(RoundTrip, GivesEveryLengthAndKindBack) {
-  for (std::size_t size :
-       {0, 1, 2, 7, 31, 32, 33, 100, 511, 4095, 4096, 4097, 16384, 65536, 262144, 1000003}) {
+  for (std::size_t size : {0U, 1U, 2U, 7U, 31U, 32U, 33U, 100U, 511U, 4095U, 4096U, 4097U, 16384U,
+                           65536U, 262144U, 1000003U}) {
     for (const Bytes& plain : Samples(random_, size)) ExpectRoundTrip(plain);
   }
 }

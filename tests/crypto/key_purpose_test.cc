@@ -24,7 +24,7 @@ TEST(KeyPurpose, EveryLabelIsItsOwnAndHoldsNoNul) {
 
 TEST(KeyPurpose, EveryParentPurposeAndContextGivesAnotherKey) {
   std::set<std::string> keys;
-  for (std::size_t start : {0, 1}) {
+  for (std::size_t start : {0U, 1U}) {
     const SecretBytes parent = SecretBytes::CopyOf(Counting(32, start));
     for (int i = 0; i < kKeyPurposeCount; ++i) {
       for (std::string_view context : {"", "a", "ab"}) {

@@ -88,7 +88,7 @@ TEST(Sealer, RefusesOtherLengths) {
                  kCorruption);
     EXPECT_TRUE(IsZero(out));
   }
-  for (std::size_t length : {0, 4, 6, 1000}) {
+  for (std::size_t length : {0U, 4U, 6U, 1000U}) {
     Bytes out = Repeated(length, 0xee);
     EXPECT_FAILS(sealer.Open(message.number, message.aad, sealed, out), kCorruption);
     EXPECT_TRUE(IsZero(out));
@@ -99,7 +99,7 @@ TEST(Sealer, SealsAndOpensInPlace) {
   SeededRandom random(TestSeed());
   const Message message;
   const Sealer sealer = message.MakeSealer();
-  for (std::size_t length : {0, 1, 15, 16, 17, 127, 4096, 65536, 65551}) {
+  for (std::size_t length : {0U, 1U, 15U, 16U, 17U, 127U, 4096U, 65536U, 65551U}) {
     const Bytes plain = random.NewBytes(length);
     Bytes buffer = plain;
     buffer.resize(length + kTagBytes);
