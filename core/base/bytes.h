@@ -1,10 +1,14 @@
 // Byte strings. Views go in, Bytes come out. Integers on disk and in hashes are little-endian.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
+#include <iterator>
 #include <memory>
 #include <span>
 #include <string>
@@ -30,8 +34,100 @@ struct UninitializedAllocator : std::allocator<T> {
   }
 };
 
-/// Bytes(n) holds n uninitialised bytes; Bytes(n, std::byte{0}) holds zeros.
-using Bytes = std::vector<std::byte, UninitializedAllocator<std::byte>>;
+/// Iterators over bytes that lie one after the other.
+template <class Iterator>
+concept ByteIterator =
+    std::contiguous_iterator<Iterator> && std::same_as<std::iter_value_t<Iterator>, std::byte>;
+
+/// A std::vector of bytes. Bytes(n) holds n uninitialised bytes; Bytes(n, std::byte{0}) holds
+/// zeros.
+///
+/// With an allocator of one's own libstdc++ copies vectors element by element (0.74 ns a byte with
+/// g++ 12 -O2, 60 times memcpy's time), so whatever copies is here once more.
+class Bytes : public std::vector<std::byte, UninitializedAllocator<std::byte>> {
+  using Vector = std::vector<std::byte, UninitializedAllocator<std::byte>>;
+
+ public:
+  Bytes() = default;
+  explicit Bytes(std::size_t size) : Vector(size) {}
+  Bytes(std::size_t size, std::byte value) : Vector(size, value) {}
+  Bytes(std::initializer_list<std::byte> bytes) : Bytes(bytes.begin(), bytes.end()) {}
+  template <ByteIterator Iterator>
+  Bytes(Iterator first, Iterator last) : Vector(static_cast<std::size_t>(last - first)) {
+    Put(0, first, last);
+  }
+  Bytes(const Bytes& other) : Bytes(other.begin(), other.end()) {}
+  Bytes(Bytes&&) noexcept = default;
+  Bytes& operator=(const Bytes& other) {
+    if (this != &other) assign(other.begin(), other.end());
+    return *this;
+  }
+  Bytes& operator=(Bytes&&) noexcept = default;
+  ~Bytes() = default;
+
+  void assign(std::size_t size, std::byte value) { Vector::assign(size, value); }
+  template <ByteIterator Iterator>
+  void assign(Iterator first, Iterator last) {
+    clear();
+    resize(static_cast<std::size_t>(last - first));
+    Put(0, first, last);
+  }
+
+  void reserve(std::size_t capacity_min) {
+    if (capacity_min <= capacity()) return;
+    Vector larger;
+    larger.reserve(capacity_min);
+    larger.resize(size());
+    if (!empty()) std::memcpy(larger.data(), data(), size());
+    Vector::swap(larger);
+  }
+  void resize(std::size_t size) {
+    MakeRoomFor(size);
+    Vector::resize(size);
+  }
+  void resize(std::size_t size, std::byte value) {
+    MakeRoomFor(size);
+    Vector::resize(size, value);
+  }
+  void push_back(std::byte value) {
+    MakeRoomFor(size() + 1);
+    Vector::push_back(value);
+  }
+
+  iterator insert(const_iterator place, std::byte value) { return insert(place, 1, value); }
+  iterator insert(const_iterator place, std::size_t count, std::byte value) {
+    const std::size_t offset = OpenGap(place, count);
+    std::fill_n(data() + offset, count, value);
+    return begin() + static_cast<std::ptrdiff_t>(offset);
+  }
+  /// The range must not be part of this.
+  template <ByteIterator Iterator>
+  iterator insert(const_iterator place, Iterator first, Iterator last) {
+    const std::size_t offset = OpenGap(place, static_cast<std::size_t>(last - first));
+    Put(offset, first, last);
+    return begin() + static_cast<std::ptrdiff_t>(offset);
+  }
+
+ private:
+  void MakeRoomFor(std::size_t size) {
+    if (size > capacity()) reserve(std::max(size, 2 * capacity()));
+  }
+
+  template <class Iterator>
+  void Put(std::size_t offset, Iterator first, Iterator last) {
+    if (first == last) return;
+    std::memcpy(data() + offset, std::to_address(first), static_cast<std::size_t>(last - first));
+  }
+
+  /// Moves what follows `place` by `count` bytes; returns the offset of `place`.
+  std::size_t OpenGap(const_iterator place, std::size_t count) {
+    const auto offset = static_cast<std::size_t>(place - begin());
+    const std::size_t following = size() - offset;
+    resize(size() + count);
+    if (following > 0) std::memmove(data() + offset + count, data() + offset, following);
+    return offset;
+  }
+};
 using ByteView = std::span<const std::byte>;
 using MutableByteView = std::span<std::byte>;
 

@@ -4,12 +4,82 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
+#include <vector>
 
 #include "core/base/ids.h"
 #include "tests/support/seeded_random.h"
 
 namespace coffer {
 namespace {
+
+TEST(Bytes, DoesWhatAVectorDoes) {
+  SeededRandom random(TestSeed());
+  Bytes bytes;
+  std::vector<std::byte> model;
+  for (int i = 0; i < 3000; ++i) {
+    const auto place = static_cast<std::ptrdiff_t>(random.Below(model.size() + 1));
+    const std::size_t count = random.Below(40);
+    const auto value = static_cast<std::byte>(random.Below(256));
+    const Bytes part = random.NewBytes(count);
+    Bytes::iterator at;
+    switch (random.Below(9)) {
+      case 0:
+        bytes.push_back(value);
+        model.push_back(value);
+        break;
+      case 1:
+        at = bytes.insert(bytes.begin() + place, part.begin(), part.end());
+        EXPECT_EQ(at - bytes.begin(), place);
+        model.insert(model.begin() + place, part.begin(), part.end());
+        break;
+      case 2:
+        at = bytes.insert(bytes.begin() + place, count, value);
+        EXPECT_EQ(at - bytes.begin(), place);
+        model.insert(model.begin() + place, count, value);
+        break;
+      case 3:
+        bytes.insert(bytes.begin() + place, value);
+        model.insert(model.begin() + place, value);
+        break;
+      case 4:
+        bytes.resize(model.size() + count, value);
+        model.resize(model.size() + count, value);
+        break;
+      case 5:
+        bytes.resize(static_cast<std::size_t>(place));
+        model.resize(static_cast<std::size_t>(place));
+        break;
+      case 6:
+        bytes.reserve(random.Below(5000));
+        break;
+      case 7:
+        bytes.erase(bytes.begin() + place, bytes.end());
+        model.erase(model.begin() + place, model.end());
+        break;
+      default:
+        if (!random.OneIn(20)) break;
+        bytes.assign(part.begin(), part.end());
+        model.assign(part.begin(), part.end());
+    }
+    ASSERT_TRUE(std::equal(bytes.begin(), bytes.end(), model.begin(), model.end())) << i;
+  }
+}
+
+TEST(Bytes, CopiesAreApartAndMovesLeaveNothingBehind) {
+  Bytes first{std::byte{1}, std::byte{2}};
+  Bytes second = first;
+  second[0] = std::byte{9};
+  EXPECT_EQ(first, (Bytes{std::byte{1}, std::byte{2}}));
+  first = second;
+  EXPECT_EQ(first, second);
+  const std::byte* place = second.data();
+  const Bytes third = std::move(second);
+  EXPECT_EQ(third.data(), place);
+  EXPECT_EQ(third, first);
+  EXPECT_EQ(Bytes(third.begin() + 1, third.end()), Bytes(1, std::byte{2}));
+  EXPECT_EQ(ToBytes({}), Bytes());
+}
 
 TEST(IsZero, SeesASingleBitAnywhere) {
   for (const std::size_t size : {1U, 7U, 31U, 32U, 33U, 63U, 64U, 65U, 4096U, 4099U}) {
