@@ -42,7 +42,7 @@ Result<std::optional<std::uint64_t>> ProposeNewest(store::ObjectStore& store,
           " as the newest, but ", seen.seq, " is there");
       return std::optional(seen.seq);
     }
-    if (!known.has_value() && known.error().code == ErrorCode::kUnavailable) {
+    if (!known.has_value() && known.error().code != ErrorCode::kNotFound) {
       return Fail(known.error());
     }
   }

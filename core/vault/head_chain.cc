@@ -206,6 +206,12 @@ tl::unexpected<Error> HeadChain::Fence(const format::Head& other) {
 Result<HeadChain::Newest> HeadChain::Load() {
   if (fenced_.has_value()) return Fail(*fenced_);
   CHECK(!pending());
+  Result<Newest> newest = TryLoad();
+  if (!newest.has_value()) newest_.reset();  // nothing may be appended to what was not settled
+  return newest;
+}
+
+Result<HeadChain::Newest> HeadChain::TryLoad() {
   for (int attempt = 0; attempt < kLoadAttempts; ++attempt) {
     RETURN_IF_ERROR(LoadNewest());
     ASSIGN_OR_RETURN(const Spooled spooled, SettleSpool());

@@ -2,7 +2,7 @@
 // created once: that is the fence between two machines (design.md section 7).
 //
 // States
-//   fresh    nothing read yet; Load leaves it
+//   fresh    nothing read yet, or Load failed; Load leaves it
 //   loaded   the newest head is known; Append and Load may be called
 //   pending  a head is spooled and does not stand for certain: Append failed after spooling it, by
 //            kUnavailable or another error; Retry leaves it
@@ -76,6 +76,7 @@ class HeadChain {
 
   // Load.
   Result<std::optional<Placed>> FetchNewestHead(const format::ChainPoint& seen);
+  Result<Newest> TryLoad();
   Status LoadNewest();
   Result<Spooled> SettleSpool();
   Result<Spooled> OfferSpooled();

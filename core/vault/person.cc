@@ -32,8 +32,8 @@ Error ForkError(std::string_view what, std::string_view why) {
 
 Error FencedError(std::string_view what, std::string_view why) {
   return NeedsPerson(Concat("FENCED: ", what, ": ", why),
-                     "what is not uploaded stays in the journal: close the volume and run coffer "
-                     "fork to keep it as a volume of its own");
+                     "what this machine has not uploaded stays in its journal, to become a fork; "
+                     "coffer open --read-only shows the other machine's state");
 }
 
 Error WeakStoreError(std::string_view store, std::string_view why) {

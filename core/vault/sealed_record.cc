@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/base/check.h"
+#include "core/crypto/hash.h"
 #include "core/crypto/sealer.h"
 #include "core/format/associated_data.h"
 
@@ -34,13 +35,15 @@ std::string_view NameOf(format::SealedKind kind) {
 
 Bytes SealRecord(const RecordPlace& place, std::uint32_t key_epoch, const SecretBytes& key,
                  ByteView plain, Random& random) {
-  std::array<std::byte, crypto::kSaltBytes> salt;
-  random.Fill(salt);
+  const auto aad = format::SealedAad(place.kind, key_epoch, place.vault, place.volume, place.seq);
+  std::array<std::byte, crypto::kSaltBytes> fresh;
+  random.Fill(fresh);
+  // Hedged: a machine whose random numbers repeat (a clone) still seals nothing else under the key.
+  const crypto::Mac salt = crypto::HmacSha256(key, {fresh, aad, crypto::Sha256(plain).view()});
   Bytes padded = format::PadToBucket(plain, BucketOf(place.kind));
   Bytes stored = format::EncodeSealedPrefix(place.kind, key_epoch, salt);
   const std::size_t prefix_bytes = stored.size();
   stored.resize(prefix_bytes + padded.size() + crypto::kTagBytes);
-  const auto aad = format::SealedAad(place.kind, key_epoch, place.vault, place.volume, place.seq);
   crypto::Sealer(key, salt).Seal(0, aad, padded, MutableByteView(stored).subspan(prefix_bytes));
   Wipe(padded);  // it may be a host key
   return stored;

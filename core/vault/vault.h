@@ -85,7 +85,9 @@ class Vault {
   Status RefreshCatalog() { return catalog_->Refresh(); }
   /// The live volume called `name`; kNotFound. Refreshes once if it isn't known.
   Result<format::CatalogVolume> FindVolume(const std::string& name);
-  /// Adds a volume: its first head, then the catalog record that names it. kAlreadyExists.
+  /// Adds a volume: its first head, then the catalog record that names it. A crash between the two
+  /// leaves a head that no catalog names: litter. kAlreadyExists; after kUnavailable the volume may
+  /// exist or come to exist.
   Result<VolumeId> CreateVolume(const VolumeSpec& spec);
 
   /// A store is probed before it is trusted with writes: once per machine and store, about seven

@@ -436,6 +436,22 @@ TEST_F(HeadChainTest, UsesItsOwnKnowledgeWhenListHidesHeads) {
   EXPECT_TRUE(again.ours);
 }
 
+TEST_F(HeadChainTest, RaisesNoAlarmWhileItCannotAsk) {
+  const auto early = provider_.Snapshot();
+  AppendMany(3);
+  const auto late = provider_.Snapshot();
+  provider_.Restore(early);
+  a_.line.FreezeLists();
+  provider_.Restore(late);
+  CloseA();
+  open_ = *OpenPhotos(a_);
+  a_.line.AddFault({.operation = StoreOperation::kGet,
+                    .name_contains = "heads/",
+                    .code = ErrorCode::kUnauthenticated});
+  EXPECT_FAILS(chain().Load(), kUnauthenticated);
+  EXPECT_OK(chain().Load());
+}
+
 TEST_F(HeadChainTest, DetectsAHistoryThatSplit) {
   AppendMany(1);
   for (int longer = 0; longer <= 3; ++longer) {

@@ -2,8 +2,10 @@
 // can't.
 #include <gtest/gtest.h>
 
+#include <set>
 #include <thread>
 
+#include "core/vault/sealed_record.h"
 #include "tests/support/result_macros.h"
 #include "tests/vault/forge.h"
 #include "tests/vault/vault_world.h"
@@ -48,6 +50,50 @@ TEST(KeyChest, GivesEachPurposeAndEpochAKeyOfItsOwn) {
   EXPECT_NE(old->content->Id(1, data), chest.current().content->Id(1, data));
   EXPECT_FAILS(chest.Find(3), kCorruption);
   EXPECT_FAILS(chest.Find(0), kCorruption);
+}
+
+TEST(SealedRecord, GetsAKeyOfItsOwnEvenWhenRandomNumbersRepeat) {
+  SeededRandom random(1);
+  const SecretBytes key = SecretBytes::CopyOf(random.NewBytes(32));
+  const RecordPlace place{format::SealedKind::kHead, random.NewId<VaultId>(),
+                          random.NewId<VolumeId>(), 7};
+  RecordPlace next = place;
+  next.seq = 8;
+  const Bytes one(100, std::byte{1});
+  const Bytes two(100, std::byte{2});
+  RepeatingRandom repeating;
+  std::set<std::string> salts;
+  for (const Bytes& stored :
+       {SealRecord(place, 1, key, one, repeating), SealRecord(place, 1, key, two, repeating),
+        SealRecord(next, 1, key, one, repeating), SealRecord(place, 2, key, one, repeating)}) {
+    salts.insert(ToHex(ByteView(stored).subspan(16, 32)));
+  }
+  EXPECT_EQ(salts.size(), 4u);
+}
+
+TEST(SealedRecord, OpensInItsPlaceOnly) {
+  SeededRandom random(1);
+  const SecretBytes key = SecretBytes::CopyOf(random.NewBytes(32));
+  const KeyOfEpoch key_of_epoch = [&](std::uint32_t) -> Result<const SecretBytes*> { return &key; };
+  const RecordPlace place{format::SealedKind::kHead, random.NewId<VaultId>(),
+                          random.NewId<VolumeId>(), 7};
+  const Bytes plain = random.NewBytes(5000);
+  const Bytes stored = SealRecord(place, 1, key, plain, random);
+  EXPECT_EQ((stored.size() - format::kSealedPrefixBytes - 16) % 4096, 0u);
+  ASSERT_OK_AND_ASSIGN(const Bytes opened, OpenRecord(place, stored, key_of_epoch));
+  EXPECT_EQ(opened, plain);
+  RecordPlace other = place;
+  other.seq = 8;
+  EXPECT_FAILS(OpenRecord(other, stored, key_of_epoch), kCorruption);
+  other = place;
+  other.volume = random.NewId<VolumeId>();
+  EXPECT_FAILS(OpenRecord(other, stored, key_of_epoch), kCorruption);
+  other = place;
+  other.vault = random.NewId<VaultId>();
+  EXPECT_FAILS(OpenRecord(other, stored, key_of_epoch), kCorruption);
+  other = place;
+  other.kind = format::SealedKind::kCatalog;
+  EXPECT_FAILS(OpenRecord(other, stored, key_of_epoch), kCorruption);
 }
 
 class LocalState : public testing::Test {
