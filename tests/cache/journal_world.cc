@@ -52,6 +52,7 @@ JournalWorld::JournalWorld(std::uint64_t seed)
       key(32),
       options{.segment_bytes = 96 << 10, .unsynced_bytes_max = 64 << 10},
       identity{.vault = TestVault(), .volume = TestVolume(), .key_epoch = 1} {
+  SetLogLevel(LogLevel::kError);  // the faults are planted
   for (std::size_t i = 0; i < key.size(); ++i) key.mutable_view()[i] = std::byte(i + 7);
   fs.AddDirectories(kDirectory);
 }
@@ -127,6 +128,7 @@ void JournalWorld::Compare(const std::vector<Entry>& found) {
 
 void JournalWorld::Crash() {
   journal_.reset();
+  fs.ClearFaults();
   fs.Crash();
 }
 
@@ -136,20 +138,23 @@ void JournalWorld::PowerCut(CutMode mode) {
   power_was_cut_ = true;
 }
 
+Request JournalWorld::NewWrite(std::uint64_t blocks) {
+  return {.kind = format::RecordKind::kWrite,
+          .offset = seeded.Below(1000) * 4096,
+          .length = blocks * 4096,
+          .data = seeded.NewBytes(blocks * 4096)};
+}
+
 Request JournalWorld::NewRequest(std::uint64_t blocks) {
-  const std::uint64_t length = blocks * 4096;
-  Request request{.kind = format::RecordKind::kWrite,
-                  .offset = seeded.Below(1000) * 4096,
-                  .length = length,
-                  .data = {}};
+  Request request = NewWrite(blocks);
   if (seeded.OneIn(8)) {
     request.kind = format::RecordKind::kZero;
-    request.length = length << seeded.Below(10);
+    request.length <<= seeded.Below(10);
+    request.data.clear();
   } else if (seeded.OneIn(16)) {
     request.kind = format::RecordKind::kResize;
     request.offset = 0;
-  } else {
-    request.data = seeded.NewBytes(length);
+    request.data.clear();
   }
   return request;
 }

@@ -69,7 +69,8 @@ class JournalWorld {
   void CheckReads();
   void RunTasks() { executor.scheduler().RunUntilIdle(); }
 
-  [[nodiscard]] Request NewRequest(std::uint64_t blocks);
+  [[nodiscard]] Request NewRequest(std::uint64_t blocks);  // of any kind
+  [[nodiscard]] Request NewWrite(std::uint64_t blocks);
   [[nodiscard]] Journal& journal() { return *journal_; }
   [[nodiscard]] bool open() const { return journal_ != nullptr; }
   [[nodiscard]] const Journal::Recovery& recovery() const { return recovery_; }

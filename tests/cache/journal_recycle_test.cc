@@ -1,0 +1,158 @@
+// What the journal costs: files, bytes, directory operations, memory for what is not durable.
+#include "tests/cache/journal_world.h"
+
+namespace coffer::cache {
+namespace {
+
+TEST(JournalRecycle, SteadyStateMakesNoFiles) {
+  JournalWorld world;
+  world.options.free_segments_max = 8;  // more than fill up between two commits
+  ASSERT_OK(world.Open());
+  const auto run = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      ASSERT_OK(world.Append({world.NewWrite(6)}));
+      world.RunTasks();
+      if (i % 8 != 7) continue;
+      ASSERT_OK(world.Commit());
+      world.RunTasks();
+    }
+  };
+  run(160);
+  const std::uint64_t opened = world.fs.call_count(FsCall::kOpen);
+  const std::uint64_t removed = world.fs.call_count(FsCall::kRemove);
+  const std::uint64_t directories = world.fs.call_count(FsCall::kSyncDirectory);
+  run(200);
+  EXPECT_EQ(world.fs.call_count(FsCall::kOpen), opened);
+  EXPECT_EQ(world.fs.call_count(FsCall::kRemove), removed);
+  EXPECT_EQ(world.fs.call_count(FsCall::kSyncDirectory), directories);
+  world.journal().CheckInvariants();
+}
+
+TEST(JournalRecycle, KeepsFewFreeSegments) {
+  JournalWorld world;
+  ASSERT_OK(world.Open());
+  for (int i = 0; i < 40; ++i) ASSERT_OK(world.AppendOne(8));
+  EXPECT_GE(world.SegmentFiles().size(), 13U);
+  EXPECT_GE(world.journal().used_bytes(), 13 * world.options.segment_bytes);
+  ASSERT_OK(world.Commit());
+  EXPECT_EQ(world.journal().used_bytes(), 0U);
+  world.RunTasks();
+  EXPECT_EQ(world.SegmentFiles().size(), world.options.free_segments_max);
+  world.PowerCut(CutMode::kRandomSubset);
+  ASSERT_OK(world.Open());
+  EXPECT_EQ(world.waiting(), 0U);
+}
+
+TEST(JournalRecycle, PreparesASuccessorOnceHalfOfASegmentIsUsed) {
+  JournalWorld world;
+  ASSERT_OK(world.Open());
+  ASSERT_OK(world.AppendOne(8));
+  world.RunTasks();
+  EXPECT_EQ(world.SegmentFiles().size(), 1U);
+  ASSERT_OK(world.Append({world.NewRequest(8), world.NewRequest(1), world.NewRequest(1)}));
+  while (world.SegmentFiles().size() == 1) {
+    ASSERT_OK(world.AppendOne(1));
+    world.RunTasks();
+  }
+  const std::uint64_t opened = world.fs.call_count(FsCall::kOpen);
+  const std::uint64_t directories = world.fs.call_count(FsCall::kSyncDirectory);
+  while (world.journal().used_bytes() < 2 * world.options.segment_bytes) {
+    ASSERT_OK(world.AppendOne(4));
+  }
+  EXPECT_EQ(world.fs.call_count(FsCall::kOpen), opened);
+  EXPECT_EQ(world.fs.call_count(FsCall::kSyncDirectory), directories);
+}
+
+TEST(JournalRecycle, AnEmptyJournalNamesNoStream) {
+  // Another machine goes on, and its head says nothing of this journal's stream: what was
+  // committed must not come up again.
+  JournalWorld world;
+  ASSERT_OK(world.Open());
+  for (int i = 0; i < 9; ++i) ASSERT_OK(world.AppendOne(8));
+  ASSERT_OK(world.Commit());
+  world.Close();
+  ASSERT_OK_AND_ASSIGN(auto journal, Journal::Open(world.fs, world.clock, world.seeded,
+                                                   world.executor, JournalWorld::kDirectory,
+                                                   world.key, world.identity, world.options));
+  const format::JournalPosition foreign{world.seeded.NewId<StreamId>(), 3};
+  ASSERT_OK_AND_ASSIGN(auto recovery, journal->Replay(foreign, [](auto) -> Status { return {}; }));
+  EXPECT_EQ(recovery.records, 0U);
+  EXPECT_FALSE(recovery.damaged);
+}
+
+TEST(JournalRecycle, SegmentsOfARunBeforeAreReused) {
+  JournalWorld world;
+  ASSERT_OK(world.Open());
+  for (int i = 0; i < 9; ++i) ASSERT_OK(world.AppendOne(8));
+  world.Crash();
+  ASSERT_OK(world.Open());
+  ASSERT_OK(world.Commit());
+  world.RunTasks();
+  const std::uint64_t opened = world.fs.call_count(FsCall::kOpen);
+  ASSERT_OK(world.AppendOne(8));
+  EXPECT_EQ(world.fs.call_count(FsCall::kOpen), opened);
+}
+
+TEST(JournalRecycle, StaleRecordsBehindTheLastGroupAreNotReplayed) {
+  JournalWorld world;
+  world.options.free_segments_max = 1;
+  ASSERT_OK(world.Open());
+  for (int i = 0; i < 20; ++i) ASSERT_OK(world.Append({world.NewWrite(1)}));
+  ASSERT_OK(world.Commit());
+  world.RunTasks();
+  ASSERT_EQ(world.SegmentFiles().size(), 1U);
+  for (int i = 0; i < 3; ++i) ASSERT_OK(world.Append({world.NewWrite(1)}));
+  world.Crash();
+  // The file still holds whole groups of its former life behind the new ones.
+  const Bytes file = *world.fs.Contents(world.SegmentFiles()[0]);
+  std::size_t groups = 0;
+  for (std::size_t at = 0; at + 4 <= file.size(); at += 4) {
+    if (LoadLe<std::uint32_t>(&file[at]) == format::kGroupMagic) ++groups;
+  }
+  EXPECT_GT(groups, 15U);
+  ASSERT_OK(world.Open());
+  EXPECT_EQ(world.waiting(), 3U);
+}
+
+TEST(JournalRecycle, AGroupIsFollowedByZerosUpToAPage) {
+  JournalWorld world;
+  ASSERT_OK(world.Open());
+  ASSERT_OK(world.Append({world.NewWrite(1)}));
+  const Bytes file = *world.fs.Contents(world.SegmentFiles()[0]);
+  ASSERT_EQ(file.size(), world.options.segment_bytes);
+  EXPECT_TRUE(IsZero(ByteView(file).subspan(2 * 4096 + 256)));
+}
+
+TEST(JournalRecycle, ASyncStartsByItselfAndMemoryIsBounded) {
+  JournalWorld world;
+  world.options.segment_bytes = 256 << 10;
+  world.options.unsynced_bytes_max = 64 << 10;
+  ASSERT_OK(world.Open());
+  const std::uint64_t syncs = world.fs.call_count(FsCall::kSync);
+  for (int i = 0; i < 20; ++i) ASSERT_OK(world.AppendOne(3));
+  EXPECT_EQ(world.journal().durable_seq(), 0U);
+  world.RunTasks();
+  EXPECT_GT(world.journal().durable_seq(), 0U);
+  EXPECT_GT(world.fs.call_count(FsCall::kSync), syncs);
+  // Nobody runs tasks now: the writers have to sync themselves.
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_OK(world.AppendOne(3));
+    world.journal().CheckInvariants();  // among others: the bound
+  }
+}
+
+TEST(JournalRecycle, AReleasedRecordIsNotFoundRatherThanCorrupt) {
+  JournalWorld world;
+  ASSERT_OK(world.Open());
+  ASSERT_OK(world.Append({world.NewWrite(2)}));
+  const RecordPtr record = world.listener.records()[0];
+  ASSERT_OK(world.journal().ReadRecord(*record, record->location));
+  ASSERT_OK(world.Commit());
+  EXPECT_FAILS(world.journal().ReadRecord(*record, record->location), kNotFound);
+  world.RunTasks();
+  for (int i = 0; i < 10; ++i) ASSERT_OK(world.AppendOne(8));
+  EXPECT_FAILS(world.journal().ReadRecord(*record, record->location), kNotFound);
+}
+
+}  // namespace
+}  // namespace coffer::cache
