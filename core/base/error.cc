@@ -6,8 +6,11 @@
 namespace coffer {
 
 Error Error::Within(std::string_view context) const {
-  std::string text(context);
-  text.append(": ").append(message);
+  constexpr std::string_view kColon = ": ";
+  const std::size_t colon = message.find(kColon);
+  const bool behind = code == ErrorCode::kNeedsPerson && colon != std::string::npos;
+  std::string text = message;
+  text.insert(behind ? colon + kColon.size() : 0, std::string(context).append(kColon));
   return Error{code, std::move(text), hint};
 }
 

@@ -21,6 +21,11 @@ TEST(Error, WithinKeepsCodeAndHint) {
   EXPECT_EQ(outer.hint, "delete something");
 }
 
+TEST(Error, WithinLeavesTheStateThatNeedsAPersonInFront) {
+  const Error inner{ErrorCode::kNeedsPerson, "FENCED: beta has gone on"};
+  EXPECT_EQ(inner.Within("volume photos").message, "FENCED: volume photos: beta has gone on");
+}
+
 TEST(ErrorCodeName, IsDifferentForEachCode) {
   std::set<std::string_view> names;
   for (int code = 0; code <= static_cast<int>(ErrorCode::kNeedsPerson); ++code) {
