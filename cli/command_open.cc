@@ -30,6 +30,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   request.exports = {{"nbd", address}};
   request.read_only = arguments.Has("--read-only");
   request.take_over = arguments.Has("--take-over");
+  request.accept_damage = arguments.Has("--accept-damage");
   request.single_writer = arguments.Has("--single-writer");
   ASSIGN_OR_RETURN(auto client, session.Daemon());
   ASSIGN_OR_RETURN(const auto status, client.Volume(name));
@@ -59,6 +60,8 @@ Command OpenCommand() {
            {"--device", Value::kNone, "Attach a kernel block device"},
            {"--read-only", Value::kNone, "Nothing can be written"},
            {"--take-over", Value::kNone, "Go on although another machine has not closed it"},
+           {"--accept-damage", Value::kNone,
+            "Go on with what precedes the damage of this machine's journal"},
            {"--single-writer", Value::kNone,
             "This machine alone writes to the store: accepts one that cannot keep two apart"}},
           "  coffer open photos\n"

@@ -1,5 +1,6 @@
 #include "core/base/clock.h"
 
+#include <array>
 #include <ctime>
 
 #include "core/base/check.h"
@@ -14,6 +15,14 @@ timespec ReadClock(clockid_t clock) {
 }
 
 }  // namespace
+
+std::string CompactUtc(UnixSeconds time) {
+  const std::time_t seconds = time;
+  std::tm parts{};
+  CHECK(gmtime_r(&seconds, &parts) != nullptr);
+  std::array<char, 32> text;
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y%m%dT%H%M%S", &parts)};
+}
 
 MonotonicTime SystemClock::Now() const {
   const timespec time = ReadClock(CLOCK_BOOTTIME);

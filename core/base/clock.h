@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
 
 namespace coffer {
 
@@ -11,6 +12,9 @@ using Duration = std::chrono::nanoseconds;
 using MonotonicTime = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 /// Seconds since 1970-01-01 UTC, as the machine believes.
 using UnixSeconds = std::int64_t;
+
+/// "20261121T073000": the second in UTC, fit for a name.
+[[nodiscard]] std::string CompactUtc(UnixSeconds time);
 
 class Clock {
  public:

@@ -99,6 +99,7 @@ void Fields(V& v, OpenRequest& m) {
   v("exports", m.exports);
   v("read_only", m.read_only);
   v("take_over", m.take_over);
+  v("accept_damage", m.accept_damage);
   v("single_writer", m.single_writer);
   v("password", m.password);
 }

@@ -90,6 +90,7 @@ struct OpenRequest {
   std::vector<ExportRequest> exports;  // empty: NBD at its usual place
   bool read_only = false;
   bool take_over = false;
+  bool accept_damage = false;
   bool single_writer = false;
   SecretBytes password;  // not looked at while the vault's keys are held
 };

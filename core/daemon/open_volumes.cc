@@ -143,6 +143,7 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
   volume::OpenOptions options;
   options.read_only = request.read_only;
   options.take_over = request.take_over;
+  options.accept_damage = request.accept_damage;
   options.settings = settings_;
   auto volume = volume::Volume::Open(lease.resources(), listed.id, options);
   if (!volume.has_value()) return Fail(volume.error().Within("volume " + key.volume));

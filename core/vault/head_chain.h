@@ -57,6 +57,7 @@ class HeadChain {
   /// Repeats the spooled bytes. Precondition: pending(), or fenced.
   Result<Newest> Retry();
   [[nodiscard]] bool pending() const { return pending_.has_value(); }
+  [[nodiscard]] bool fenced() const { return fenced_.has_value(); }
   /// Reads one head of the chain by sequence (for forks of a fenced tail); `ours` if the trust file
   /// names it as the newest of our own.
   Result<Newest> ReadAt(std::uint64_t seq);

@@ -32,8 +32,8 @@ Error ForkError(std::string_view what, std::string_view why) {
 
 Error FencedError(std::string_view what, std::string_view why) {
   return NeedsPerson(Concat("FENCED: ", what, ": ", why),
-                     "what this machine has not uploaded stays in its journal, to become a fork; "
-                     "coffer open --read-only shows the other machine's state");
+                     "close it and open it again: what this machine has not uploaded becomes a "
+                     "volume of its own, and this one shows what the other machine has written");
 }
 
 Error WeakStoreError(std::string_view store, std::string_view why) {

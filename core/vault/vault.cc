@@ -110,13 +110,37 @@ Result<VolumeId> Vault::CreateVolume(const VolumeSpec& spec) {
 }
 
 Status Vault::CreateFirstHead(const VolumeId& volume, const VolumeSpec& spec) {
-  format::Head head = FirstHead(env_, id(), volume, *host_, spec);
+  return CreateFirstHead(FirstHead(env_, id(), volume, *host_, spec));
+}
+
+Status Vault::CreateForkHead(const VolumeId& fork, const format::Head& base) {
+  const VolumeSpec spec{.name = {},
+                        .size = base.map.size,
+                        .chunk_size = base.chunk_size,
+                        .durability = base.durability};
+  format::Head head = FirstHead(env_, id(), fork, *host_, spec);
+  head.map = base.map;
+  head.features = base.features;
+  head.gc_seen = base.gc_seen;
+  return CreateFirstHead(std::move(head));
+}
+
+Status Vault::NameFork(const VolumeId& fork, const std::string& name, const ForkOrigin& origin) {
+  const VolumeSpec spec{.name = name};
+  format::CatalogVolume entry = CatalogEntry(env_, fork, spec);
+  entry.forked_from = origin.volume;
+  entry.forked_seq = origin.seq;
+  return AddToCatalog(entry);
+}
+
+Status Vault::CreateFirstHead(format::Head head) {
   head.header_seq_min = header_seq_;
   head.catalog_seq_min = catalog().seq;
   const Bytes bytes = SealHead(*keys_, head, env_.random);
-  const std::string name = format::ChainName(format::HeadPrefix(volume), head.seq);
+  const std::string name = format::ChainName(format::HeadPrefix(head.volume), head.seq);
   RETURN_IF_ERROR(store_->Create(name, bytes, store::ObjectClass::kHead));
-  return trust_->NoteHead(volume, {head.seq, crypto::Sha256(bytes)}, head.epoch, /*ours=*/true);
+  return trust_->NoteHead(head.volume, {head.seq, crypto::Sha256(bytes)}, head.epoch,
+                          /*ours=*/true);
 }
 
 Status Vault::AddToCatalog(const format::CatalogVolume& volume) {

@@ -90,6 +90,16 @@ class Vault {
   /// exist or come to exist.
   Result<VolumeId> CreateVolume(const VolumeSpec& spec);
 
+  /// The first head of a fork: `base`'s map and kind of durability, nothing else of its chain. No
+  /// catalog names the fork before NameFork: until then it is litter.
+  Status CreateForkHead(const VolumeId& fork, const format::Head& base);
+  struct ForkOrigin {
+    VolumeId volume;
+    std::uint64_t seq;  // of the head that the fork began at
+  };
+  /// Puts the fork into the catalog; nothing to do if it is there. kAlreadyExists: the name is.
+  Status NameFork(const VolumeId& fork, const std::string& name, const ForkOrigin& origin);
+
   /// A store is probed before it is trusted with writes: once per machine and store, about seven
   /// requests. Everything here that writes calls it; whoever opens a volume for writing does well
   /// to call it then. kNeedsPerson WEAK-STORE.
@@ -110,6 +120,7 @@ class Vault {
                      const VolumeSpec& spec);
   Status CreateKeyHeader(ByteView key_header, const SecretBytes& password);
   Status CreateFirstHead(const VolumeId& volume, const VolumeSpec& spec);
+  Status CreateFirstHead(format::Head head);
   Status AddToCatalog(const format::CatalogVolume& volume);
   Status CreateMarker();
   void TakeBack(ByteView key_header, const VolumeId& volume);

@@ -1,6 +1,7 @@
 // Opening a volume: lock, newest head, deltas, journal replay, a new stream.
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/vault/person.h"
 #include "core/volume/open_volume.h"
 
 namespace coffer::volume {
@@ -21,22 +22,38 @@ std::string Ago(UnixSeconds now, UnixSeconds then) {
 
 Result<std::unique_ptr<Volume>> Volume::Open(VaultResources& resources, const VolumeId& id,
                                              const OpenOptions& options) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Volume> volume, OpenVolume::Open(resources, id, options));
+  return volume;
+}
+
+Result<std::unique_ptr<OpenVolume>> OpenVolume::Open(VaultResources& resources, const VolumeId& id,
+                                                     const OpenOptions& options) {
   std::unique_ptr<OpenVolume> volume(new OpenVolume(resources, options));
   RETURN_IF_ERROR(volume->Start(id, options));
-  return std::unique_ptr<Volume>(std::move(volume));
+  return volume;
 }
 
 Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
   vault::Vault& vault = resources_.vault();
   vault::Environment& env = vault.env();
-  ASSIGN_OR_RETURN(const std::string directory, vault.VolumeDirectory(id));
-  auto lock = env.fs.Lock(directory + "/lock");
+  ASSIGN_OR_RETURN(directory_, vault.VolumeDirectory(id));
+  auto lock = env.fs.Lock(directory_ + "/lock");
   if (!lock.has_value()) return Fail(lock.error().Within("the volume is open already"));
   lock_ = std::move(*lock);
+  id_ = id;
+  RETURN_IF_ERROR(MakeJournalDirectory());
 
-  chain_ = std::make_unique<vault::HeadChain>(vault, id, directory);
+  chain_ = std::make_unique<vault::HeadChain>(vault, id, directory_);
   ASSIGN_OR_RETURN(const vault::HeadChain::Newest newest, chain_->Load());
   const format::Head& head = newest.head;
+  tails_ = std::make_unique<TailForks>(resources_, *chain_, id, directory_, settings_);
+  ASSIGN_OR_RETURN(const bool tail_is_lost, TailIsLost(newest));
+  if (!read_only_) {
+    RETURN_IF_ERROR(ForkTails(
+        tail_is_lost,
+        vault::FencedError("the volume", Concat("host '", EscapeForTerminal(head.host_name),
+                                                "' has gone on with it"))));
+  }
   if (head.tombstone) return Fail(ErrorCode::kNotFound, "the volume has been deleted");
   if (!read_only_ && head.features.read_only_compatible != 0) {
     return Fail(ErrorCode::kUnsupported, "NEWER-FORMAT: this version can read the volume only",
@@ -44,10 +61,10 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
   }
   if (!read_only_ && !newest.ours && !head.released && !options.take_over) {
     return Fail(ErrorCode::kConflict,
-                Concat("the volume is open on ", head.host_name, " (it last wrote ",
-                       Ago(env.clock.WallNow(), head.created_unix), ")"),
+                Concat("the volume is open on ", EscapeForTerminal(head.host_name),
+                       " (it last wrote ", Ago(env.clock.WallNow(), head.created_unix), ")"),
                 "close it there, or use --take-over if that machine is gone: what it has not "
-                "uploaded stays a fork of its own");
+                "uploaded becomes a volume of its own when it comes back");
   }
   if (!read_only_) RETURN_IF_ERROR(vault.PrepareToWrite());
   chunk_size_ = head.chunk_size;
@@ -56,21 +73,7 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
   live_ = std::make_unique<LiveMap>(env.clock, settings_, TreeOf(head), head.map.size);
   RETURN_IF_ERROR(LoadDeltas(head.map));
 
-  const std::string journal_directory = directory + "/journal";
-  if (auto made = env.fs.CreateDirectory(journal_directory); made.has_value()) {
-    RETURN_IF_ERROR(env.fs.SyncDirectory(directory));
-  } else if (made.error().code != ErrorCode::kAlreadyExists) {
-    return Fail(std::move(made).error());
-  }
-  cache::Journal::Options journal_options;
-  journal_options.segment_bytes = settings_.segment_bytes;
-  ASSIGN_OR_RETURN(
-      journal_,
-      cache::Journal::Open(env.fs, env.clock, env.random, env.work_executor, journal_directory,
-                           vault.host().journal,
-                           {.vault = vault.id(), .volume = id, .key_epoch = vault.host().key_epoch},
-                           journal_options));
-  RETURN_IF_ERROR(ReplayJournal(newest));
+  if (!tail_is_lost) RETURN_IF_ERROR(ReplayJournal(newest, options));
   if (read_only_) return {};
 
   pack::DedupIndex* dedup = nullptr;
@@ -109,39 +112,72 @@ Status OpenVolume::LoadDeltas(const format::MapRoot& root) {
   return {};
 }
 
-/// Which records count: those beyond what the head covers, if the head is our own. If it is another
-/// writer's, nothing here may go on top of it: our tail, if there is one, is what our own last head
-/// does not cover, and belongs into a fork.
-Status OpenVolume::ReplayJournal(const vault::HeadChain::Newest& newest) {
-  vault::Vault& vault = resources_.vault();
+Status OpenVolume::MakeJournalDirectory() {
+  FileSystem& fs = resources_.vault().env().fs;
+  const Status made = fs.CreateDirectory(directory_ + "/journal");
+  if (made.has_value()) return fs.SyncDirectory(directory_);
+  if (made.error().code == ErrorCode::kAlreadyExists) return {};
+  return Fail(made.error());
+}
+
+/// Whether the journal holds records of this machine, not covered by its own heads, over another
+/// head than `newest`: nothing of them may go on top of that.
+Result<bool> OpenVolume::TailIsLost(const vault::HeadChain::Newest& newest) {
+  if (newest.ours) return false;
+  ASSIGN_OR_RETURN(const format::JournalPosition covered, tails_->OwnCover());
+  ASSIGN_OR_RETURN(const auto journal, tails_->OpenJournal("journal"));
+  ASSIGN_OR_RETURN(const cache::Journal::Recovery recovery,
+                   journal->Replay(covered, [](auto) -> Status { return {}; }));
+  return recovery.records > 0 && recovery.base_head != newest.point;
+}
+
+/// Makes what this machine had not uploaded, now or at an earlier attempt, volumes of their own:
+/// FENCED then, once, so that a person knows.
+Status OpenVolume::ForkTails(bool tail_is_lost, const Error& fenced) {
+  if (tail_is_lost) RETURN_IF_ERROR(tails_->SetAside());
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, tails_->ForkAll());
+  if (names.empty()) return {};
+  std::string all;
+  for (const std::string& name : names) all += Concat(all.empty() ? "" : ", ", name);
+  return Fail(
+      ErrorCode::kNeedsPerson,
+      Concat(fenced.message, "; what this machine had not uploaded is now the volume ", all),
+      Concat("coffer open ", names.front(),
+             " shows it; opening this volume again shows what the "
+             "other machine has written"));
+}
+
+/// At Close, nobody writing any more and the syncer stopped.
+Status OpenVolume::ForkJournal(const Error& fenced) {
+  journal_.reset();
+  // The own head that the tail lies over has moved since Start.
+  tails_ = std::make_unique<TailForks>(resources_, *chain_, id_, directory_, settings_);
+  if (live_->numbers().generations == 0) return Fail(fenced);
+  const Status forked = ForkTails(true, fenced);
+  tail_forked_ = forked.error().code == ErrorCode::kNeedsPerson;
+  return forked;
+}
+
+/// The records that count are those beyond what the head covers; if the head is another writer's,
+/// beyond our own last one, over which nobody else has written by now.
+Status OpenVolume::ReplayJournal(const vault::HeadChain::Newest& newest,
+                                 const OpenOptions& options) {
   format::JournalPosition covered = newest.head.journal;
-  bool foreign = false;
   if (!newest.ours) {
-    const auto known = vault.trust().volume(newest.head.volume);
-    if (known.has_value() && known->own.seq > 0) {
-      ASSIGN_OR_RETURN(const vault::HeadChain::Newest own, chain_->ReadAt(known->own.seq));
-      if (own.point == known->own) covered = own.head.journal;
-    } else {
-      covered = {};  // never committed here: whatever the journal holds is a tail
-    }
-    foreign = true;
+    ASSIGN_OR_RETURN(covered, tails_->OwnCover());
   }
+  ASSIGN_OR_RETURN(journal_, tails_->OpenJournal("journal"));
   ASSIGN_OR_RETURN(
       const cache::Journal::Recovery recovery,
       journal_->Replay(covered, [&](std::span<const cache::RecordPtr> request) -> Status {
-        if (!foreign) live_->Publish(request);
+        live_->Publish(request);
         return {};
       }));
-  if (foreign && recovery.records > 0 && !read_only_) {
-    return Fail(ErrorCode::kNeedsPerson,
-                Concat("FENCED: ", newest.head.host_name, " has gone on with this volume, while ",
-                       recovery.records, " journal records of this machine were not uploaded"),
-                "open it with --read-only to see the other machine's state; the records stay in "
-                "this machine's journal");
-  }
-  if (recovery.damaged && !read_only_) {
-    return Fail(ErrorCode::kNeedsPerson, "DAMAGED-JOURNAL: " + recovery.damage,
-                "open it with --read-only to read what came before the damage");
+  if (recovery.damaged && !read_only_ && !options.accept_damage) {
+    return Fail(
+        ErrorCode::kNeedsPerson, "DAMAGED-JOURNAL: " + recovery.damage,
+        "coffer open --read-only shows what came before the damage; --accept-damage goes on "
+        "from there and keeps the damaged files aside");
   }
   if (read_only_) return {};
   const std::uint64_t first_seq =

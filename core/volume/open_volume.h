@@ -9,6 +9,7 @@
 #include "core/vault/head_chain.h"
 #include "core/volume/live_map.h"
 #include "core/volume/syncer.h"
+#include "core/volume/tail_forks.h"
 #include "core/volume/volume.h"
 #include "core/volume/write_gate.h"
 
@@ -16,6 +17,9 @@ namespace coffer::volume {
 
 class OpenVolume final : public Volume {
  public:
+  /// Volume::Open.
+  static Result<std::unique_ptr<OpenVolume>> Open(VaultResources& resources, const VolumeId& id,
+                                                  const OpenOptions& options);
   ~OpenVolume() override;
 
   [[nodiscard]] std::uint64_t size() const override;
@@ -35,9 +39,10 @@ class OpenVolume final : public Volume {
   Status Close(CloseMode mode, const SyncProgress& progress) override;
   [[nodiscard]] VolumeStatus status() const override;
 
- private:
-  friend class Volume;  // Open builds it
+  /// Writes one request of another volume's journal, as it was. Nobody else may be writing.
+  Status Replay(std::span<const cache::RecordPtr> request);
 
+ private:
   OpenVolume(VaultResources& resources, const OpenOptions& options)
       : resources_(resources),
         settings_(options.settings),
@@ -46,7 +51,11 @@ class OpenVolume final : public Volume {
 
   Status Start(const VolumeId& id, const OpenOptions& options);
   Status LoadDeltas(const format::MapRoot& root);
-  Status ReplayJournal(const vault::HeadChain::Newest& newest);
+  Status MakeJournalDirectory();
+  Result<bool> TailIsLost(const vault::HeadChain::Newest& newest);
+  Status ForkTails(bool tail_is_lost, const Error& fenced);
+  Status ForkJournal(const Error& fenced);
+  Status ReplayJournal(const vault::HeadChain::Newest& newest, const OpenOptions& options);
 
   [[nodiscard]] Status CheckRange(std::uint64_t offset, std::uint64_t length) const;
   [[nodiscard]] Status CheckWritable(std::uint64_t offset, std::uint64_t length) const;
@@ -63,11 +72,15 @@ class OpenVolume final : public Volume {
   const Settings settings_;
   const bool read_only_;
   bool closed_ = false;
+  bool tail_forked_ = false;  // at Close: nothing is left in the journal
+  VolumeId id_;
+  std::string directory_;  // its own, in the state directory
   std::uint32_t chunk_size_ = 0;
   std::uint64_t head_seq_ = 0;
   format::Durability durability_ = format::Durability::kLocal;
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<vault::HeadChain> chain_;
+  std::unique_ptr<TailForks> tails_;
   std::unique_ptr<LiveMap> live_;
   std::unique_ptr<pack::DedupIndex> own_dedup_;  // dedup = volume
   std::unique_ptr<cache::Journal> journal_;

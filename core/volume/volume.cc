@@ -198,6 +198,21 @@ Status OpenVolume::MakeDurable() {
   return journal_->Sync();
 }
 
+Status OpenVolume::Replay(std::span<const cache::RecordPtr> request) {
+  std::uint64_t bytes = kSmallZeroBytes;
+  std::vector<cache::Journal::Operation> operations;
+  for (const cache::RecordPtr& record : request) {
+    if (record->header.kind == format::RecordKind::kWrite) bytes += record->header.length;
+    operations.push_back({.kind = record->header.kind,
+                          .offset = record->header.offset,
+                          .length = record->header.length,
+                          .buffer = record->buffer,
+                          .buffer_offset = record->buffer_offset});
+  }
+  RETURN_IF_ERROR(AwaitRoom(bytes));
+  return Append(operations);
+}
+
 Status OpenVolume::Write(std::uint64_t offset, ByteView data, block::WriteFlag flag) {
   RETURN_IF_ERROR(CheckWritable(offset, data.size()));
   if (data.empty()) return {};
@@ -337,6 +352,7 @@ Status OpenVolume::Close(CloseMode mode, const SyncProgress& progress) {
     status = Sync(progress);
     syncer_->Stop();
     if (status.has_value()) status = syncer_->Release();
+    if (chain_->fenced()) status = ForkJournal(status.error());
   } else {
     syncer_->Stop();
   }
@@ -351,7 +367,7 @@ VolumeStatus OpenVolume::status() const {
   status.chunk_size = chunk_size_;
   status.read_only = read_only_;
   status.durability = durability_;
-  status.behind_bytes = numbers.dirty_bytes;
+  status.behind_bytes = tail_forked_ ? 0 : numbers.dirty_bytes;
   status.generations = numbers.generations;
   if (numbers.oldest_write.has_value()) {
     status.behind_seconds =
@@ -360,13 +376,15 @@ VolumeStatus OpenVolume::status() const {
   }
   if (syncer_ != nullptr) {
     syncer_->FillStatus(&status);
+  } else {
+    status.head_seq = head_seq_;
+  }
+  if (syncer_ != nullptr && journal_ != nullptr) {
     status.acknowledged_seq = journal_->appended_seq();
     status.durable_seq = journal_->durable_seq();
     status.journal_bytes = journal_->used_bytes();
     if (const Status health = journal_->health(); !health.has_value())
       status.trouble = health.error();
-  } else {
-    status.head_seq = head_seq_;
   }
   return status;
 }

@@ -3,7 +3,8 @@
 //
 // States: open -> failed-read-only (the journal failed: writes and flushes give its error, reads go
 // on)
-//         open -> fenced (another writer's head: writes go on into the journal, syncs give FENCED)
+//         open -> fenced (another writer's head: writes go on into the journal, syncs give FENCED;
+//         Close, or the next Open, makes what is in the journal a volume of its own)
 //         any  -> closed (Close; every call fails afterwards).
 // Thread-safe. Blocking calls wait through the sync executor's Await.
 #pragma once
@@ -24,6 +25,8 @@ namespace coffer::volume {
 struct OpenOptions {
   bool read_only = false;
   bool take_over = false;  // go on from a head that another machine has not released
+  /// Go on with what precedes the damage of a damaged journal; the damaged files are kept aside.
+  bool accept_damage = false;
   Settings settings = {};
 };
 
@@ -39,7 +42,9 @@ class Volume : public block::BlockDevice {
  public:
   /// Opens `id` for reading and, unless told otherwise, writing: newest head, journal replay, a new
   /// stream. `resources` outlives the volume. kConflict: the head is another machine's and not
-  /// released (take_over), or the volume is open already; kNeedsPerson as in vault::HeadChain.
+  /// released (take_over), or the volume is open already; kNeedsPerson as in vault::HeadChain,
+  /// FENCED once when what this machine had not uploaded has just become a volume of its own, and
+  /// DAMAGED-JOURNAL (accept_damage).
   static Result<std::unique_ptr<Volume>> Open(VaultResources& resources, const VolumeId& id,
                                               const OpenOptions& options);
 
@@ -47,7 +52,8 @@ class Volume : public block::BlockDevice {
   /// that the sync meets (the data stay in the journal and the volume goes on trying by itself).
   virtual Status Sync(const SyncProgress& progress) = 0;
   /// No call may be in flight, and only status() may follow: it then tells what is left in the
-  /// journal. On failure of kUpload the volume is closed all the same, its data in the journal.
+  /// journal. On failure of kUpload the volume is closed all the same, its data in the journal, or
+  /// in a volume of its own that a FENCED error names.
   virtual Status Close(CloseMode mode, const SyncProgress& progress) = 0;
   [[nodiscard]] virtual VolumeStatus status() const = 0;
 };

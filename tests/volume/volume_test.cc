@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/vault/needs_person.h"
 #include "tests/volume/volume_world.h"
 
 namespace coffer::volume {
@@ -147,11 +148,32 @@ TEST_F(VolumeTest, AVolumeLeftOpenElsewhereNeedsTakeOverAndTheLoserIsFenced) {
   EXPECT_TRUE(Holds(volume(), model_));
   EXPECT_FAILS((*first)->Close(CloseMode::kUpload, {}), kNeedsPerson);
   first.reset();
-  // Its tail is not thrown away: opening for writing says so instead of going on.
-  ASSERT_OK(volume().Close(CloseMode::kUpload, {}));
+  opened_.reset();  // before the machine
+}
+
+TEST_F(VolumeTest, ADamagedJournalIsGoneOnFromOnlyWhenAPersonSaysSo) {
+  Write(0, random_.NewBytes(8192));
+  ASSERT_OK(volume().Flush());
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK(volume().Write(65536, random_.NewBytes(65536), WriteFlag::kForceUnitAccess));
+  }
+  ASSERT_OK(volume().Close(CloseMode::kLeaveInJournal, {}));
   opened_.reset();
-  EXPECT_FAILS(OpenedVolume::Open(machine_, {.settings = SmallSettings()}), kNeedsPerson);
-  Open(machine_, {.read_only = true});
+  for (const std::string& path : machine_.fs.Files()) {
+    if (path.find("/journal/") != std::string::npos) machine_.fs.Damage(path, 40'000);
+  }
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(vault::NeedsPerson(OpenedVolume::Open(machine_, {.settings = SmallSettings()}),
+                                   "DAMAGED-JOURNAL"));
+    Open(machine_, {.read_only = true});
+    EXPECT_TRUE(Holds(volume(), model_));
+    opened_.reset();
+  }
+  Open(machine_, {.accept_damage = true});
+  EXPECT_TRUE(Holds(volume(), model_));
+  Write(131072, random_.NewBytes(8192));
+  ASSERT_OK(volume().Close(CloseMode::kUpload, {}));
+  Open(machine_);
   EXPECT_TRUE(Holds(volume(), model_));
 }
 
