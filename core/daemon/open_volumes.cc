@@ -146,7 +146,10 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
   options.accept_damage = request.accept_damage;
   options.settings = settings_;
   auto volume = volume::Volume::Open(lease.resources(), listed.id, options);
-  if (!volume.has_value()) return Fail(volume.error().Within("volume " + key.volume));
+  if (!volume.has_value()) {
+    LearnVolumes(lease.vault());
+    return Fail(volume.error().Within("volume " + key.volume));
+  }
   entry.lease = std::move(lease);
   entry.volume = std::move(*volume);
   // Before a client can write: from here on the registry's count of waiting bytes may be stale.
@@ -226,6 +229,7 @@ Status OpenVolumes::Close(const VolumeKey& key, volume::CloseMode mode,
   const std::uint64_t left = entry->volume->status().behind_bytes;
   *waiting_bytes = left;
   Remember(key, *entry, false, left);
+  LearnVolumes(entry->lease.vault());
   Remove(key);
   LOG(kInfo, "closed ", key.volume, ", ", left, " bytes left in the journal");
   Announce(key, "closed");
@@ -314,6 +318,12 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
                                exported.exporter->client_count(entry.export_name)});
   }
   return true;
+}
+
+void OpenVolumes::LearnVolumes(vault::Vault& vault) {
+  const auto learned = registry_.Change(
+      vault.id(), [&vault](KnownVault& known) { known.TakeVolumesFrom(vault.catalog()); });
+  if (!learned.has_value()) LOG(kWarning, "remembering volumes: ", learned.error().message);
 }
 
 void OpenVolumes::Remember(const VolumeKey& key, const Entry& entry, bool open,

@@ -85,6 +85,8 @@ class OpenVolumes {
   Result<control::OpenReply> DescribeIfSame(const VolumeKey& key, const Entry& entry,
                                             const control::OpenRequest& request) const;
   control::OpenReply Describe(const VolumeKey& key, const Entry& entry) const;
+  /// Opening or closing a volume may have made another one: the fork of a tail.
+  void LearnVolumes(vault::Vault& vault);
   void Remember(const VolumeKey& key, const Entry& entry, bool open, std::uint64_t waiting_bytes);
   void Announce(const VolumeKey& key, const std::string& state);
   std::shared_ptr<Entry> FindLocked(const VolumeKey& key) const REQUIRES_LOCK(mutex_);

@@ -89,6 +89,20 @@ KnownVolume* KnownVault::Find(std::string_view name) {
   return found == volumes.end() ? nullptr : &*found;
 }
 
+void KnownVault::TakeVolumesFrom(const format::Catalog& catalog) {
+  std::vector<KnownVolume> taken;
+  for (const format::CatalogVolume& listed : catalog.volumes) {
+    if (listed.state != format::CatalogVolume::State::kLive) continue;
+    const auto before = std::find_if(volumes.begin(), volumes.end(),
+                                     [&listed](const KnownVolume& v) { return v.id == listed.id; });
+    KnownVolume volume = before != volumes.end() ? *before : KnownVolume{};
+    volume.id = listed.id;
+    volume.name = listed.name;
+    taken.push_back(std::move(volume));
+  }
+  volumes = std::move(taken);
+}
+
 std::string EncodeKnownVault(const KnownVault& vault) {
   std::string text =
       Concat(kFirstLine, "1\nalias ", Escape(vault.alias), "\nstore ", Escape(vault.store), "\n");

@@ -22,6 +22,7 @@
 #include "core/base/ids.h"
 #include "core/base/mutex.h"
 #include "core/base/result.h"
+#include "core/format/catalog.h"
 
 namespace coffer::daemon {
 
@@ -44,6 +45,8 @@ struct KnownVault {
   std::vector<KnownVolume> volumes;
 
   [[nodiscard]] KnownVolume* Find(std::string_view name);
+  /// The live volumes of `catalog`; what was known of them is kept.
+  void TakeVolumesFrom(const format::Catalog& catalog);
   bool operator==(const KnownVault&) const = default;
 };
 

@@ -30,21 +30,6 @@ std::string AliasFrom(std::string text) {
   return text.empty() ? "vault" : text;
 }
 
-/// `known` with the live volumes of `catalog`; what was known of them is kept.
-void TakeVolumesFrom(const format::Catalog& catalog, KnownVault& known) {
-  std::vector<KnownVolume> volumes;
-  for (const format::CatalogVolume& listed : catalog.volumes) {
-    if (listed.state != format::CatalogVolume::State::kLive) continue;
-    const auto before = std::find_if(known.volumes.begin(), known.volumes.end(),
-                                     [&listed](const KnownVolume& v) { return v.id == listed.id; });
-    KnownVolume volume = before != known.volumes.end() ? *before : KnownVolume{};
-    volume.id = listed.id;
-    volume.name = listed.name;
-    volumes.push_back(std::move(volume));
-  }
-  known.volumes = std::move(volumes);
-}
-
 }  // namespace
 
 Result<store::StoreUrl> ParseStoreOfRequest(const std::string& text) {
@@ -147,13 +132,13 @@ Result<KnownVault> VaultAdmin::Enter(const VaultPool::Lease& lease, const store:
     known.alias = name;
     known.store = url.ToString();
     known.single_writer = known.single_writer || single_writer;
-    TakeVolumesFrom(lease.vault().catalog(), known);
+    known.TakeVolumesFrom(lease.vault().catalog());
   });
 }
 
 Status VaultAdmin::LearnVolumes(const VaultPool::Lease& lease) {
   const auto learned = registry_.Change(lease.vault().id(), [&lease](KnownVault& known) {
-    TakeVolumesFrom(lease.vault().catalog(), known);
+    known.TakeVolumesFrom(lease.vault().catalog());
   });
   if (!learned.has_value()) return Fail(learned.error());
   return {};

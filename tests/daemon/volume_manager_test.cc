@@ -299,6 +299,37 @@ TEST_F(VolumeManagerTest, ReadOnlyNeedsNoCloseElsewhere) {
   ASSERT_OK(second.Open("photos", Machine::kPassword, std::move(take_over)));
 }
 
+TEST_F(VolumeManagerTest, WhatAnotherMachineHasOvertakenIsListedAsAVolume) {
+  Machine first;
+  ASSERT_OK(first.Init("photos", store_));
+  ASSERT_OK(first.Open("photos"));
+  Write(first, "photos", 2, 'a');
+  ASSERT_OK(first.Sync("photos"));
+  Write(first, "photos", 3, 'a');
+  {
+    Machine second;
+    ASSERT_OK(second.Add(store_));
+    control::OpenRequest take_over;
+    take_over.take_over = true;
+    ASSERT_OK(second.Open("photos", Machine::kPassword, std::move(take_over)));
+    Write(second, "photos", 3, 'b');
+    ASSERT_OK(second.Close("photos"));
+  }
+  ASSERT_OK_AND_ASSIGN(const auto closed, first.Close("photos"));
+  ASSERT_TRUE(closed.error.has_value());
+  EXPECT_EQ(closed.error->code, ErrorCode::kNeedsPerson);
+  EXPECT_EQ(closed.waiting_bytes, 0U);
+  const auto volumes = first.manager().Volumes().volumes;
+  ASSERT_EQ(volumes.size(), 2U);
+  const std::string fork = volumes[0].volume == "photos" ? volumes[1].volume : volumes[0].volume;
+  EXPECT_TRUE(fork.starts_with("recovered-"));
+  ASSERT_OK(first.Open(fork));
+  ExpectBlock(first, fork, 2, 'a');
+  ExpectBlock(first, fork, 3, 'a');
+  ASSERT_OK(first.Open("photos"));
+  ExpectBlock(first, "photos", 3, 'b');
+}
+
 TEST_F(VolumeManagerTest, WhatIsNotThereOrNotOpenSaysSo) {
   Machine machine;
   EXPECT_FAILS(machine.Open("photos"), kNotFound);
