@@ -91,6 +91,14 @@ Result<int> FinishJob(Session& session, control::ControlClient& client, control:
 std::string StateText(const control::VolumeStatus& status) {
   std::string text = status.state;
   if (status.state == "open" && status.read_only) text.append(", read-only");
+  if (status.uploading && status.waiting_bytes > 0) {
+    text.append(", UPLOADING ").append(control::FormatBytes(status.waiting_bytes));
+    if (status.upload_seconds > 0) {
+      text.append(", about ").append(std::to_string(status.upload_seconds)).append(" s left");
+    }
+    if (status.writers_waiting > 0) text.append(", writers wait");
+    return text;
+  }
   if (status.waiting_bytes > 0) {
     text.append(status.waiting_exact ? ", " : ", at most ");
     text.append(control::FormatBytes(status.waiting_bytes)).append(" waiting");

@@ -23,6 +23,7 @@ constexpr int kReadyMilliseconds = 10'000;
 constexpr int kStopMilliseconds = 15'000;
 constexpr int kLockTries = 220;  // 50 ms apart: longer than another's start may take
 constexpr int kLockPause = 50;
+constexpr int kStartTries = 40;
 constexpr std::size_t kReportBytesMax = 16 << 10;
 
 Result<std::string> DaemonPath() {
@@ -125,8 +126,11 @@ Status StartInBackground(Session& session) {
   return Fail(CodeOfExit(report.exit_code), "cofferd did not start: " + report.message, hint);
 }
 
+/// Whether a daemon answers: one that is just being killed still takes connections.
 bool Answers(const Session& session) {
-  return control::ConnectUnix(session.places().control_socket()).has_value();
+  if (!control::ConnectUnix(session.places().control_socket()).has_value()) return false;
+  const auto version = session.RunningDaemon().Version();
+  return version.has_value() || version.error().code == ErrorCode::kCancelled;
 }
 
 }  // namespace
@@ -140,9 +144,13 @@ Status EnsureDaemonRuns(Session& session) {
     const auto lock = session.fs().Lock(places.start_lock());
     if (lock.has_value()) {
       if (Answers(session)) return {};  // somebody else started it meanwhile
-      return StartInBackground(session);
+      const Status started = StartInBackground(session);
+      // One that ends holds the state a little longer than it answers.
+      const bool held = !started.has_value() && started.error().code == ErrorCode::kConflict;
+      if (!held || tries + 1 >= kStartTries) return started;
+    } else if (lock.error().code != ErrorCode::kConflict) {
+      return Fail(lock.error());
     }
-    if (lock.error().code != ErrorCode::kConflict) return Fail(lock.error());
     RETURN_IF_ERROR(session.RunningDaemon().Pause(kLockPause));
   }
   return Fail(ErrorCode::kConflict, "another coffer is busy starting cofferd");
