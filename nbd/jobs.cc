@@ -38,6 +38,11 @@ Status CarryOut(Job& job) {
   return Fail(ErrorCode::kInvalidArgument, "not a request for a device");
 }
 
+bool MayWaitForRoom(Command command) {
+  return command == Command::kWrite || command == Command::kTrim ||
+         command == Command::kWriteZeroes;
+}
+
 }  // namespace
 
 JobQueue::~JobQueue() { CHECK(lent_ == 0); }
@@ -54,7 +59,30 @@ Job& JobQueue::New() {
 }
 
 void JobQueue::Start(Job& job) {
+  if (!MayWaitForRoom(job.command)) return Post(job);
+  WriteLane& lane = lanes_[job.device];
+  if (lane.running == kWritesAtOnce) {
+    lane.waiting.push_back(&job);
+    return;
+  }
+  ++lane.running;
+  Post(job);
+}
+
+void JobQueue::Post(Job& job) {
   workers_.Post([this, &job] { Run(job); });
+}
+
+void JobQueue::EndWrite(const Job& job) {
+  const auto lane = lanes_.find(job.device);
+  CHECK(lane != lanes_.end());
+  if (!lane->second.waiting.empty()) {
+    Job& next = *lane->second.waiting.front();
+    lane->second.waiting.pop_front();
+    Post(next);
+  } else if (--lane->second.running == 0) {
+    lanes_.erase(lane);
+  }
 }
 
 void JobQueue::Run(Job& job) {
@@ -72,6 +100,7 @@ void JobQueue::TakeFinished(std::vector<Job*>& finished) {
 }
 
 void JobQueue::Recycle(Job& job) {
+  if (MayWaitForRoom(job.command)) EndWrite(job);
   job.data.Release();
   job.result = Status{};
   --lent_;

@@ -1,10 +1,15 @@
 // Jobs: requests that may block, out to the workers and back to the event loop. A job is owned by
 // the queue and lent: to the loop until Start, to one worker until it is finished, to the loop
 // again until Recycle. Its buffer is taken and released on the loop's side only.
+//
+// A device's writes may wait for long (its journal is full), so only a few of them have a worker at
+// a time; the rest wait here, and reads, flushes and other devices' writes pass them.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -37,6 +42,8 @@ class JobQueue {
   JobQueue(Executor& workers, Poller& poller) : workers_(workers), poller_(poller) {}
   ~JobQueue();
 
+  static constexpr int kWritesAtOnce = 4;  // of one device
+
   [[nodiscard]] Job& New();
   void Start(Job& job);
   /// Replaces `finished` by the jobs that are finished and not yet taken.
@@ -44,6 +51,13 @@ class JobQueue {
   void Recycle(Job& job);
 
  private:
+  struct WriteLane {
+    int running = 0;
+    std::deque<Job*> waiting;
+  };
+
+  void Post(Job& job);
+  void EndWrite(const Job& job);
   void Run(Job& job) EXCLUDES_LOCK(mutex_);
 
   Executor& workers_;
@@ -51,6 +65,7 @@ class JobQueue {
   std::size_t lent_ = 0;
   std::vector<std::unique_ptr<Job>> all_;  // as many as were ever lent at once
   std::vector<Job*> idle_;
+  std::map<block::BlockDevice*, WriteLane> lanes_;  // with writes under way
   Mutex mutex_;
   std::vector<Job*> finished_ GUARDED_BY(mutex_);
 };

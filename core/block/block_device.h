@@ -69,7 +69,8 @@ class BlockDevice {
     ByteView data;
   };
   /// Several writes as one journal append, in order, without waiting for space or for other bytes
-  /// of a block: nullopt when that would be needed, and nothing was written then.
+  /// of a block: nullopt when that would be needed; the caller then writes all of them, in which
+  /// whatever was written already disappears.
   virtual std::optional<Status> TryWrite(std::span<const WriteRequest> requests) = 0;
 };
 

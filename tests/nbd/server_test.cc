@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "core/base/log.h"
+#include "nbd/jobs.h"
 #include "tests/nbd/test_server.h"
 
 namespace coffer::nbd {
@@ -181,6 +182,25 @@ TEST_F(NbdServer, ARequestThatWaitsHoldsUpNoOther) {
   EXPECT_EQ(other.Read(0, 7), "past it");
   device_.LetGo();
   EXPECT_EQ(client.ReceiveReply(), (Reply{0, 1}));
+}
+
+TEST_F(NbdServer, WritesThatWaitForRoomLeaveWorkersToOthers) {
+  Serve();
+  device_.set_in_place(false);
+  TestClient client = Ready();
+  TestClient other = Ready();
+  device_.Hold();
+  constexpr int kWrites = 20;  // more than there are workers
+  for (std::uint64_t i = 0; i < kWrites; ++i) client.Send(WriteBytes(i * 4096, "waits", i));
+  device_.AwaitInside(JobQueue::kWritesAtOnce);
+  AwaitLoop(client);
+  EXPECT_EQ(device_.count(DeviceCall::kWrite), JobQueue::kWritesAtOnce);
+  other.Send(RequestBytes(kFlush, 0, 0, 1));
+  device_.AwaitInside(JobQueue::kWritesAtOnce + 1);
+  device_.LetGo();
+  EXPECT_EQ(other.ReceiveReply(), (Reply{0, 1}));
+  for (int i = 0; i < kWrites; ++i) EXPECT_EQ(client.ReceiveReply()->error, 0u);
+  EXPECT_EQ(device_.Acknowledged(19 * 4096, 5), "waits");
 }
 
 TEST_F(NbdServer, NoMoreRequestsBeginThanMayBeInFlight) {
