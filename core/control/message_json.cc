@@ -136,6 +136,10 @@ void Fields(V& v, VolumeStatus& m) {
   v("committed", m.committed);
   v("head_sequence", m.head_sequence);
   v("journal_bytes", m.journal_bytes);
+  v("journal_bytes_max", m.journal_bytes_max);
+  v("uploading", m.uploading);
+  v("writers_waiting", m.writers_waiting);
+  v("upload_seconds", m.upload_seconds);
   v("store_requests", m.store_requests);
   v("uploaded_bytes", m.uploaded_bytes);
   v("last_error", m.last_error);

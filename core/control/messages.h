@@ -129,6 +129,11 @@ struct VolumeStatus {
   std::uint64_t committed = 0;
   std::uint64_t head_sequence = 0;
   std::uint64_t journal_bytes = 0;
+  std::uint64_t journal_bytes_max = 0;  // where writers begin to wait
+  bool uploading = false;               // a sync is under way
+  std::uint64_t writers_waiting = 0;    // for room in the journal or on its disk
+  /// Until what waits is uploaded, as the last commits went; 0: nothing waits, or unknown.
+  std::uint64_t upload_seconds = 0;
   std::uint64_t store_requests = 0;
   std::uint64_t uploaded_bytes = 0;
   std::string last_error;  // why the newest sync failed, while it is being tried again

@@ -1,6 +1,7 @@
 #include "core/daemon/open_volumes.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "core/base/check.h"
@@ -221,6 +222,7 @@ Status OpenVolumes::Close(const VolumeKey& key, volume::CloseMode mode,
       return Fail(ErrorCode::kConflict, "volume " + key.volume + " is just being closed");
     }
     entry->state = State::kClosing;
+    entry->volume->RefuseWaits();
     env_.sync_executor.Await(lock, changed_, [&entry] { return entry->users == 0; });
   }
   Announce(key, "closing");
@@ -306,6 +308,13 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
   status->committed = now.committed_seq;
   status->head_sequence = now.head_seq;
   status->journal_bytes = now.journal_bytes;
+  status->journal_bytes_max = now.journal_bytes_max;
+  status->uploading = now.syncing;
+  status->writers_waiting = static_cast<std::uint64_t>(now.writers_waiting);
+  if (now.behind_bytes > 0 && now.sync_bytes_per_second > 0) {
+    status->upload_seconds = static_cast<std::uint64_t>(
+        std::ceil(static_cast<double>(now.behind_bytes) / now.sync_bytes_per_second));
+  }
   status->uploaded_bytes = now.uploaded_bytes;
   status->store_requests = entry.lease.store_counts().Total().requests;
   if (now.trouble.code == ErrorCode::kNeedsPerson) {

@@ -18,6 +18,17 @@ std::string Ago(UnixSeconds now, UnixSeconds then) {
   return Concat(seconds / 3600, " hours ago");
 }
 
+/// Requests are cut so that several fit into a segment: what is left of one is not used.
+constexpr std::uint64_t kPiecesInSegment = 8;
+
+/// A small journal has small segments: one is the least that is given back.
+std::uint64_t SegmentBytes(std::uint64_t wanted, std::uint64_t journal_bytes_max) {
+  constexpr std::uint64_t kUnit = 1u << 20;
+  constexpr std::uint64_t kSegmentsInJournal = 16;
+  const std::uint64_t fitting = journal_bytes_max / kSegmentsInJournal / kUnit * kUnit;
+  return std::min(wanted, std::max(fitting, kUnit));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Volume>> Volume::Open(VaultResources& resources, const VolumeId& id,
@@ -73,9 +84,14 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
   live_ = std::make_unique<LiveMap>(env.clock, settings_, TreeOf(head), head.map.size);
   RETURN_IF_ERROR(LoadDeltas(head.map));
 
+  MeasureDisk();
   if (!tail_is_lost) RETURN_IF_ERROR(ReplayJournal(newest, options));
   if (read_only_) return {};
 
+  reserve_ = std::make_unique<Reserve>(env.fs, directory_ + "/reserve");
+  // Not to have it is no reason not to open: space may come.
+  if (const Status held = reserve_->Hold(); !held.has_value())
+    LOG(kWarning, "no disk space is held back for full disks: ", held.error().message);
   pack::DedupIndex* dedup = nullptr;
   switch (vault.catalog().dedup) {
     case format::DedupScope::kOff:
@@ -89,7 +105,7 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
       break;
   }
   syncer_ = std::make_unique<Syncer>(resources_, settings_, *chain_, newest, *live_, *journal_,
-                                     dedup, !newest.ours);
+                                     dedup, *reserve_, !newest.ours);
   if (live_->has_waiting()) syncer_->Kick();
   return {};
 }
@@ -166,7 +182,9 @@ Status OpenVolume::ReplayJournal(const vault::HeadChain::Newest& newest,
   if (!newest.ours) {
     ASSIGN_OR_RETURN(covered, tails_->OwnCover());
   }
-  ASSIGN_OR_RETURN(journal_, tails_->OpenJournal("journal"));
+  segment_bytes_ = SegmentBytes(settings_.segment_bytes, journal_bytes_max_);
+  piece_bytes_ = segment_bytes_ / kPiecesInSegment;
+  ASSIGN_OR_RETURN(journal_, tails_->OpenJournal("journal", segment_bytes_));
   ASSIGN_OR_RETURN(
       const cache::Journal::Recovery recovery,
       journal_->Replay(covered, [&](std::span<const cache::RecordPtr> request) -> Status {

@@ -36,6 +36,7 @@ class OpenVolume final : public Volume {
   std::optional<Status> TryWrite(std::span<const WriteRequest> requests) override;
 
   Status Sync(const SyncProgress& progress) override;
+  void RefuseWaits() override;
   Status Close(CloseMode mode, const SyncProgress& progress) override;
   [[nodiscard]] VolumeStatus status() const override;
 
@@ -62,17 +63,25 @@ class OpenVolume final : public Volume {
   Status ReadDirty(const DirtyPart& part, MutableByteView out);
   Status ReadAgain(std::uint64_t offset, MutableByteView out, Error first_error);
   Status WritePartial(std::uint64_t offset, ByteView data);
+  Status AppendPartial(std::uint64_t offset, ByteView data);
   Status Zero(std::uint64_t offset, std::uint64_t length);
   Status Append(std::span<const cache::Journal::Operation> operations);
   [[nodiscard]] bool HasRoom(std::uint64_t bytes) const;
-  Status AwaitRoom(std::uint64_t bytes);
+  void MeasureDisk();
+  Status AppendWithRoom(std::uint64_t bytes, const std::function<Status()>& append);
+  Status AppendShared(const cache::Journal::Operation& operation);
   Status MakeDurable();
 
   VaultResources& resources_;
   const Settings settings_;
   const bool read_only_;
   bool closed_ = false;
-  bool tail_forked_ = false;  // at Close: nothing is left in the journal
+  std::atomic<std::uint64_t> journal_bytes_max_{0};  // settings_, or what the disk allows
+  std::uint64_t segment_bytes_ = 0;
+  std::uint64_t piece_bytes_ = 0;  // larger writes are several requests
+  std::atomic<int> writers_waiting_{0};
+  std::atomic<bool> disk_full_{false};  // when a writer looked last
+  bool tail_forked_ = false;            // at Close: nothing is left in the journal
   VolumeId id_;
   std::string directory_;  // its own, in the state directory
   std::uint32_t chunk_size_ = 0;
@@ -81,6 +90,7 @@ class OpenVolume final : public Volume {
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<vault::HeadChain> chain_;
   std::unique_ptr<TailForks> tails_;
+  std::unique_ptr<Reserve> reserve_;
   std::unique_ptr<LiveMap> live_;
   std::unique_ptr<pack::DedupIndex> own_dedup_;  // dedup = volume
   std::unique_ptr<cache::Journal> journal_;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "core/base/clock.h"
 #include "core/compress/codec.h"
@@ -17,6 +18,9 @@ struct Settings {
   std::uint64_t sync_bytes = 64u << 20;
 
   std::uint64_t journal_bytes_max = std::uint64_t{4} << 30;  // then writers wait
+  std::uint64_t journal_disk_share = 5;  // … or at a fifth of what the disk has free, if less
+  /// How long a writer waits for room, then kNoSpace before anything is acknowledged.
+  std::optional<Duration> journal_full_wait = std::nullopt;  // without limit
   std::uint64_t segment_bytes = 64u << 20;
   std::uint64_t dirty_memory_bytes_max = 64u
                                          << 20;  // beyond it dirty data are read from the journal

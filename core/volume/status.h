@@ -25,6 +25,9 @@ struct VolumeStatus {
   std::uint64_t journal_bytes = 0;  // on disk
   std::size_t generations = 0;      // waiting or being built
   bool syncing = false;
+  double sync_bytes_per_second = 0;     // dirty bytes, as the last commits went; 0: unknown
+  int writers_waiting = 0;              // for room in the journal or on its disk
+  std::uint64_t journal_bytes_max = 0;  // where writers begin to wait
 
   std::uint64_t head_seq = 0;
   std::size_t unfolded_deltas = 0;   // of that head

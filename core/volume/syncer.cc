@@ -9,12 +9,15 @@ namespace coffer::volume {
 namespace {
 
 constexpr Duration kProgressInterval = std::chrono::milliseconds(200);
+constexpr Duration kFullPause = std::chrono::seconds(1);
+/// Weight of the newest commit in the upload rate that is reported.
+constexpr double kRateWeight = 0.3;
 
 }  // namespace
 
 Syncer::Syncer(VaultResources& resources, const Settings& settings, vault::HeadChain& chain,
                vault::HeadChain::Newest newest, LiveMap& live, cache::Journal& journal,
-               pack::DedupIndex* dedup, bool new_epoch)
+               pack::DedupIndex* dedup, Reserve& reserve, bool new_epoch)
     : resources_(resources),
       env_(resources.vault().env()),
       settings_(settings),
@@ -22,6 +25,7 @@ Syncer::Syncer(VaultResources& resources, const Settings& settings, vault::HeadC
       live_(live),
       journal_(journal),
       dedup_(dedup),
+      reserve_(reserve),
       newest_(std::move(newest)),
       new_epoch_(new_epoch) {
   MutexLock lock(mutex_);
@@ -96,16 +100,31 @@ Status Syncer::SyncThrough(std::uint64_t seq, const Progress& progress) {
               "the volume is closing; what is not uploaded is in the journal");
 }
 
-Status Syncer::AwaitRoom(const std::function<bool()>& room) {
-  if (room()) return {};
+Status Syncer::AwaitCommit(std::optional<MonotonicTime> deadline) {
   live_.Cut();
   MutexLock lock(mutex_);
   if (trouble_.message.empty()) StartLocked();
-  env_.sync_executor.Await(
-      lock, changed_, [&]() NO_THREAD_SAFETY_ANALYSIS { return room() || hopeless_ || stopped_; });
-  if (room()) return {};
-  return Fail(ErrorCode::kNoSpace, "the journal is full and the volume does not sync any more: " +
-                                       (trouble_.message.empty() ? "closing" : trouble_.message));
+  const std::uint64_t commits = commits_;
+  Duration pause = kFullPause;
+  if (deadline.has_value()) pause = std::clamp(*deadline - env_.clock.Now(), Duration{}, pause);
+  (void)env_.sync_executor.AwaitFor(lock, changed_, pause, [&]() NO_THREAD_SAFETY_ANALYSIS {
+    return commits_ != commits || hopeless_ || stopped_ || refusing_;
+  });
+  if (refusing_ || stopped_) return Fail(ErrorCode::kCancelled, "the volume is closing");
+  if (hopeless_) {
+    return Fail(ErrorCode::kNoSpace,
+                "the journal is full and the volume does not sync any more: " + trouble_.message);
+  }
+  if (deadline.has_value() && env_.clock.Now() >= *deadline) {
+    return Fail(ErrorCode::kNoSpace, "the journal is full, and what it holds is not uploaded yet");
+  }
+  return {};
+}
+
+void Syncer::RefuseWaits() {
+  MutexLock lock(mutex_);
+  refusing_ = true;
+  changed_.notify_all();
 }
 
 void Syncer::Stop() {
@@ -136,6 +155,11 @@ void Syncer::FailLocked(Error error) {
 void Syncer::Run() {
   for (;;) {
     Status status = RunOnce();
+    if (!status.has_value() && status.error().code == ErrorCode::kNoSpace && reserve_.held()) {
+      reserve_.Drop();
+      status = RunOnce();
+    }
+    if (status.has_value()) (void)reserve_.Hold();  // the next time it lacks, writers say so
     std::unique_ptr<Executor::Timer> old;
     MutexLock lock(mutex_);
     building_bytes_ = 0;
@@ -200,6 +224,10 @@ format::Head Syncer::NextHead() const {
 }
 
 Status Syncer::CommitGeneration(const Generation& generation) {
+  {
+    MutexLock lock(mutex_);
+    build_started_ = env_.clock.Now();
+  }
   // Committed must never be ahead of durable: a head covers journal records, and only durable ones.
   RETURN_IF_ERROR(journal_.Sync());
   Step step{.head = NextHead(),
@@ -306,7 +334,17 @@ void Syncer::Finish(const vault::HeadChain::Newest& newest) {
   head_seq_ = newest_.point.seq;
   unfolded_deltas_ = newest_.head.map.deltas.size();
   ++commits_;
-  if (step.commit.has_value()) uploaded_bytes_ += step.commit->uploaded_bytes;
+  if (step.commit.has_value()) {
+    uploaded_bytes_ += step.commit->uploaded_bytes;
+    const double seconds = std::chrono::duration<double>(env_.clock.Now() - build_started_).count();
+    if (seconds > 0 && step.generation_bytes > 0) {
+      const double rate = static_cast<double>(step.generation_bytes) / seconds;
+      dirty_bytes_per_second_ =
+          dirty_bytes_per_second_ == 0
+              ? rate
+              : kRateWeight * rate + (1 - kRateWeight) * dirty_bytes_per_second_;
+    }
+  }
   trouble_ = {ErrorCode::kUnavailable, {}, {}};
   backoff_ = {};
   changed_.notify_all();
@@ -320,6 +358,7 @@ void Syncer::FillStatus(VolumeStatus* status) const {
   status->unfolded_deltas = unfolded_deltas_;
   status->commits = commits_;
   status->uploaded_bytes = uploaded_bytes_;
+  status->sync_bytes_per_second = dirty_bytes_per_second_;
   status->trouble = trouble_;
   if (!trouble_.message.empty() && !hopeless_) {
     status->retry_in_seconds =

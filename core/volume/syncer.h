@@ -20,6 +20,7 @@
 #include "core/vault/head_chain.h"
 #include "core/volume/commit_builder.h"
 #include "core/volume/live_map.h"
+#include "core/volume/reserve.h"
 #include "core/volume/status.h"
 #include "core/volume/vault_resources.h"
 
@@ -29,11 +30,12 @@ class Syncer {
  public:
   using Progress = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
 
-  /// `newest` is the head that the volume was opened at. With `new_epoch` the first head written
+  /// `newest` is the head that the volume was opened at. `reserve` is dropped when a commit finds
+  /// the disk full, and held again after it. With `new_epoch` the first head written
   /// raises the epoch: the one before was another writer's.
   Syncer(VaultResources& resources, const Settings& settings, vault::HeadChain& chain,
          vault::HeadChain::Newest newest, LiveMap& live, cache::Journal& journal,
-         pack::DedupIndex* dedup, bool new_epoch);
+         pack::DedupIndex* dedup, Reserve& reserve, bool new_epoch);
   /// REQUIRES: Stop was called.
   ~Syncer() = default;
 
@@ -49,9 +51,12 @@ class Syncer {
   /// Ends timers and waits for a running attempt. No syncs afterwards.
   void Stop();
 
-  /// Waits until `room()` holds; it is asked again after each commit. An error when syncing has
-  /// stopped for good.
-  Status AwaitRoom(const std::function<bool()>& room);
+  /// For a writer that finds no room: has everything committed that there is, and returns after the
+  /// next commit or after a second (others may have made room on the disk). kNoSpace after
+  /// `deadline`, or when syncing has stopped for good; kCancelled as below.
+  Status AwaitCommit(std::optional<MonotonicTime> deadline);
+  /// From now on who would wait for room fails with kCancelled: the volume is about to close.
+  void RefuseWaits();
 
   void FillStatus(VolumeStatus* status) const;
 
@@ -84,6 +89,7 @@ class Syncer {
   LiveMap& live_;
   cache::Journal& journal_;
   pack::DedupIndex* const dedup_;
+  Reserve& reserve_;
 
   // Only the running attempt touches these.
   vault::HeadChain::Newest newest_;
@@ -102,6 +108,7 @@ class Syncer {
   std::uint64_t building_bytes_ GUARDED_BY(mutex_) = 0;   // of the running one, done so far
   std::uint64_t failures_ GUARDED_BY(mutex_) = 0;
   Error trouble_ GUARDED_BY(mutex_){ErrorCode::kUnavailable, {}, {}};
+  bool refusing_ GUARDED_BY(mutex_) = false;  // waits for room
   bool hopeless_ GUARDED_BY(mutex_) = false;  // needs a person: no attempt by itself
   Duration backoff_ GUARDED_BY(mutex_){};
   MonotonicTime retry_at_ GUARDED_BY(mutex_){};
@@ -109,6 +116,8 @@ class Syncer {
   std::size_t unfolded_deltas_ GUARDED_BY(mutex_) = 0;
   std::uint64_t commits_ GUARDED_BY(mutex_) = 0;
   std::uint64_t uploaded_bytes_ GUARDED_BY(mutex_) = 0;
+  MonotonicTime build_started_ GUARDED_BY(mutex_){};      // of the running commit
+  double dirty_bytes_per_second_ GUARDED_BY(mutex_) = 0;  // committed, smoothed; 0: unknown
 };
 
 }  // namespace coffer::volume

@@ -60,11 +60,12 @@ Result<format::JournalPosition> TailForks::OwnCover() {
   return Fail(own.error());
 }
 
-Result<std::unique_ptr<cache::Journal>> TailForks::OpenJournal(const std::string& name) {
+Result<std::unique_ptr<cache::Journal>> TailForks::OpenJournal(const std::string& name,
+                                                               std::uint64_t segment_bytes) {
   vault::Vault& vault = resources_.vault();
   vault::Environment& env = vault.env();
   cache::Journal::Options options;
-  options.segment_bytes = settings_.segment_bytes;
+  options.segment_bytes = segment_bytes;
   return cache::Journal::Open(
       env.fs, env.clock, env.random, env.work_executor, Concat(directory_, "/", name),
       vault.host().journal,

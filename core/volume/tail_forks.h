@@ -41,7 +41,11 @@ class TailForks {
   Result<std::vector<std::string>> ForkAll();
 
   /// Opens the journal in `directory`/`name`.
-  Result<std::unique_ptr<cache::Journal>> OpenJournal(const std::string& name);
+  Result<std::unique_ptr<cache::Journal>> OpenJournal(const std::string& name) {
+    return OpenJournal(name, settings_.segment_bytes);
+  }
+  Result<std::unique_ptr<cache::Journal>> OpenJournal(const std::string& name,
+                                                      std::uint64_t segment_bytes);
 
  private:
   Result<vault::HeadChain::Newest> OwnHead();

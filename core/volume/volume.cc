@@ -20,6 +20,13 @@ constexpr std::uint64_t kSmallZeroBytes = 256 * 1024;
 std::uint64_t AlignDown(std::uint64_t bytes) { return bytes / kBlockSize * kBlockSize; }
 std::uint64_t AlignUp(std::uint64_t bytes) { return AlignDown(bytes + kBlockSize - 1); }
 
+Error DiskFullError(const std::string& directory, int writers) {
+  return {ErrorCode::kNeedsPerson,
+          Concat("NO-SPACE: the disk that holds ", directory, " is full, and ", writers,
+                 " writers wait"),
+          "make room on that disk; what waits goes on by itself"};
+}
+
 class SharedPass {
  public:
   explicit SharedPass(WriteGate& gate) : gate_(gate) { gate_.EnterShared(); }
@@ -179,12 +186,58 @@ Result<std::vector<block::Extent>> OpenVolume::Extents(std::uint64_t offset, std
 // -----------------------------------------------------------------------------------------
 
 bool OpenVolume::HasRoom(std::uint64_t bytes) const {
-  return journal_->used_bytes() + bytes <= settings_.journal_bytes_max;
+  const std::uint64_t used = journal_->used_bytes();
+  return used == 0 || used + bytes <= journal_bytes_max_;
 }
 
-Status OpenVolume::AwaitRoom(std::uint64_t bytes) {
-  if (HasRoom(bytes)) return {};
-  return syncer_->AwaitRoom([this, bytes] { return HasRoom(bytes); });
+/// The journal may take its share of what the disk would have free without it.
+void OpenVolume::MeasureDisk() {
+  const auto space = resources_.vault().env().fs.Space(directory_);
+  if (!space.has_value()) {
+    journal_bytes_max_ = settings_.journal_bytes_max;
+    return;
+  }
+  const std::uint64_t used = journal_ == nullptr ? 0 : journal_->used_bytes();
+  journal_bytes_max_ = std::min(settings_.journal_bytes_max,
+                                (space->free_bytes + used) / settings_.journal_disk_share);
+  disk_full_ = space->free_bytes < segment_bytes_;  // no further one
+}
+
+/// Runs `append` when the journal has room for it, again when the disk was full. No pass of the
+/// gate is held while it waits. What a failed `append` may have published is written again with it,
+/// still before it is acknowledged.
+Status OpenVolume::AppendWithRoom(std::uint64_t bytes, const std::function<Status()>& append) {
+  if (HasRoom(bytes)) {
+    Status status = append();
+    if (status.has_value() || status.error().code != ErrorCode::kNoSpace) return status;
+  }
+  std::optional<MonotonicTime> deadline;
+  if (settings_.journal_full_wait.has_value())
+    deadline = resources_.vault().env().clock.Now() + *settings_.journal_full_wait;
+  ++writers_waiting_;
+  Status status;
+  do {
+    MeasureDisk();
+    if (HasRoom(bytes)) {
+      status = append();
+      if (status.has_value() || status.error().code != ErrorCode::kNoSpace) break;
+      // Nothing to upload that would make room, and not even the reserve: no use in waiting.
+      const bool hopeless = live_->numbers().generations == 0 && !reserve_->held();
+      if (hopeless || !journal_->health().has_value()) break;
+    }
+    status = syncer_->AwaitCommit(deadline);
+  } while (status.has_value());
+  --writers_waiting_;
+  return status;
+}
+
+Status OpenVolume::AppendShared(const cache::Journal::Operation& operation) {
+  const std::uint64_t bytes =
+      operation.kind == format::RecordKind::kWrite ? operation.length : kSmallZeroBytes;
+  return AppendWithRoom(bytes, [&] {
+    const SharedPass pass(gate_);
+    return Append({{operation}});
+  });
 }
 
 Status OpenVolume::Append(std::span<const cache::Journal::Operation> operations) {
@@ -199,37 +252,40 @@ Status OpenVolume::MakeDurable() {
 }
 
 Status OpenVolume::Replay(std::span<const cache::RecordPtr> request) {
-  std::uint64_t bytes = kSmallZeroBytes;
-  std::vector<cache::Journal::Operation> operations;
   for (const cache::RecordPtr& record : request) {
-    if (record->header.kind == format::RecordKind::kWrite) bytes += record->header.length;
-    operations.push_back({.kind = record->header.kind,
-                          .offset = record->header.offset,
-                          .length = record->header.length,
-                          .buffer = record->buffer,
-                          .buffer_offset = record->buffer_offset});
+    RETURN_IF_ERROR(AppendShared({.kind = record->header.kind,
+                                  .offset = record->header.offset,
+                                  .length = record->header.length,
+                                  .buffer = record->buffer,
+                                  .buffer_offset = record->buffer_offset}));
   }
-  RETURN_IF_ERROR(AwaitRoom(bytes));
-  return Append(operations);
+  return {};
 }
 
 Status OpenVolume::Write(std::uint64_t offset, ByteView data, block::WriteFlag flag) {
   RETURN_IF_ERROR(CheckWritable(offset, data.size()));
   if (data.empty()) return {};
-  RETURN_IF_ERROR(AwaitRoom(data.size()));
-  if (offset % kBlockSize == 0 && data.size() % kBlockSize == 0) {
-    const SharedPass pass(gate_);
-    RETURN_IF_ERROR(Append({{{.kind = format::RecordKind::kWrite,
-                              .offset = offset,
-                              .length = data.size(),
-                              .buffer = std::make_shared<const Bytes>(ToBytes(data))}}}));
-  } else {
-    RETURN_IF_ERROR(WritePartial(offset, data));
+  for (std::uint64_t done = 0; done < data.size();) {
+    const std::uint64_t at = offset + done;
+    const ByteView piece = data.subspan(done, std::min(data.size() - done, piece_bytes_));
+    if (at % kBlockSize == 0 && piece.size() % kBlockSize == 0) {
+      RETURN_IF_ERROR(AppendShared({.kind = format::RecordKind::kWrite,
+                                    .offset = at,
+                                    .length = piece.size(),
+                                    .buffer = std::make_shared<const Bytes>(ToBytes(piece))}));
+    } else {
+      RETURN_IF_ERROR(WritePartial(at, piece));
+    }
+    done += piece.size();
   }
   return flag == block::WriteFlag::kForceUnitAccess ? MakeDurable() : Status{};
 }
 
 Status OpenVolume::WritePartial(std::uint64_t offset, ByteView data) {
+  return AppendWithRoom(data.size() + 2 * kBlockSize, [&] { return AppendPartial(offset, data); });
+}
+
+Status OpenVolume::AppendPartial(std::uint64_t offset, ByteView data) {
   const std::uint64_t start = AlignDown(offset);
   const std::uint64_t end = AlignUp(offset + data.size());
   const bool head = offset != start;
@@ -281,6 +337,7 @@ std::optional<Status> OpenVolume::TryWrite(std::span<const WriteRequest> request
     if (request.offset % kBlockSize != 0 || request.data.size() % kBlockSize != 0)
       return std::nullopt;
     if (request.data.empty()) continue;
+    if (request.data.size() > piece_bytes_) return std::nullopt;
     bytes += request.data.size();
     operations.push_back({.kind = format::RecordKind::kWrite,
                           .offset = request.offset,
@@ -291,13 +348,13 @@ std::optional<Status> OpenVolume::TryWrite(std::span<const WriteRequest> request
   if (!HasRoom(bytes) || !gate_.TryEnterShared()) return std::nullopt;
   Status status = Append(operations);
   gate_.LeaveShared();
+  if (!status.has_value() && status.error().code == ErrorCode::kNoSpace) return std::nullopt;
   return status;
 }
 
 Status OpenVolume::Zero(std::uint64_t offset, std::uint64_t length) {
   RETURN_IF_ERROR(CheckWritable(offset, length));
   if (length == 0) return {};
-  RETURN_IF_ERROR(AwaitRoom(kSmallZeroBytes));
   const std::uint64_t start = AlignUp(offset);
   const std::uint64_t end = AlignDown(offset + length);
   const bool aligned = start == offset && end == offset + length;
@@ -308,11 +365,10 @@ Status OpenVolume::Zero(std::uint64_t offset, std::uint64_t length) {
     if (end < offset + length)
       RETURN_IF_ERROR(WritePartial(end, Bytes(offset + length - end, std::byte{0})));
   }
-  const SharedPass pass(gate_);
-  return Append({{{.kind = format::RecordKind::kZero,
-                   .offset = start,
-                   .length = end - start,
-                   .buffer = nullptr}}});
+  return AppendShared({.kind = format::RecordKind::kZero,
+                       .offset = start,
+                       .length = end - start,
+                       .buffer = nullptr});
 }
 
 Status OpenVolume::Trim(std::uint64_t offset, std::uint64_t length, block::WriteFlag flag) {
@@ -340,6 +396,10 @@ Status OpenVolume::Sync(const SyncProgress& progress) {
   return syncer_->SyncThrough(journal_->appended_seq(), progress);
 }
 
+void OpenVolume::RefuseWaits() {
+  if (syncer_ != nullptr) syncer_->RefuseWaits();
+}
+
 Status OpenVolume::Close(CloseMode mode, const SyncProgress& progress) {
   CHECK(!closed_);
   closed_ = true;
@@ -356,6 +416,7 @@ Status OpenVolume::Close(CloseMode mode, const SyncProgress& progress) {
   } else {
     syncer_->Stop();
   }
+  reserve_->Drop();
   lock_.reset();
   return status;
 }
@@ -383,6 +444,10 @@ VolumeStatus OpenVolume::status() const {
     status.acknowledged_seq = journal_->appended_seq();
     status.durable_seq = journal_->durable_seq();
     status.journal_bytes = journal_->used_bytes();
+    status.journal_bytes_max = journal_bytes_max_;
+    status.writers_waiting = writers_waiting_;
+    if (disk_full_ && status.writers_waiting > 0)
+      status.trouble = DiskFullError(directory_, status.writers_waiting);
     if (const Status health = journal_->health(); !health.has_value())
       status.trouble = health.error();
   }

@@ -51,6 +51,9 @@ class Volume : public block::BlockDevice {
   /// Returns when a head covers every write acknowledged before the call. Fails at the first error
   /// that the sync meets (the data stay in the journal and the volume goes on trying by itself).
   virtual Status Sync(const SyncProgress& progress) = 0;
+  /// Writers that wait for room fail with kCancelled from now on: comes before Close, so that
+  /// everybody leaves.
+  virtual void RefuseWaits() = 0;
   /// No call may be in flight, and only status() may follow: it then tells what is left in the
   /// journal. On failure of kUpload the volume is closed all the same, its data in the journal, or
   /// in a volume of its own that a FENCED error names.

@@ -1,4 +1,4 @@
-# Sourced by the show-01 scripts. Each runs on its own: builds what it needs, works in a directory of its own,
+# Sourced by the show scripts. Each runs on its own: builds what it needs, works in a directory of its own,
 # cleans up, exits 0 if what it shows holds; its last line is the figure.
 #   COFFER_BUILD  build directory to use (default: build/release, built here)
 #   SHOW_TMP      where to work (default: TMPDIR or /var/tmp; the large ones need tens of GiB)
