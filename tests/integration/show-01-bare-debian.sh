@@ -14,8 +14,7 @@ cleanup() {
   exit "$status"
 }
 trap cleanup EXIT
-mirror=${MIRROR:-$(grep -rhoE '^(deb|URIs:)[^#]*' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null |
-  grep -oE 'https?://[^ ]+' | grep -v security | head -1)}
+mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Codename: bookworm' 'Label: Debian' | head -1)}
 start=$(date +%s)
 debootstrap --variant=minbase bookworm "$root" "$mirror" >"$work/debootstrap.log" 2>&1 ||
   { tail -5 "$work/debootstrap.log" >&2; exit 1; }
