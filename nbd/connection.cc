@@ -25,8 +25,9 @@ const char* NameOf(Command command) {
       return "trim";
     case Command::kWriteZeroes:
       return "zeroing";
-    case Command::kDisconnect:
     case Command::kCache:
+      return "caching";
+    case Command::kDisconnect:
     case Command::kBlockStatus:
     case Command::kResize:
       break;

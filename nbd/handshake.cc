@@ -30,7 +30,7 @@ std::uint32_t PreferredBlockBytes(const Export& e) {
 }  // namespace
 
 std::uint16_t TransmissionFlags(const Export& e) {
-  unsigned flags = kHasFlags | kSendFlush | kCanMultiConn;
+  unsigned flags = kHasFlags | kSendFlush | kSendCache | kCanMultiConn;
   if (e.read_only) {
     flags |= kReadOnly;
   } else {

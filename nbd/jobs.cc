@@ -1,5 +1,7 @@
 #include "nbd/jobs.h"
 
+#include <algorithm>
+
 #include "core/base/check.h"
 
 namespace coffer::nbd {
@@ -17,6 +19,17 @@ block::ZeroFlag ZeroFlagOf(const Job& job) {
                                       bit(kCommandNoHole, block::ZeroFlag::kNoHole));
 }
 
+/// Reading is what puts bytes into the device's caches.
+Status ReadAhead(const Job& job) {
+  constexpr std::uint64_t kPieceBytes = 1u << 20;
+  Bytes piece(std::min<std::uint64_t>(job.length, kPieceBytes));
+  for (std::uint64_t done = 0; done < job.length; done += piece.size()) {
+    piece.resize(std::min<std::uint64_t>(job.length - done, kPieceBytes));
+    RETURN_IF_ERROR(job.device->Read(job.offset + done, piece));
+  }
+  return {};
+}
+
 Status CarryOut(Job& job) {
   switch (job.command) {
     case Command::kRead:
@@ -29,18 +42,14 @@ Status CarryOut(Job& job) {
       return job.device->Trim(job.offset, job.length, WriteFlagOf(job));
     case Command::kWriteZeroes:
       return job.device->WriteZeroes(job.offset, job.length, ZeroFlagOf(job));
-    case Command::kDisconnect:
     case Command::kCache:
+      return ReadAhead(job);
+    case Command::kDisconnect:
     case Command::kBlockStatus:
     case Command::kResize:
       break;
   }
   return Fail(ErrorCode::kInvalidArgument, "not a request for a device");
-}
-
-bool MayWaitForRoom(Command command) {
-  return command == Command::kWrite || command == Command::kTrim ||
-         command == Command::kWriteZeroes;
 }
 
 }  // namespace
@@ -59,7 +68,7 @@ Job& JobQueue::New() {
 }
 
 void JobQueue::Start(Job& job) {
-  if (!MayWaitForRoom(job.command)) return Post(job);
+  if (!IsWriteClass(job.command)) return Post(job);
   WriteLane& lane = lanes_[job.device];
   if (lane.running == kWritesAtOnce) {
     lane.waiting.push_back(&job);
@@ -100,7 +109,7 @@ void JobQueue::TakeFinished(std::vector<Job*>& finished) {
 }
 
 void JobQueue::Recycle(Job& job) {
-  if (MayWaitForRoom(job.command)) EndWrite(job);
+  if (IsWriteClass(job.command)) EndWrite(job);
   job.data.Release();
   job.result = Status{};
   --lent_;

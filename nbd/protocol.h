@@ -32,6 +32,7 @@ inline constexpr std::uint16_t kSendFua = 1 << 3;
 inline constexpr std::uint16_t kSendTrim = 1 << 5;
 inline constexpr std::uint16_t kSendWriteZeroes = 1 << 6;
 inline constexpr std::uint16_t kCanMultiConn = 1 << 8;
+inline constexpr std::uint16_t kSendCache = 1 << 10;
 inline constexpr std::uint16_t kSendFastZero = 1 << 11;
 
 // "Option types".
@@ -87,6 +88,12 @@ enum class Command : std::uint16_t {
   kBlockStatus = 7,
   kResize = 8,
 };
+
+/// Changes what the device holds.
+[[nodiscard]] constexpr bool IsWriteClass(Command command) {
+  return command == Command::kWrite || command == Command::kTrim ||
+         command == Command::kWriteZeroes;
+}
 
 // "Command flags".
 inline constexpr std::uint16_t kCommandFua = 1 << 0;

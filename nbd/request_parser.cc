@@ -17,11 +17,6 @@ unsigned AllowedFlags(Command command) {
   return kCommandFua;
 }
 
-bool IsWriteClass(Command command) {
-  return command == Command::kWrite || command == Command::kTrim ||
-         command == Command::kWriteZeroes;
-}
-
 }  // namespace
 
 RequestParser::Step RequestParser::Advance(ByteView& input) {
@@ -79,6 +74,8 @@ ReplyError RequestParser::Judge() const {
     case Command::kRead:
       if (r.length == 0 || r.length > kMaximumPayloadBytes) return ReplyError::kInval;
       return beyond_end ? ReplyError::kInval : ReplyError::kNone;
+    case Command::kCache:
+      return r.length == 0 || beyond_end ? ReplyError::kInval : ReplyError::kNone;
     case Command::kFlush:
       return r.offset == 0 && r.length == 0 ? ReplyError::kNone : ReplyError::kInval;
     case Command::kWrite:
@@ -86,7 +83,6 @@ ReplyError RequestParser::Judge() const {
     case Command::kWriteZeroes:
       break;
     case Command::kDisconnect:
-    case Command::kCache:
     case Command::kBlockStatus:
     case Command::kResize:
     default:

@@ -115,7 +115,7 @@ TEST(Handshake, GoGivesSizeAndFlagsAndEnters) {
   EXPECT_EQ(Get(info, 0, 2), 0u);
   EXPECT_EQ(Get(info, 2, 8), 20u << 20);
   // HAS_FLAGS, FLUSH, FUA, TRIM, WRITE_ZEROES, CAN_MULTI_CONN, FAST_ZERO
-  EXPECT_EQ(Get(info, 10, 2), 1u | 4 | 8 | 32 | 64 | 256 | 2048);
+  EXPECT_EQ(Get(info, 10, 2), 1u | 4 | 8 | 32 | 64 | 256 | 1024 | 2048);
   EXPECT_EQ(answers[1].type, testing::kAck);
   EXPECT_TRUE(talk.session().negotiated());
 }
@@ -123,7 +123,7 @@ TEST(Handshake, GoGivesSizeAndFlagsAndEnters) {
 TEST(Handshake, AReadOnlyExportOffersNoWriting) {
   Talk talk;
   talk.Send(Joined({ClientFlags(), AskFor(testing::kGo, "old@may")}));
-  EXPECT_EQ(Get(AsBytes(talk.answers().at(0).data), 10, 2), 1u | 2 | 4 | 256);
+  EXPECT_EQ(Get(AsBytes(talk.answers().at(0).data), 10, 2), 1u | 2 | 4 | 256 | 1024);
 }
 
 TEST(Handshake, InfoTellsNameDescriptionAndBlockSizesWhenAsked) {

@@ -105,7 +105,7 @@ TEST(RequestParser, OffsetAndLengthThatOverflowAreBeyondTheEnd) {
 
 TEST(RequestParser, LengthZeroIsInvalid) {
   for (const std::uint16_t command :
-       {testing::kRead, testing::kWrite, testing::kTrim, testing::kWriteZeroes}) {
+       {testing::kRead, testing::kWrite, testing::kTrim, testing::kCache, testing::kWriteZeroes}) {
     EXPECT_EQ(FeedOnce(RequestBytes(command, 0, 0, 9)), Lines{"refusal 9 22"});
   }
 }
@@ -117,7 +117,7 @@ TEST(RequestParser, AFlushWithARangeIsInvalid) {
 
 TEST(RequestParser, UnknownCommandsAndFlagsAreInvalidAndTheStreamStaysInStep) {
   const Bytes bytes = Joined({
-      RequestBytes(testing::kCache, 0, 512, 1),
+      RequestBytes(9, 0, 512, 1),
       RequestBytes(testing::kBlockStatus, 0, 512, 2),
       RequestBytes(8, 0, 512, 3),
       RequestBytes(0xffff, 0, 512, 4),

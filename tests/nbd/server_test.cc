@@ -52,6 +52,15 @@ TEST_P(NbdServerBothWays, TrimmedAndZeroedBytesReadAsZeros) {
   EXPECT_EQ(client.Read(0, 500), x + zeros + x + zeros + x);
 }
 
+TEST_P(NbdServerBothWays, CachingReadsTheWholeRangeAndAnswersNoData) {
+  TestClient client = Ready();
+  EXPECT_EQ(client.Call(RequestBytes(kCache, 4096, (3 << 20) + 512, 1)), 0u);
+  EXPECT_EQ(device_.count(DeviceCall::kRead), 4);
+  EXPECT_EQ(client.Call(RequestBytes(kCache, kSize - 512, 1024, 2)), kEinval);
+  device_.set_error(Error{ErrorCode::kIoError, "no luck"});
+  EXPECT_NE(client.Call(RequestBytes(kCache, 0, 512, 3)), 0u);
+}
+
 TEST_P(NbdServerBothWays, AFlushCoversAnsweredWritesOfEveryConnection) {
   TestClient one = Ready();
   TestClient two = Ready();
