@@ -165,9 +165,9 @@ void SealWhatever(World& world, ByteView input) {
     CHECK(at - group == total);
   }
   const Bytes& before = world.files.at(path);
-  for (std::size_t i = format::kSegmentHeaderBytes; i < file.size(); ++i) {
-    if (file[i] != before[i]) world.fs.Damage(path, i, file[i] ^ before[i]);
-  }
+  std::copy_n(before.begin(), format::kSegmentHeaderBytes, file.begin());
+  CHECK(world.fs.Remove(path).has_value());
+  world.fs.AddFile(path, file);
   const auto journal = world.Open();
   CHECK(journal != nullptr);
   std::uint64_t last_seq = 0;

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Each fuzz target runs 10 minutes without a finding (seconds=… changes that); two at a time on two cores.
+# An argument picks the targets whose names match it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 packaging/dependencies build test fuzz >/dev/null
@@ -8,7 +9,8 @@ cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz >/dev/null
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-find build/fuzz/tests -type f -name 'fuzz_*' -perm -u+x -printf '%f %p\n' | sort >"$out/targets"
+find build/fuzz/tests -type f -name 'fuzz_*' -perm -u+x -printf '%f %p\n' |
+  sort | grep -E "${1:-.}" >"$out/targets"
 run() {  # NAME PROGRAM
   mkdir "$out/$1"
   if "$2" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
