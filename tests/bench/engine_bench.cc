@@ -141,6 +141,8 @@ format::DeltaEntry EntryOf(std::uint64_t chunk) {
   piece.block_count = 16;
   StoreLe(piece.content.bytes.data(), chunk);
   piece.frame = {.pack = PackId::From(Bytes(32, std::byte{3})), .key_epoch = 1};
+  piece.frame.frame = 1;
+  piece.frame.offset = 4096;
   piece.frame.stored_length = 30'000;
   piece.frame.plain_length = 65536;
   return {.op = format::DeltaEntry::Op::kReplace, .chunk = chunk, .pieces = {piece}};
