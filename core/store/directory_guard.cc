@@ -1,5 +1,6 @@
 #include "core/store/directory_guard.h"
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -23,6 +24,22 @@ Result<bool> HoldsProbesOnly(FileSystem& fs, const std::string& path) {
     if (!FromHex(name, id)) return false;
   }
   return true;
+}
+
+/// Directories alone are what an init that took its objects back leaves: they hold nothing to lose.
+Result<bool> HoldsFiles(FileSystem& fs, const std::string& path) {
+  ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(path));
+  if (!info.is_directory) return true;
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.List(path));
+  for (const std::string& name : names) {
+    ASSIGN_OR_RETURN(const bool holds, HoldsFiles(fs, Concat(path, "/", name)));
+    if (holds) return true;
+  }
+  return false;
+}
+
+bool IsVaultPart(std::string_view name) {
+  return std::find(kVaultParts.begin(), kVaultParts.end(), name) != kVaultParts.end();
 }
 
 }  // namespace
@@ -88,8 +105,10 @@ Result<DirectoryContent> ExamineDirectory(FileSystem& fs, const std::string& pat
   ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.List(path));
   DirectoryContent content = DirectoryContent::kNothing;
   for (const std::string& name : names) {
-    for (const std::string_view part : kVaultParts) {
-      if (name == part) return DirectoryContent::kHalfVault;
+    if (IsVaultPart(name)) {
+      ASSIGN_OR_RETURN(const bool holds_files, HoldsFiles(fs, Concat(path, "/", name)));
+      if (holds_files) return DirectoryContent::kHalfVault;
+      continue;
     }
     // A fresh ext4 file system holds lost+found.
     if (name == kScratchDirectory || name == "lost+found") continue;

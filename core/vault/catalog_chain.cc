@@ -52,7 +52,7 @@ Result<format::Catalog> CatalogChain::Open(std::uint64_t seq, ByteView stored) c
   return catalog;
 }
 
-Result<ChainLink> CatalogChain::FetchLinkAt(std::uint64_t seq) {
+Result<ChainLink> CatalogChain::FetchLinkAt(std::uint64_t seq) const {
   ASSIGN_OR_RETURN(const ChainObject object,
                    FetchChainObject(store_, prefix_, seq, format::kCatalogBytesMax));
   ASSIGN_OR_RETURN(const format::Catalog catalog, Open(seq, object.bytes));
@@ -87,7 +87,8 @@ Status CatalogChain::Refresh() {
                                }));
   if (!newest.has_value()) {
     if (seen.seq != 0) return Fail(RollbackError(What(), seen.seq, 0));
-    return Fail(ErrorCode::kCorruption, Concat(What(), " is missing: half a vault"));
+    return Fail(ErrorCode::kCorruption, Concat(What(), " is missing: half a vault"),
+                "bring the objects catalog/… back from a copy of the store");
   }
   RETURN_IF_ERROR(HoldAgainstSeen(What(), seen, newest->point, catalog.parent,
                                   [&](std::uint64_t seq) { return FetchLinkAt(seq); }));

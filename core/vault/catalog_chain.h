@@ -39,6 +39,10 @@ class CatalogChain {
   /// there is none.
   Status Refresh();
 
+  /// Whether the store has a record `seq` that opens under this vault's keys. Notes nothing: for
+  /// taking back what was made, perhaps because the disk of the trust file is full.
+  [[nodiscard]] bool HasOwn(std::uint64_t seq) const { return FetchLinkAt(seq).has_value(); }
+
   enum class Edit { kChanged, kNothingToDo };
   /// Changes the catalog it is given. Called again, with a newer one, when somebody was faster;
   /// what it did before may then be in it already.
@@ -59,7 +63,7 @@ class CatalogChain {
   void Adopt(State state);
   Result<format::Catalog> Open(std::uint64_t seq, ByteView stored) const;
   Status HoldParent(const ChainObject& newest, const format::Catalog& catalog);
-  Result<ChainLink> FetchLinkAt(std::uint64_t seq);
+  Result<ChainLink> FetchLinkAt(std::uint64_t seq) const;
   Result<Outcome> Create(const State& next, ByteView bytes);
   Result<Outcome> LookAfterCreate(std::uint64_t seq);
   [[nodiscard]] std::string What() const;

@@ -109,7 +109,7 @@ void Vault::TakeBack(ByteView key_header, const VolumeId& volume) {
   const Result<Bytes> marker =
       store_->Get(std::string(format::kMarkerName), format::kMarkerBytesMax);
   if (marker.has_value() || marker.error().code != ErrorCode::kNotFound) return;
-  if (catalog_ != nullptr && catalog_->Refresh().has_value()) {
+  if (catalog_ != nullptr && catalog_->HasOwn(1)) {
     (void)store_->Delete(format::ChainName(format::kCatalogPrefix, 1));
   }
   (void)store_->Delete(format::ChainName(format::HeadPrefix(volume), 1));

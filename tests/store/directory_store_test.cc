@@ -106,7 +106,8 @@ TEST_F(DirectoryStoreTest, InitRefusesADirectoryThatHoldsSomethingElse) {
 TEST_F(DirectoryStoreTest, RefusesHalfAVault) {
   for (const char* part : {"keys", "catalog", "heads", "packs"}) {
     const std::string path = Concat("/mnt/half-", part);
-    fs_.AddDirectories(Concat(path, "/", part));
+    fs_.AddDirectories(Concat(path, "/", part, "/ab"));
+    fs_.AddFile(Concat(path, "/", part, "/ab/object"), AsBytes("x"));
     const auto for_init = DirectoryStore::OpenForInit(fs_, random_, path);
     ASSERT_FAILS(for_init, kCorruption);
     EXPECT_TRUE(Mentions(for_init.error(), "half a vault"));
@@ -121,6 +122,9 @@ TEST_F(DirectoryStoreTest, InitTakesWhatAFileSystemOrABrokenOffInitLeaves) {
   fs_.AddDirectories(kPath + "/probe");
   fs_.AddFile(kPath + "/probe/0123456789abcdef0123456789abcdef", AsBytes("x"));
   fs_.AddDirectories(kPath + "/.coffer-tmp");
+  for (const char* taken_back : {"/keys", "/catalog", "/heads/ab", "/packs/cd"}) {
+    fs_.AddDirectories(kPath + taken_back);
+  }
   ASSERT_OK(OpenForInit());
   fs_.AddFile(kPath + "/probe/letter.txt", AsBytes("x"));
   EXPECT_FAILS(OpenForInit(), kAlreadyExists);

@@ -86,6 +86,24 @@ TEST(DirectoryVault, IsWholeOrRefusedWhenPowerGoesAtAnyChangeOfInit) {
   }
 }
 
+TEST(DirectoryVault, ThatAFullDiskKeptFromBeingMadeIsMadeOnceThereIsRoom) {
+  bool was_full = false;
+  for (std::uint64_t room = 512;; room += 512) {
+    SCOPED_TRACE(room);
+    DirectoryWorld world(room);
+    world.fs().SetTotalBytes(room);
+    const auto made = world.Init();
+    if (made.has_value()) break;
+    ASSERT_FAILS(made, kNoSpace);
+    was_full = true;
+    EXPECT_EQ(world.fs().Files(), std::vector<std::string>{});
+    world.fs().SetTotalBytes(1 << 20);
+    ASSERT_OK(world.Init());
+    EXPECT_OK(world.AppendTwice());
+  }
+  EXPECT_TRUE(was_full);
+}
+
 TEST(DirectoryVault, GoesOnWhenPowerGoesAtAnyChangeOfAnAppend) {
   const std::uint64_t seed = TestSeed();
   for (const CutMode mode : {CutMode::kDropAll, CutMode::kKeepAll, CutMode::kRandomSubset}) {
