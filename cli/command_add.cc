@@ -15,7 +15,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   if (arguments.Has("--as")) RETURN_IF_ERROR(control::CheckName(request.alias, "vault alias"));
   ASSIGN_OR_RETURN(request.store, AbsoluteStore(arguments.Get("STORE")));
   ASSIGN_OR_RETURN(auto client, session.Daemon());
-  ASSIGN_OR_RETURN(const auto probe, client.ProbeStore({request.store}));
+  ASSIGN_OR_RETURN(const auto probe, client.ProbeStore({request.store, request.alias}));
   if (!probe.holds_vault) {
     return Fail(ErrorCode::kNotFound, "there is no vault at " + request.store,
                 "coffer init NAME STORE SIZE makes one");

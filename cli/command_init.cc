@@ -20,7 +20,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   RETURN_IF_ERROR(control::CheckVolumeSize(request.size_bytes));
   ASSIGN_OR_RETURN(request.store, AbsoluteStore(arguments.Get("STORE")));
   ASSIGN_OR_RETURN(auto client, session.Daemon());
-  ASSIGN_OR_RETURN(const auto probe, client.ProbeStore({request.store}));
+  ASSIGN_OR_RETURN(const auto probe, client.ProbeStore({request.store, request.alias}));
   const std::string what = "the vault at " + request.store;
   if (!probe.holds_vault) {
     ASSIGN_OR_RETURN(request.password, session.NewPassword(what));
@@ -36,7 +36,8 @@ Result<int> Run(Session& session, const Arguments& arguments) {
     PrintLine("made vault " + reply.vault.alias + " at " + reply.vault.store);
   PrintLine("made volume " + reply.volume + " of " + control::FormatBytes(reply.size_bytes) +
             " in vault " + reply.vault.alias);
-  PrintLine("open it with: coffer open " + reply.volume);
+  const bool unique = client.Volume(reply.volume).has_value();
+  PrintLine("open it with: coffer open " + (unique ? "" : reply.vault.alias + "/") + reply.volume);
   return control::kExitDone;
 }
 

@@ -43,6 +43,7 @@ void Fields(V& v, VaultList& m) {
 template <class V>
 void Fields(V& v, ProbeRequest& m) {
   v("store", m.store);
+  v("alias", m.alias);
 }
 template <class V>
 void Fields(V& v, ProbeReply& m) {

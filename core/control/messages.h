@@ -37,6 +37,7 @@ struct VaultList {
 
 struct ProbeRequest {
   std::string store;
+  std::string alias;  // empty: whatever the vault there is called
 };
 struct ProbeReply {
   bool holds_vault = false;

@@ -15,12 +15,12 @@ std::vector<control::ExportRequest> WantedExports(const control::OpenRequest& re
   return request.exports;
 }
 
-Error NotOpen(const VolumeKey& key) {
-  return Error{ErrorCode::kNotFound, "volume " + key.volume + " is not open",
-               "coffer open " + key.volume};
-}
-
 }  // namespace
+
+Error NotOpen(const std::string& full_name) {
+  return Error{ErrorCode::kNotFound, "volume " + full_name + " is not open",
+               "coffer open " + full_name};
+}
 
 /// Lets a thread use an open volume without the lock; closing waits for it.
 class OpenVolumes::Use {
@@ -32,11 +32,12 @@ class OpenVolumes::Use {
   static Result<std::unique_ptr<Use>> BeginLocked(OpenVolumes& volumes, const VolumeKey& key)
       REQUIRES_LOCK(volumes.mutex_) {
     auto entry = volumes.FindLocked(key);
-    if (entry == nullptr) return Fail(NotOpen(key));
+    if (entry == nullptr) return Fail(NotOpen(volumes.FullNameOf(key)));
     if (entry->state != State::kOpen) {
       return Fail(ErrorCode::kConflict,
-                  "volume " + key.volume + " is just being " +
-                      (entry->state == State::kOpening ? "opened" : "closed"));
+                  "volume " + volumes.FullNameOf(key) + " is just being " +
+                      (entry->state == State::kOpening ? "opened" : "closed"),
+                  "try again when coffer status says that it is done");
     }
     entry->users += 1;
     return std::unique_ptr<Use>(new Use(volumes, std::move(entry)));
@@ -75,6 +76,11 @@ OpenVolumes::~OpenVolumes() {
 std::shared_ptr<OpenVolumes::Entry> OpenVolumes::FindLocked(const VolumeKey& key) const {
   const auto found = entries_.find(key);
   return found == entries_.end() ? nullptr : found->second;
+}
+
+std::string OpenVolumes::FullNameOf(const VolumeKey& key) const {
+  const auto vault = registry_.Find(key.vault);
+  return (vault ? vault->alias : key.vault.ToString()) + "/" + key.volume;
 }
 
 /// Waits while the volume is being opened.
@@ -217,9 +223,10 @@ Status OpenVolumes::Close(const VolumeKey& key, volume::CloseMode mode,
     MutexLock lock(mutex_);
     AwaitOpenedLocked(lock, key);
     entry = FindLocked(key);
-    if (entry == nullptr) return Fail(NotOpen(key));
+    if (entry == nullptr) return Fail(NotOpen(FullNameOf(key)));
     if (entry->state == State::kClosing) {
-      return Fail(ErrorCode::kConflict, "volume " + key.volume + " is just being closed");
+      return Fail(ErrorCode::kConflict, "volume " + FullNameOf(key) + " is just being closed",
+                  "coffer status shows how far it is");
     }
     entry->state = State::kClosing;
     entry->volume->RefuseWaits();
@@ -261,9 +268,9 @@ Result<control::OpenReply> OpenVolumes::DescribeIfSame(const VolumeKey& key, con
                  });
   if (!same_exports || entry.read_only != request.read_only) {
     return Fail(ErrorCode::kConflict,
-                "volume " + key.volume + " is open already, " +
+                "volume " + FullNameOf(key) + " is open already, " +
                     (entry.read_only ? "read-only, at " : "at ") + entry.exports[0].uri,
-                "coffer close " + key.volume + " first");
+                "coffer close " + FullNameOf(key) + " first");
   }
   control::OpenReply reply = Describe(key, entry);
   reply.already_open = true;

@@ -31,6 +31,9 @@ struct VolumeKey {
   auto operator<=>(const VolumeKey&) const = default;
 };
 
+/// `full_name` is VAULT/VOLUME.
+[[nodiscard]] Error NotOpen(const std::string& full_name);
+
 class OpenVolumes {
  public:
   /// Unlocks the volume's vault.
@@ -84,6 +87,8 @@ class OpenVolumes {
   Result<block::Exporter*> ExporterOf(const std::string& kind) const;
   Result<control::OpenReply> DescribeIfSame(const VolumeKey& key, const Entry& entry,
                                             const control::OpenRequest& request) const;
+  /// VAULT/VOLUME, as a message names it.
+  [[nodiscard]] std::string FullNameOf(const VolumeKey& key) const;
   control::OpenReply Describe(const VolumeKey& key, const Entry& entry) const;
   /// Opening or closing a volume may have made another one: the fork of a tail.
   void LearnVolumes(vault::Vault& vault);

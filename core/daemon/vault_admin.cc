@@ -62,8 +62,25 @@ Result<control::ProbeReply> VaultAdmin::Probe(const control::ProbeRequest& reque
     reply.keys_held = pool_.HoldsKeys(*id);
   } else if (id.error().code != ErrorCode::kNotFound) {
     return Fail(id.error());
+  } else {
+    RETURN_IF_ERROR(CheckNoVaultBelongsAt(url, request.alias));
   }
   return reply;
+}
+
+/// An empty mount point must not get a new vault for that of the disk that is missing (faults.md
+/// 52). Whoever names it otherwise means another one.
+Status VaultAdmin::CheckNoVaultBelongsAt(const store::StoreUrl& url,
+                                         const std::string& alias) const {
+  for (const KnownVault& known : registry_.vaults()) {
+    if (known.store != url.ToString()) continue;
+    if (!alias.empty() && alias != known.alias) continue;
+    return Fail(ErrorCode::kUnavailable,
+                "vault " + known.alias + " belongs at " + known.store + " and is not there",
+                "mount the disk or share that holds it; if it is gone for good, --as NAME makes "
+                "another vault there");
+  }
+  return {};
 }
 
 Result<control::InitReply> VaultAdmin::Init(const control::InitRequest& request) {
@@ -101,6 +118,7 @@ Result<VaultPool::Lease> VaultAdmin::CreateOrUnlock(const control::InitRequest& 
     return Fail(ErrorCode::kUnauthenticated, "a new vault needs a password");
   }
   RETURN_IF_ERROR(AliasFor(VaultId{}, url, request.alias));
+  RETURN_IF_ERROR(CheckNoVaultBelongsAt(url, request.alias));
   *created = true;
   return pool_.Create(url, request.password, spec, request.single_writer);
 }

@@ -14,8 +14,10 @@ class VaultAdmin {
   VaultAdmin(Registry& registry, VaultPool& pool) : registry_(registry), pool_(pool) {}
 
   [[nodiscard]] control::VaultList Vaults() const;
+  /// kUnavailable as Init.
   Result<control::ProbeReply> Probe(const control::ProbeRequest& request);
-  /// Adds a volume to the vault at the store, which is made where there is none.
+  /// Adds a volume to the vault at the store, which is made where there is none. kUnavailable where
+  /// a vault known on this machine belongs and is not: its disk may just not be mounted.
   Result<control::InitReply> Init(const control::InitRequest& request);
   Result<control::AddReply> Add(const control::AddRequest& request);
 
@@ -23,6 +25,8 @@ class VaultAdmin {
   Status LearnVolumes(const VaultPool::Lease& lease);
 
  private:
+  [[nodiscard]] Status CheckNoVaultBelongsAt(const store::StoreUrl& url,
+                                             const std::string& alias) const;
   Result<VaultPool::Lease> CreateOrUnlock(const control::InitRequest& request,
                                           const store::StoreUrl& url, const vault::VolumeSpec& spec,
                                           bool* created);

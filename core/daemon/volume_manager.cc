@@ -172,7 +172,12 @@ Result<VaultPool::Lease> VolumeManager::UnlockFor(const Target& target,
   ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(target.vault.store));
   const bool single_writer = target.vault.single_writer || request.single_writer;
   auto lease = pool_.Acquire(target.vault.id, url, request.password, single_writer);
-  if (!lease.has_value()) return Fail(lease.error().Within("vault " + target.vault.alias));
+  if (!lease.has_value()) {
+    Error error = lease.error().Within("vault " + target.vault.alias);
+    // The vault is known, it is its store that is not there: mounting it again heals that.
+    if (error.code == ErrorCode::kNotFound) error.code = ErrorCode::kUnavailable;
+    return Fail(std::move(error));
+  }
   if (!target.known) {
     const auto found = lease->vault().FindVolume(target.key.volume);
     if (!found.has_value()) return Fail(found.error());
@@ -199,8 +204,7 @@ Result<control::JobInfo> VolumeManager::Sync(const std::string& reference) {
   ASSIGN_OR_RETURN(const Target target, ResolveKnown(reference));
   control::VolumeStatus status;
   if (!open_.FillStatus(target.key, &status) || status.state != "open") {
-    return Fail(ErrorCode::kNotFound, "volume " + target.key.volume + " is not open",
-                "coffer open " + target.key.volume);
+    return Fail(NotOpen(target.full_name()));
   }
   return ListedAgain(jobs_.Start(
       "sync", target.full_name(), "bytes", [this, key = target.key](JobTable::Reporter& reporter) {
@@ -238,7 +242,7 @@ Result<control::JobInfo> VolumeManager::Close(const std::string& reference,
   if (auto running = jobs_.FindRunning("close", target.full_name())) return *std::move(running);
   control::VolumeStatus status;
   if (!open_.FillStatus(target.key, &status)) {
-    return Fail(ErrorCode::kNotFound, "volume " + target.key.volume + " is not open");
+    return Fail(NotOpen(target.full_name()));
   }
   return ListedAgain(jobs_.Start("close", target.full_name(), "bytes",
                                  [this, key = target.key, mode](JobTable::Reporter& reporter) {

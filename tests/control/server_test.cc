@@ -94,7 +94,7 @@ TEST_F(ServerTest, CarriesAPasswordToTheService) {
 
 TEST_F(ServerTest, ErrorsKeepTheirCodeMessageAndHint) {
   Start();
-  const auto result = client_.ProbeStore({"/gone"});
+  const auto result = client_.ProbeStore({"/gone", ""});
   ASSERT_FAILS(result, kUnavailable);
   EXPECT_EQ(result.error().message, "no store");
   EXPECT_EQ(result.error().hint, "mount it");

@@ -132,7 +132,7 @@ TEST_F(VolumeManagerTest, KeysAreHeldWhileAVolumeOfTheVaultIsOpen) {
   EXPECT_FALSE(machine.Status("mail").keys_held);
   ASSERT_OK(machine.Open("photos"));
   EXPECT_TRUE(machine.Status("mail").keys_held);
-  EXPECT_TRUE(machine.manager().ProbeStore({store_})->keys_held);
+  EXPECT_TRUE(machine.manager().ProbeStore({store_, ""})->keys_held);
   ASSERT_OK(machine.Open("mail", ""));
   ASSERT_OK(machine.Close("photos"));
   EXPECT_TRUE(machine.Status("photos").keys_held);
@@ -200,6 +200,22 @@ TEST_F(VolumeManagerTest, InitNeverOverwrites) {
   EXPECT_EQ(TreeOf(foreign).size(), 1U);
   EXPECT_FAILS(machine.Init("photos", provider_ / "missing/below"), kNotFound);
   EXPECT_FALSE(files::exists(provider_ / "missing"));
+}
+
+TEST_F(VolumeManagerTest, NoVaultIsMadeWhereAKnownOneBelongs) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  files::rename(store_, provider_ / "unmounted");
+  files::create_directory(store_);  // the empty mount point
+  EXPECT_FAILS(machine.Init("photos", store_), kUnavailable);
+  EXPECT_FAILS(machine.Open("photos"), kUnavailable);
+  EXPECT_FAILS(machine.manager().ProbeStore({store_, ""}), kUnavailable);
+  EXPECT_FAILS(machine.manager().ProbeStore({store_, "backups"}), kUnavailable);
+  EXPECT_TRUE(files::is_empty(store_));
+  ASSERT_OK_AND_ASSIGN(const auto probe, machine.manager().ProbeStore({store_, "another"}));
+  EXPECT_FALSE(probe.holds_vault);
+  Machine stranger;
+  EXPECT_OK(stranger.Init("photos", store_));
 }
 
 TEST_F(VolumeManagerTest, BadNamesSizesAndStoresMakeNothing) {
