@@ -54,6 +54,11 @@ Status SendAll(int fd, int cancel_fd, std::string_view bytes) {
   return {};
 }
 
+Error ConnectionLost() {
+  return Error{ErrorCode::kIoError, "cofferd ended the connection without an answer",
+               "coffer daemon status tells whether it still runs; its log tells why"};
+}
+
 /// Reads what is there into `reader`; false at the end of the stream.
 Result<bool> ReceiveSome(int fd, int cancel_fd, ResponseReader& reader) {
   RETURN_IF_ERROR(AwaitReady(fd, POLLIN, cancel_fd));
@@ -61,16 +66,12 @@ Result<bool> ReceiveSome(int fd, int cancel_fd, ResponseReader& reader) {
   const ssize_t count = recv(fd, buffer.data(), buffer.size(), 0);
   if (count < 0) {
     if (errno == EAGAIN || errno == EINTR) return true;
+    if (errno == ECONNRESET) return Fail(ConnectionLost());  // it was killed, say
     return Fail(ErrorFromErrno(errno, "reading the answer of cofferd"));
   }
   if (count == 0) return false;
   RETURN_IF_ERROR(reader.Feed({buffer.data(), static_cast<std::size_t>(count)}));
   return true;
-}
-
-Error ConnectionLost() {
-  return Error{ErrorCode::kIoError, "cofferd ended the connection without an answer",
-               "coffer daemon status tells whether it still runs; its log tells why"};
 }
 
 /// Connects to our own user's daemon: a password must not go to anybody else's.

@@ -100,6 +100,28 @@ TEST_F(ServerTest, ErrorsKeepTheirCodeMessageAndHint) {
   EXPECT_EQ(result.error().hint, "mount it");
 }
 
+TEST_F(ServerTest, ADaemonThatDiesBeforeItAnswersIsAnErrorOfItsOwn) {
+  // Whether it has read the request makes the difference between an end and a reset.
+  for (const bool reads : {false, true}) {
+    ASSERT_OK_AND_ASSIGN(const UniqueFd listener, ListenUnix(socket_path_));
+    auto version = std::async(std::launch::async, [&] { return client_.Version(); });
+    {
+      fcntl(listener.get(), F_SETFL, 0);
+      const UniqueFd peer(accept(listener.get(), nullptr, nullptr));
+      pollfd asked{peer.get(), POLLIN, 0};
+      ASSERT_EQ(poll(&asked, 1, 60'000), 1);
+      char buffer[4096];
+      if (reads) {
+        ASSERT_GT(recv(peer.get(), buffer, sizeof buffer, 0), 0);
+      }
+    }
+    const auto answer = version.get();
+    ASSERT_FAILS(answer, kIoError);
+    EXPECT_NE(answer.error().message.find("without an answer"), std::string::npos);
+    ASSERT_EQ(unlink(socket_path_.c_str()), 0);
+  }
+}
+
 TEST_F(ServerTest, AClientWaitsForAJob) {
   Start();
   service_.AddVolume("photos");
