@@ -76,12 +76,14 @@ Arguments ArgumentsOf(const Bound& bound) {
   return arguments;
 }
 
-/// The innermost sub-command that was named, for its usage.
-const CLI::App* Innermost(const CLI::App* app) {
+/// The sub-command that was named, "daemon run " with a blank behind it; "" if none was.
+std::string NamedCommand(const CLI::App* app) {
+  std::string command;
   for (auto named = app->get_subcommands(); !named.empty(); named = app->get_subcommands()) {
     app = named.front();
+    command.append(app->get_name()).append(" ");
   }
-  return app;
+  return command;
 }
 
 }  // namespace
@@ -116,11 +118,11 @@ Result<std::variant<CommandLine, HelpText>> ParseCommandLine(
   } catch (const CLI::CallForVersion& version) {
     return HelpText{std::string(version.what()) + "\n"};
   } catch (const CLI::ParseError& error) {
-    const CLI::App* named = Innermost(&app);
-    const bool unknown = named == &app && !words.empty() && words.front().substr(0, 1) != "-";
+    const std::string command = NamedCommand(&app);
+    const bool unknown = command.empty() && !words.empty() && words.front().substr(0, 1) != "-";
     return Fail(ErrorCode::kInvalidArgument,
                 unknown ? "there is no command " + EscapeForTerminal(words.front()) : error.what(),
-                "coffer " + (named == &app ? "" : named->get_name() + " ") + "--help");
+                "coffer " + command + "--help");
   }
   for (const Bound& bound : all) {
     if (!bound.app->parsed()) continue;

@@ -1,6 +1,7 @@
 // coffer: the client. Says what to do to cofferd and shows what came of it.
 #include "cli/coffer_main.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -52,7 +53,8 @@ int CofferMain(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
   const auto parsed = ParseCommandLine(words);
   if (!parsed.has_value()) {
-    ShowError(parsed.error(), false);
+    const bool json = std::find(words.begin(), words.end(), "--json") != words.end();
+    ShowError(parsed.error(), json);
     return control::kExitUsage;
   }
   if (const auto* help = std::get_if<HelpText>(&*parsed)) {

@@ -7,8 +7,10 @@ namespace coffer {
 
 Error Error::Within(std::string_view context) const {
   constexpr std::string_view kColon = ": ";
+  constexpr std::string_view kNewerFormat = "NEWER-FORMAT";  // the one state with a code of its own
   const std::size_t colon = message.find(kColon);
-  const bool behind = code == ErrorCode::kNeedsPerson && colon != std::string::npos;
+  const bool behind = colon != std::string::npos &&
+                      (code == ErrorCode::kNeedsPerson || message.substr(0, colon) == kNewerFormat);
   std::string text = message;
   text.insert(behind ? colon + kColon.size() : 0, std::string(context).append(kColon));
   return Error{code, std::move(text), hint};
@@ -98,10 +100,28 @@ ErrorCode CodeOf(int error_number) {
   }
 }
 
+/// What resolves it, where the number alone tells.
+const char* HintOf(int error_number) {
+  switch (error_number) {
+    case EACCES:
+    case EPERM:
+      return "see who owns it and what its mode allows";
+    case EROFS:
+      return "its file system is read-only: see why, and mount it for writing";
+    case ENOSPC:
+      return "make room there";
+    case EDQUOT:
+      return "make room there, or have the quota raised";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 Error ErrorFromErrno(int error_number, std::string_view what) {
-  return Error{CodeOf(error_number), std::generic_category().message(error_number)}.Within(what);
+  const std::string reason = std::generic_category().message(error_number);
+  return Error{CodeOf(error_number), reason, HintOf(error_number)}.Within(what);
 }
 
 }  // namespace coffer

@@ -29,8 +29,8 @@ struct Error {
   std::string message;
   std::string hint = {};
 
-  /// This error with "context: " put before its message; behind the state's name if it needs a
-  /// person ("FENCED: context: …"), since such a message begins with it.
+  /// This error with "context: " put before its message; behind the state's name of
+  /// design.md section 8 ("FENCED: context: …"), since such a message begins with it.
   [[nodiscard]] Error Within(std::string_view context) const;
 };
 

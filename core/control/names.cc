@@ -13,6 +13,11 @@ bool IsAlphanumeric(char c) {
 }
 bool IsNameCharacter(char c) { return IsAlphanumeric(c) || c == '.' || c == '_' || c == '-'; }
 
+constexpr const char* kNameHint =
+    "a name has 1 to 63 letters, digits, \".\", \"_\" and \"-\", and begins with a letter or digit";
+constexpr const char* kSizeHint =
+    "give a multiple of 4096 bytes, at most 16T: a number alone, or with K, M, G or T, as 20G";
+
 Result<unsigned> ShiftOf(std::string_view unit, std::string_view text) {
   if (unit.empty() || unit == "B") return 0U;
   constexpr std::string_view kLetters = "KMGT";
@@ -20,8 +25,7 @@ Result<unsigned> ShiftOf(std::string_view unit, std::string_view text) {
   const std::string_view rest = unit.substr(1);
   if (letter == std::string_view::npos || !(rest.empty() || rest == "iB")) {
     return Fail(ErrorCode::kInvalidArgument,
-                "size " + Quoted(text) + ": " + Quoted(unit) + " is no unit",
-                "write a number of bytes, or a number with K, M, G or T (KiB, MiB, GiB, TiB)");
+                "size " + Quoted(text) + ": " + Quoted(unit) + " is no unit", kSizeHint);
   }
   return static_cast<unsigned>(10 * (letter + 1));
 }
@@ -30,18 +34,20 @@ Result<unsigned> ShiftOf(std::string_view unit, std::string_view text) {
 
 Status CheckName(std::string_view name, std::string_view thing) {
   const std::string subject = std::string(thing) + " " + Quoted(name);
-  if (name.empty()) return Fail(ErrorCode::kInvalidArgument, std::string(thing) + " is empty");
+  if (name.empty())
+    return Fail(ErrorCode::kInvalidArgument, std::string(thing) + " is empty", kNameHint);
   if (name.size() > kNameLengthMax) {
-    return Fail(ErrorCode::kInvalidArgument, subject + " is " + std::to_string(name.size()) +
-                                                 " characters long; 63 are allowed");
+    return Fail(ErrorCode::kInvalidArgument,
+                subject + " is " + std::to_string(name.size()) + " characters long", kNameHint);
   }
   if (!IsAlphanumeric(name.front())) {
-    return Fail(ErrorCode::kInvalidArgument, subject + " does not begin with a letter or digit");
+    return Fail(ErrorCode::kInvalidArgument, subject + " does not begin with a letter or digit",
+                kNameHint);
   }
   for (const char c : name) {
     if (!IsNameCharacter(c)) {
       return Fail(ErrorCode::kInvalidArgument,
-                  subject + " may hold only letters, digits, \".\", \"_\" and \"-\"");
+                  subject + " holds a character that names may not hold", kNameHint);
     }
   }
   return {};
@@ -69,28 +75,29 @@ Result<std::uint64_t> ParseSize(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error == std::errc::result_out_of_range) {
-    return Fail(ErrorCode::kInvalidArgument, "size " + Quoted(text) + " is too large");
+    return Fail(ErrorCode::kInvalidArgument, "size " + Quoted(text) + " is too large", kSizeHint);
   }
   if (error != std::errc() || text.empty()) {
     return Fail(ErrorCode::kInvalidArgument,
-                "size " + Quoted(text) + " does not begin with a whole number", "for example 20G");
+                "size " + Quoted(text) + " does not begin with a whole number", kSizeHint);
   }
   const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   ASSIGN_OR_RETURN(const unsigned shift, ShiftOf(unit, text));
   if (number > std::numeric_limits<std::uint64_t>::max() >> shift) {
-    return Fail(ErrorCode::kInvalidArgument, "size " + Quoted(text) + " is too large");
+    return Fail(ErrorCode::kInvalidArgument, "size " + Quoted(text) + " is too large", kSizeHint);
   }
   return number << shift;
 }
 
 Status CheckVolumeSize(std::uint64_t size_bytes) {
   const std::string subject = "volume size " + std::to_string(size_bytes) + " bytes";
-  if (size_bytes == 0) return Fail(ErrorCode::kInvalidArgument, "a volume of 0 bytes is no volume");
+  if (size_bytes == 0)
+    return Fail(ErrorCode::kInvalidArgument, "a volume of 0 bytes is no volume", kSizeHint);
   if (size_bytes % kVolumeBytesUnit != 0) {
-    return Fail(ErrorCode::kInvalidArgument, subject + " is not a multiple of 4096");
+    return Fail(ErrorCode::kInvalidArgument, subject + " is not a multiple of 4096", kSizeHint);
   }
   if (size_bytes > kVolumeBytesMax) {
-    return Fail(ErrorCode::kInvalidArgument, subject + " is above the limit of 16 TiB");
+    return Fail(ErrorCode::kInvalidArgument, subject + " is above the limit of 16 TiB", kSizeHint);
   }
   return {};
 }

@@ -74,7 +74,8 @@ Result<UniqueFd> ConnectUnix(const std::string& path) {
   }
   const int error = errno;
   if (error == ENOENT || error == ECONNREFUSED) {
-    return Fail(ErrorCode::kNotFound, "cofferd is not running: nobody listens at " + path);
+    return Fail(ErrorCode::kNotFound, "cofferd is not running: nobody listens at " + path,
+                "coffer open NAME and coffer status start it");
   }
   if (error == EAGAIN) return Fail(ErrorCode::kConflict, "cofferd has too many clients just now");
   return Fail(ErrorFromErrno(error, "connecting to " + path));

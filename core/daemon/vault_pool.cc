@@ -4,8 +4,6 @@
 
 #include "core/base/check.h"
 #include "core/base/log.h"
-#include "core/format/limits.h"
-#include "core/format/marker.h"
 
 namespace coffer::daemon {
 
@@ -109,9 +107,7 @@ Result<VaultPool::Lease> VaultPool::Create(const store::StoreUrl& url, const Sec
 
 Result<VaultId> VaultPool::IdentifyVault(const store::StoreUrl& url) {
   ASSIGN_OR_RETURN(const StoreStack stack, OpenStack(url, store::StoreOpenMode::kExisting));
-  ASSIGN_OR_RETURN(const Bytes marker_bytes, stack.store->Get("vault", format::kMarkerBytesMax));
-  ASSIGN_OR_RETURN(const format::Marker marker, format::DecodeMarker(marker_bytes));
-  return marker.vault;
+  return vault::Vault::Identify(*stack.store);
 }
 
 void VaultPool::EndLease(Slot& slot) {

@@ -55,9 +55,16 @@ void SealKeyring(const format::Keyring& keyring, const SecretBytes& unlock_key, 
 }
 
 Status CheckAllCosts(const format::KeyHeader& header, const crypto::KdfBounds& bounds) {
-  for (const format::KeySlot& slot : header.slots) {
+  for (std::size_t index = 0; index < header.slots.size(); ++index) {
+    const format::KeySlot& slot = header.slots[index];
     if (slot.kind == format::SlotKind::kEmpty) continue;
-    RETURN_IF_ERROR(crypto::CheckKdfCost(WrappedKeyOf(slot).cost, bounds));
+    const Status checked = crypto::CheckKdfCost(WrappedKeyOf(slot).cost, bounds);
+    if (checked.has_value()) continue;
+    Error error = checked.error().Within(Concat("key header, slot ", index));
+    error.hint =
+        "if the slot was made on a machine with more memory, open the vault there; otherwise the "
+        "key header was changed: bring it back from a copy of the store";
+    return Fail(std::move(error));
   }
   return {};
 }

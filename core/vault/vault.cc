@@ -26,8 +26,10 @@ bool Names(const format::Catalog& catalog, const VolumeId& id) {
                      [&](const format::CatalogVolume& volume) { return volume.id == id; });
 }
 
-tl::unexpected<Error> FailNameTaken(const std::string& name) {
-  return Fail(ErrorCode::kAlreadyExists, Concat("the vault has a volume ", name, " already"));
+tl::unexpected<Error> FailNameTaken(const store::ObjectStore& store, const std::string& name) {
+  return Fail(ErrorCode::kAlreadyExists,
+              Concat("the vault at ", store.description(), " has a volume ", name, " already"),
+              "choose another name, or coffer open that one");
 }
 
 }  // namespace
@@ -93,7 +95,7 @@ Result<VolumeId> Vault::CreateVolume(const VolumeSpec& spec) {
   RETURN_IF_ERROR(CheckVolumeSpec(spec));
   RETURN_IF_ERROR(PrepareToWrite());
   const Result<format::CatalogVolume> taken = FindVolume(spec.name);
-  if (taken.has_value()) return FailNameTaken(spec.name);
+  if (taken.has_value()) return FailNameTaken(*store_, spec.name);
   if (taken.error().code != ErrorCode::kNotFound) return Fail(taken.error());
 
   const VolumeId volume = env_.random.NewId<VolumeId>();
@@ -146,7 +148,7 @@ Status Vault::CreateFirstHead(format::Head head) {
 Status Vault::AddToCatalog(const format::CatalogVolume& volume) {
   return catalog_->Update([&](format::Catalog& catalog) -> Result<CatalogChain::Edit> {
     if (Names(catalog, volume.id)) return CatalogChain::Edit::kNothingToDo;
-    if (FindLive(catalog, volume.name) != nullptr) return FailNameTaken(volume.name);
+    if (FindLive(catalog, volume.name) != nullptr) return FailNameTaken(*store_, volume.name);
     if (catalog.volumes.size() >= format::kVolumesMax) {
       return Fail(ErrorCode::kNoSpace,
                   Concat("the vault has ", format::kVolumesMax, " volumes, the most there can be"));

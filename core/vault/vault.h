@@ -53,6 +53,10 @@ class Vault {
     return Create(env, std::move(store), password, first_volume, CreateOptions{});
   }
 
+  /// The vault that the store's marker names. kNotFound without a marker, and for another vault
+  /// than `expected` if that is given.
+  static Result<VaultId> Identify(store::ObjectStore& store, const VaultId& expected = {});
+
   struct UnlockOptions {
     VaultId expected = {};       // null = any; another vault there is an error that names both
     bool single_writer = false;  // the owner's word that a weak store has one writer

@@ -9,7 +9,25 @@
 namespace coffer::vault {
 namespace {
 
-Result<VaultId> FindVault(store::ObjectStore& store, const VaultId& expected) {
+constexpr char kLostObjectsHint[] =
+    "objects of the vault were lost: bring them back from a copy of the store; nothing is made "
+    "anew";
+
+/// Says of which vault, and what to do about it.
+Error KeyHeaderError(const Error& error, const std::string& where, std::uint64_t seq) {
+  Error explained = error.Within(where);
+  if (error.code == ErrorCode::kUnauthenticated) {
+    explained.hint = "try again with the password of this vault; nothing was changed";
+  } else if (explained.hint.empty()) {
+    explained.hint = Concat("bring the object ", format::ChainName(format::kKeysPrefix, seq),
+                            " back from a copy of the store; nothing was changed");
+  }
+  return explained;
+}
+
+}  // namespace
+
+Result<VaultId> Vault::Identify(store::ObjectStore& store, const VaultId& expected) {
   const std::string where = store.description();
   const Result<Bytes> bytes = store.Get(std::string(format::kMarkerName), format::kMarkerBytesMax);
   if (!bytes.has_value()) {
@@ -23,18 +41,25 @@ Result<VaultId> FindVault(store::ObjectStore& store, const VaultId& expected) {
         "nothing is made anew");
   }
   const Result<format::Marker> decoded = format::DecodeMarker(*bytes);
-  if (!decoded.has_value()) return Fail(DecodingError(decoded.error().Within(where)));
+  if (!decoded.has_value()) {
+    Error error = DecodingError(decoded.error()).Within(where);
+    if (error.hint.empty()) {
+      error.hint = Concat("bring the object ", format::kMarkerName,
+                          " back from a copy of the store; nothing was changed");
+    }
+    return Fail(std::move(error));
+  }
   const format::Marker& marker = *decoded;
   if (!expected.IsNull() && marker.vault != expected) {
-    return Fail(ErrorCode::kNotFound,
-                Concat("the vault ", expected.ToString(), " is not at ", where, ": the vault ",
-                       marker.vault.ToString(), " is"),
-                "coffer add makes that one known under a name of its own");
+    return Fail(
+        ErrorCode::kNotFound,
+        Concat("the vault ", expected.ToString(), " is not at ", where, ": the vault ",
+               marker.vault.ToString(), " is"),
+        "mount the disk or share that holds it; coffer add makes the other one known under a name "
+        "of its own");
   }
   return marker.vault;
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
                                              std::unique_ptr<store::ObjectStore> store,
@@ -44,17 +69,21 @@ Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
       new Vault(env, std::move(store), options.single_writer ? Writers::kSingle : Writers::kMany));
   const std::string where = vault->store_->description();
 
-  ASSIGN_OR_RETURN(const VaultId id, FindVault(*vault->store_, options.expected));
+  ASSIGN_OR_RETURN(const VaultId id, Identify(*vault->store_, options.expected));
   ASSIGN_OR_RETURN(
       const std::optional<ChainObject> header,
       FetchNewest(*vault->store_, std::string(format::kKeysPrefix), format::kKeyHeaderBytesMax, {},
                   [](const ChainObject&) -> Status { return {}; }));
   if (!header.has_value()) {
-    return Fail(ErrorCode::kCorruption, Concat("half a vault at ", where, ": no key header"));
+    return Fail(ErrorCode::kCorruption, Concat("half a vault at ", where, ": no key header"),
+                kLostObjectsHint);
   }
-  ASSIGN_OR_RETURN(const format::Keyring keyring,
-                   OpenKeyHeader(header->bytes, id, header->point.seq, password, env.kdf_bounds));
-  vault->keys_ = std::make_unique<const KeyChest>(id, keyring);
+  const Result<format::Keyring> keyring =
+      OpenKeyHeader(header->bytes, id, header->point.seq, password, env.kdf_bounds);
+  if (!keyring.has_value()) {
+    return Fail(KeyHeaderError(keyring.error(), where, header->point.seq));
+  }
+  vault->keys_ = std::make_unique<const KeyChest>(id, *keyring);
   vault->header_seq_ = header->point.seq;
 
   if (vault->writers_ == Writers::kMany &&
@@ -62,7 +91,7 @@ Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
     return Fail(WeakStoreError(where, "it can't refuse to create an object that exists"));
   }
   RETURN_IF_ERROR(vault->OpenLocalState());
-  RETURN_IF_ERROR(vault->HoldKeyHeader(header->point, keyring.parent));
+  RETURN_IF_ERROR(vault->HoldKeyHeader(header->point, keyring->parent));
   RETURN_IF_ERROR(vault->catalog_->Refresh());
   const std::uint64_t header_seq_min = vault->catalog().header_seq_min;
   if (vault->header_seq_ < header_seq_min) {

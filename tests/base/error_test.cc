@@ -24,6 +24,10 @@ TEST(Error, WithinKeepsCodeAndHint) {
 TEST(Error, WithinLeavesTheStateThatNeedsAPersonInFront) {
   const Error inner{ErrorCode::kNeedsPerson, "FENCED: beta has gone on"};
   EXPECT_EQ(inner.Within("volume photos").message, "FENCED: volume photos: beta has gone on");
+  const Error newer{ErrorCode::kUnsupported, "NEWER-FORMAT: marker: version 2"};
+  EXPECT_EQ(newer.Within("/store").message, "NEWER-FORMAT: /store: marker: version 2");
+  const Error other{ErrorCode::kUnsupported, "marker: version 2"};
+  EXPECT_EQ(other.Within("/store").message, "/store: marker: version 2");
 }
 
 TEST(ErrorCodeName, IsDifferentForEachCode) {
@@ -51,6 +55,13 @@ TEST(ErrorFromErrno, MapsWhatCallersBranchOn) {
     EXPECT_EQ(error.message.rfind("cannot do it: ", 0), 0U) << error.message;
     EXPECT_GT(error.message.size(), std::string("cannot do it: ").size());
   }
+}
+
+TEST(ErrorFromErrno, SaysWhatToDoWhereTheNumberTells) {
+  for (const int number : {EACCES, EPERM, EROFS, ENOSPC, EDQUOT}) {
+    EXPECT_NE(ErrorFromErrno(number, "cannot do it").hint, "") << number;
+  }
+  EXPECT_EQ(ErrorFromErrno(EIO, "cannot do it").hint, "");
 }
 
 Result<int> Half(int number) {

@@ -79,6 +79,13 @@ TEST(CommandLineTest, EverythingElseIsAUsageErrorWithAHint) {
   }
 }
 
+TEST(CommandLineTest, TheHintNamesTheWholeCommand) {
+  EXPECT_EQ(ParseCommandLine({"daemon", "run", "--bogus"}).error().hint,
+            "coffer daemon run --help");
+  EXPECT_EQ(ParseCommandLine({"open"}).error().hint, "coffer open --help");
+  EXPECT_EQ(ParseCommandLine({"bogus"}).error().hint, "coffer --help");
+}
+
 TEST(CommandLineTest, NoOptionTakesAPasswordItself) {
   EXPECT_FAILS(ParseCommandLine({"open", "p", "--password", "secret"}), kInvalidArgument);
 }
