@@ -173,7 +173,7 @@ TEST_F(NbdServer, WritesReceivedTogetherAreOneCall) {
     writes = Joined({writes, WriteBytes(i * 4096, "write " + std::to_string(i), i)});
   }
   client.Send(writes);
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(client.ReceiveReply()->error, 0u);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(client.ReceiveError(), 0u);
   EXPECT_EQ(device_.count(DeviceCall::kTryWrite), 1);
   EXPECT_EQ(device_.count(DeviceCall::kWrite), 0);
   EXPECT_EQ(device_.Acknowledged(9 * 4096, 7), "write 9");
@@ -185,7 +185,7 @@ TEST_F(NbdServer, ARequestThatWaitsHoldsUpNoOther) {
   TestClient other = Ready();
   device_.Hold();
   client.Send(RequestBytes(kFlush, 0, 0, 1));
-  device_.AwaitInside(1);
+  EXPECT_TRUE(device_.AwaitInside(1));
   client.Send(WriteBytes(0, "past it", 2));
   EXPECT_EQ(client.ReceiveReply(), (Reply{0, 2}));
   EXPECT_EQ(other.Read(0, 7), "past it");
@@ -201,11 +201,11 @@ TEST_F(NbdServer, WritesThatWaitForRoomLeaveWorkersToOthers) {
   device_.Hold();
   constexpr int kWrites = 20;  // more than there are workers
   for (std::uint64_t i = 0; i < kWrites; ++i) client.Send(WriteBytes(i * 4096, "waits", i));
-  device_.AwaitInside(JobQueue::kWritesAtOnce);
+  EXPECT_TRUE(device_.AwaitInside(JobQueue::kWritesAtOnce));
   AwaitLoop(client);
   EXPECT_EQ(device_.count(DeviceCall::kWrite), JobQueue::kWritesAtOnce);
   other.Send(RequestBytes(kFlush, 0, 0, 1));
-  device_.AwaitInside(JobQueue::kWritesAtOnce + 1);
+  EXPECT_TRUE(device_.AwaitInside(JobQueue::kWritesAtOnce + 1));
   device_.LetGo();
   EXPECT_EQ(other.ReceiveReply(), (Reply{0, 1}));
   for (int i = 0; i < kWrites; ++i) EXPECT_EQ(client.ReceiveReply()->error, 0u);
@@ -221,7 +221,7 @@ TEST_F(NbdServer, NoMoreRequestsBeginThanMayBeInFlight) {
   TestClient other = Ready();
   device_.Hold();
   for (std::uint64_t i = 0; i < 10; ++i) client.Send(RequestBytes(kRead, 0, 16, i));
-  device_.AwaitInside(4);
+  EXPECT_TRUE(device_.AwaitInside(4));
   AwaitLoop(other);
   EXPECT_EQ(device_.count(DeviceCall::kRead), 4);
   device_.LetGo();
@@ -267,11 +267,11 @@ TEST_F(NbdServer, PayloadsInFlightAreLimitedToo) {
     writes = Joined({writes, WriteBytes(0, std::string(600'000, 'p'), i)});
   }
   std::thread sending([&] { client.Send(writes); });
-  device_.AwaitInside(2);
+  EXPECT_TRUE(device_.AwaitInside(2));
   AwaitLoop(other);
   EXPECT_EQ(device_.count(DeviceCall::kWrite), 2);
   device_.LetGo();
-  for (int i = 0; i < 8; ++i) EXPECT_EQ(client.ReceiveReply()->error, 0u);
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(client.ReceiveError(), 0u);
   sending.join();
 }
 
@@ -289,7 +289,7 @@ TEST_F(NbdServer, AClientThatStopsSendingStillGetsItsReplies) {
   TestClient client = Ready();
   device_.Hold();
   client.Send(WriteBytes(0, "last words", 1));
-  device_.AwaitInside(1);
+  EXPECT_TRUE(device_.AwaitInside(1));
   client.CloseWriting();
   device_.LetGo();
   EXPECT_EQ(client.ReceiveReply(), (Reply{0, 1}));
@@ -324,7 +324,7 @@ TEST_F(NbdServer, AClientGoneWithRequestsInFlightLeavesNothingBehind) {
   for (int i = 0; i < 5; ++i) {
     TestClient client = Ready();
     client.Send(Joined({WriteBytes(0, "written", 1), RequestBytes(kRead, 0, 1 << 20, 2)}));
-    device_.AwaitInside(2 * i < 8 ? 2 * i + 1 : 8);
+    EXPECT_TRUE(device_.AwaitInside(2 * i < 8 ? 2 * i + 1 : 8));
   }
   device_.LetGo();
   TestClient next = Ready();
@@ -372,7 +372,7 @@ TEST_F(NbdServer, WithdrawAnswersWhatIsInFlightThenCuts) {
   TestClient idle = Ready();
   device_.Hold();
   client.Send(WriteBytes(0, "in flight", 1));
-  device_.AwaitInside(1);
+  EXPECT_TRUE(device_.AwaitInside(1));
   EXPECT_EQ(server_->client_count("v"), 2);
   std::thread withdrawing([&] { EXPECT_TRUE(server_->Withdraw("v").has_value()); });
   EXPECT_TRUE(idle.AtEnd());  // so it has begun
@@ -396,7 +396,7 @@ TEST_F(NbdServer, WithdrawRefusesWhatHasComeButNotBegun) {
   TestClient idle = Ready();
   device_.Hold();
   client.Send(Joined({WriteBytes(0, "in flight", 1), WriteBytes(100, "too late", 2)}));
-  device_.AwaitInside(1);
+  EXPECT_TRUE(device_.AwaitInside(1));
   std::thread withdrawing([&] { EXPECT_TRUE(server_->Withdraw("v").has_value()); });
   EXPECT_TRUE(idle.AtEnd());
   EXPECT_EQ(client.ReceiveReply(), (Reply{kEshutdown, 2}));
@@ -414,7 +414,7 @@ TEST_F(NbdServer, WithdrawWaitsForTheRequestsOfAClientThatIsGone) {
   TestClient idle = Ready();
   device_.Hold();
   client.Send(RequestBytes(kFlush, 0, 0, 1));
-  device_.AwaitInside(1);
+  EXPECT_TRUE(device_.AwaitInside(1));
   client.Close();
   std::thread withdrawing([&] {
     EXPECT_TRUE(server_->Withdraw("v").has_value());
@@ -430,10 +430,14 @@ TEST_F(NbdServer, WithdrawDoesNotWaitForAClientThatTakesNoReplies) {
   limits.farewell_deadline = std::chrono::milliseconds(20);
   Serve(limits);
   TestClient client = Ready();
+  TestClient idle = Ready();
   Bytes reads;
   for (std::uint64_t i = 0; i < 100; ++i) reads = Joined({reads, RequestBytes(kRead, 0, 65536, i)});
   client.Send(reads);
-  EXPECT_TRUE(server_->Withdraw("v").has_value());
+  std::thread withdrawing([&] { EXPECT_TRUE(server_->Withdraw("v").has_value()); });
+  EXPECT_TRUE(idle.AtEnd());  // so it has begun
+  clock_.Advance(limits.farewell_deadline);
+  withdrawing.join();
 }
 
 TEST_F(NbdServer, AnExportMayComeBackAfterItsWithdrawal) {

@@ -25,7 +25,10 @@ class TestClient {
   static constexpr int kPatienceMilliseconds = 60'000;
 
   /// An unconnected one: takes its descriptor now.
-  explicit TestClient(int family) : fd_(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+  explicit TestClient(int family) : fd_(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const timeval patience{kPatienceMilliseconds / 1000, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  }
   TestClient(TestClient&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   TestClient& operator=(TestClient&&) = delete;
   ~TestClient() { Close(); }
@@ -61,7 +64,10 @@ class TestClient {
   bool Send(ByteView bytes) {
     while (!bytes.empty()) {
       const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent < 0) return false;
+      if (sent < 0) {
+        if (errno == EAGAIN) ADD_FAILURE() << "the server took nothing for too long";
+        return false;
+      }
       bytes = bytes.subspan(static_cast<std::size_t>(sent));
     }
     return true;
@@ -140,12 +146,17 @@ class TestClient {
     return Reply{static_cast<std::uint32_t>(Get(view, 4, 4)), Get(view, 8, 8)};
   }
 
-  // One request at a time; the error, or kNoReply.
+  /// The error of the next reply, or kNoReply.
   static constexpr std::uint32_t kNoReply = 0xffffffff;
-  std::uint32_t Call(const Bytes& request) {
-    Send(request);
+  std::uint32_t ReceiveError() {
     const auto reply = ReceiveReply();
     return reply ? reply->error : kNoReply;
+  }
+
+  // One request at a time; the error, or kNoReply.
+  std::uint32_t Call(const Bytes& request) {
+    Send(request);
+    return ReceiveError();
   }
   std::uint32_t Write(std::uint64_t offset, std::string_view data, std::uint16_t flags = 0) {
     return Call(WriteBytes(offset, data, 1, flags));

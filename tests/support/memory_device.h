@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
@@ -64,10 +65,10 @@ class MemoryDevice final : public block::BlockDevice {
     std::lock_guard lock(mutex_);
     return inside_;
   }
-  /// Waits until `calls` calls are inside (held ones are).
-  void AwaitInside(int calls) {
+  /// Waits until `calls` calls are inside (held ones are); false if that takes too long.
+  [[nodiscard]] bool AwaitInside(int calls) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return inside_ >= calls; });
+    return changed_.wait_for(lock, kPatience, [&] { return inside_ >= calls; });
   }
   [[nodiscard]] std::string Acknowledged(std::uint64_t offset, std::size_t length) const {
     return Part(bytes_, offset, length);
@@ -215,6 +216,7 @@ class MemoryDevice final : public block::BlockDevice {
     return std::string(AsText(ByteView(from).subspan(offset, length)));
   }
 
+  static constexpr std::chrono::seconds kPatience{60};
   static constexpr std::size_t kUnflushedMax = 4096;
 
   mutable std::mutex mutex_;
