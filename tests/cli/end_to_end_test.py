@@ -17,6 +17,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -30,12 +31,14 @@ MIB = 1 << 20
 
 
 def running(pid):
-    """A zombie counts as gone: orphans may be reaped late."""
+    """A zombie counts as gone, since orphans may be reaped late; but while a thread of it is left,
+    its sockets still take connections."""
     try:
         text = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+        threads = len(os.listdir(f"/proc/{pid}/task"))
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return text.rpartition(")")[2].split()[0] != "Z"
+    return threads > 1 or text.rpartition(")")[2].split()[0] != "Z"
 
 
 def wait_until(condition, what, seconds=60):
@@ -55,6 +58,80 @@ def tree_of(directory):
             continue
         found[str(relative)] = path.read_bytes() if path.is_file() else None
     return found
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+class Nbd:
+    """A client that may say anything, over a Unix socket (NBD's doc/proto.md)."""
+
+    GO, READ, WRITE, DISC, FLUSH, TRIM, ZERO = 7, 0, 1, 2, 3, 4, 6
+    EPERM, EINVAL, ENOSPC = 1, 22, 28
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(60)
+        self.socket.connect(str(path))
+        assert self.receive(18)[:16] == b"NBDMAGICIHAVEOPT"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def receive(self, length):
+        data = b""
+        while len(data) < length:
+            more = self.socket.recv(length - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+    def at_end(self):
+        """The server has hung up."""
+        try:
+            return self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def go(self, name):
+        """Enters the transmission phase; returns the size."""
+        data = struct.pack(">I", len(name)) + name.encode() + b"\0\0"
+        self.socket.sendall(struct.pack(">I", 3) + b"IHAVEOPT" +
+                            struct.pack(">II", self.GO, len(data)) + data)
+        size = None
+        while True:
+            _, _, kind, length = struct.unpack(">QIII", self.receive(20))
+            data = self.receive(length)
+            if kind == 1:
+                return size
+            assert kind == 3, kind
+            if data[:2] == b"\0\0":
+                size = struct.unpack(">Q", data[2:10])[0]
+
+    def request(self, command, offset, length, payload=b"", flags=0, magic=0x25609513):
+        self.socket.sendall(struct.pack(">IHHQQI", magic, flags, command, 7, offset, length) +
+                            payload)
+
+    def ask(self, *request, **more):
+        """The error of the reply."""
+        self.request(*request, **more)
+        magic, error, cookie = struct.unpack(">IIQ", self.receive(16))
+        assert (magic, cookie) == (0x67446698, 7)
+        return error
+
+    def read(self, offset, length):
+        assert self.ask(self.READ, offset, length) == 0
+        return self.receive(length)
 
 
 class Machine:
@@ -120,6 +197,7 @@ class Machine:
 class EndToEnd(unittest.TestCase):
     def setUp(self):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="coffer-e2e-"))
+        self.addCleanup(shutil.rmtree, self.root)  # after tearDown and what a test unmounts
         self.machines = []
         self.machine = self.new_machine("first")
         self.store = self.root / "backups"
@@ -127,7 +205,6 @@ class EndToEnd(unittest.TestCase):
     def tearDown(self):
         for machine in self.machines:
             machine.run("daemon", "stop", password=False)
-        shutil.rmtree(self.root)
 
     def new_machine(self, name, programs=None):
         machine = Machine(self.root / name, programs)
@@ -208,6 +285,8 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual((job["kind"], job["state"], job["unit"]), ("sync", "done", "bytes"))
         failed = self.expect(3, "status", "nothing", "--json")
         self.assertEqual(json.loads(failed.stderr)["code"], "not-found")
+        failed = self.expect(2, "status", "--bogus", "--json")
+        self.assertEqual(json.loads(failed.stderr)["code"], "invalid-argument")
 
     # --- Bad input ---
 
@@ -215,8 +294,11 @@ class EndToEnd(unittest.TestCase):
         for name in ("../x", "a/b", ".", "a\nb", "a\x1b[2Jb", "x" * 300, "", "\u202eoc"):
             done = self.expect(2, "init", name, self.store, "16M")
             self.assertNotIn("\x1b", done.stderr)
+            self.assertIn("volume name", done.stderr)
+            self.assertIn("1 to 63 letters", done.stderr)
         for size in ("0", "1", "4097", "17T", "20GB", "1.5G", "many", "", "99999999999999999999G"):
-            self.expect(2, "init", "photos", self.store, size)
+            done = self.expect(2, "init", "photos", self.store, size)
+            self.assertIn("multiple of 4096 bytes, at most 16T", done.stderr)
         self.expect(2, "init", "--", "-rf", self.store, "16M")
         self.expect(11, "init", "photos", "gopher://x/y", "16M")
         self.assertFalse(self.store.exists())
@@ -225,7 +307,9 @@ class EndToEnd(unittest.TestCase):
     def test_init_overwrites_nothing(self):
         self.init()
         before = tree_of(self.store)
-        self.expect(4, "init", "photos", self.store, "16M")
+        done = self.expect(4, "init", "photos", self.store, "16M")
+        self.assertIn(f"{self.store} has a volume photos already", done.stderr)
+        self.assertIn("another name", done.stderr)
         self.assertEqual(tree_of(self.store), before)
         foreign = self.root / "foreign"
         foreign.mkdir()
@@ -237,29 +321,255 @@ class EndToEnd(unittest.TestCase):
         self.expect(3, "add", foreign)
         self.expect(3, "add", self.root / "missing")
 
-    def test_a_damaged_vault_is_corrupt_and_not_written_to(self):
+    def key_header(self):
+        return next((self.store / "keys").iterdir())
+
+    def refused_with(self, path, changed, codes, *reasons):
+        """With `changed` in place of the object `path`, every way in is refused with one of `codes`,
+        names the store, says each of `reasons` and a next step, and changes nothing anywhere."""
+        whole = path.read_bytes()
+        path.chmod(0o600)
+        path.write_bytes(changed)
+        before = tree_of(self.store), tree_of(self.machine.state)
+        for words in (("open", "photos"), ("add", self.store), ("init", "mail", self.store, "16M")):
+            done = self.machine.run(*words)
+            self.assertIn(done.returncode, codes, f"{words}: {done.stderr}")
+            lines = done.stderr.splitlines()
+            self.assertEqual(len(lines), 2, done.stderr)  # what is wrong, and what to do
+            for reason in (str(self.store), *reasons):
+                self.assertIn(reason, lines[0])
+        self.assertEqual((tree_of(self.store), tree_of(self.machine.state)), before)
+        path.write_bytes(whole)
+
+    def test_a_vault_with_a_flipped_bit_is_refused_and_not_written_to(self):
         self.init()
-        for damaged in ("vault", next((self.store / "keys").iterdir()).relative_to(self.store)):
-            path = self.store / damaged
+        header = self.key_header()
+        for path in (self.store / "vault", header):
             whole = path.read_bytes()
-            path.chmod(0o600)
-            path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-            before = tree_of(self.store)
-            done = self.machine.run("open", "photos")
-            self.assertIn(done.returncode, (5, 9), done.stderr)
-            self.assertEqual(tree_of(self.store), before)
-            path.write_bytes(whole)
+            # Magic, version, suite, id, slots, keyring, MAC; a version may look newer, a cost high.
+            for at in (0, 8, 10, 12, 30, *range(44, len(whole), 97), len(whole) - 1):
+                if at >= len(whole):
+                    continue
+                flipped = whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1:]
+                self.refused_with(path, flipped, (5, 9, 11))
+            self.refused_with(path, whole[:-1], (9,))
+        self.open()
+
+    def test_a_key_header_with_an_impossible_hashing_cost_is_refused(self):
+        self.init()
+        header = self.key_header()
+        whole = header.read_bytes()
+        # The first slot's cost: memory in KiB, iterations, parallelism (docs/FORMAT.md).
+        self.assertEqual(struct.unpack_from("<III", whole, 44), (64, 1, 1))
+        started = time.monotonic()
+        for field, value, reason in ((0, 0, "64 to 256"), (0, 63, "64 to 256"), (0, 257, "64 to 256"),
+                                     (0, 2**32 - 1, "64 to 256"), (1, 0, "1 to 2"),
+                                     (1, 3, "1 to 2"), (1, 2**32 - 1, "1 to 2"),
+                                     (2, 0, "1 to 1"), (2, 2, "1 to 1")):
+            costs = [64, 1, 1]
+            costs[field] = value
+            changed = whole[:44] + struct.pack("<III", *costs) + whole[56:]
+            self.refused_with(header, changed, (11,), "slot 0", f"is {value}, accepted are {reason}")
+        self.assertLess(time.monotonic() - started, 60)  # nothing was hashed
+        self.open()
+
+    def test_a_newer_format_is_refused(self):
+        self.init()
+        marker = self.store / "vault"
+        whole = marker.read_bytes()
+        for at, newer in ((8, struct.pack("<H", 2)), (28, struct.pack("<Q", 1))):
+            changed = whole[:at] + newer + whole[at + len(newer):36]
+            changed += struct.pack("<I", crc32c(changed))
+            self.refused_with(marker, changed, (11,), "NEWER-FORMAT")
+        header = self.key_header()
+        whole = header.read_bytes()
+        self.refused_with(header, whole[:8] + b"\2\0" + whole[10:], (11,), "NEWER-FORMAT")
         self.open()
 
     def test_half_a_vault_is_refused(self):
         self.init()
-        (self.store / "vault").unlink()
+        whole = self.root / "whole"
+        shutil.copytree(self.store, whole)
+        for number, lost in enumerate(("vault", "keys", "catalog")):
+            path = self.store / lost
+            path.unlink() if path.is_file() else shutil.rmtree(path)
+            before = tree_of(self.store)
+            other = self.new_machine(f"other-{number}")
+            for words in (("init", "photos", self.store, "16M"), ("add", self.store)):
+                done = self.expect(9, *words, machine=other)
+                self.assertIn("half a vault", done.stderr)
+                self.assertIn("copy", done.stderr)
+            self.assertEqual(tree_of(self.store), before)
+            shutil.rmtree(self.store)
+            shutil.copytree(whole, self.store)
+
+    def test_directories_without_an_object_are_no_half_a_vault(self):
+        self.init()
+        for path in list(self.store.rglob("*")):
+            if path.is_file():
+                path.unlink()
+        self.expect(0, "init", "photos", self.store, "16M", machine=self.new_machine("other"))
+
+    def test_a_known_vault_that_lost_its_mount_is_not_made_anew(self):
+        self.init()
+        away = self.root / "unmounted"
+        self.store.rename(away)
+        for there in (False, True):  # no mount point, an empty one
+            if there:
+                self.store.mkdir()
+            self.assertIn("mount", self.expect(8, "open", "photos").stderr)
+            for words in (("init", "photos", self.store, "16M"), ("init", "mail", self.store, "16M"),
+                          ("init", "mail", self.store, "16M", "--as", "backups"),
+                          ("add", self.store)):
+                done = self.expect(8, *words)
+                self.assertIn(f"vault backups belongs at {self.store}", done.stderr)
+                self.assertIn("mount", done.stderr)
+            self.assertEqual(there, self.store.exists())
+        self.assertEqual(list(self.store.iterdir()), [])
+        made = self.expect(0, "init", "photos", self.store, "16M", "--as", "another").stdout
+        self.assertIn("coffer open another/photos", made)  # bare, the name is no longer unique
+        shutil.rmtree(self.store)
+        away.rename(self.store)
+        self.open("backups/photos")
+
+    def test_another_vault_in_place_of_a_known_one_is_neither_opened_nor_written_to(self):
+        self.init()
+        other = self.root / "other"
+        self.expect(0, "init", "mail", other, "16M")
+        self.store.rename(self.root / "unmounted")
+        other.rename(self.store)
         before = tree_of(self.store)
-        other = self.new_machine("other")
-        self.expect(9, "init", "photos", self.store, "16M", machine=other)
-        done = other.run("add", self.store)
-        self.assertIn(done.returncode, (3, 9), done.stderr)
+        done = self.expect(8, "open", "photos")
+        self.assertIn("vault backups", done.stderr)
+        self.assertIn("mount", done.stderr)
         self.assertEqual(tree_of(self.store), before)
+
+    def small_file_system(self, size):
+        """A file system of `size` below self.root; only root can make one."""
+        mounted = self.root / "small"
+        mounted.mkdir(exist_ok=True)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "coffer-test",
+                           mounted], capture_output=True).returncode != 0:
+            self.skipTest("may not mount a tmpfs")
+        self.addCleanup(subprocess.run, ["umount", mounted], stderr=subprocess.DEVNULL)
+        return mounted
+
+    def remount(self, options):
+        subprocess.run(["mount", "-o", f"remount,{options}", self.root / "small"], check=True)
+
+    def test_a_full_store_loses_nothing_and_a_later_sync_goes_on(self):
+        self.store = self.small_file_system("2M") / "backups"
+        self.init()
+        data = self.data()
+        self.copy_in(data, self.open())
+        done = self.expect(7, "sync", "photos", password=False)
+        self.assertIn(str(self.store), done.stderr)
+        self.assertIn("No space left", done.stderr)
+        self.assertIn("make room", done.stderr)
+        unfinished = [path for path in self.store.rglob(".coffer-tmp/*") if path.suffix != ".lock"]
+        self.assertEqual(unfinished, [])
+        self.expect(12, "close", "photos", password=False)
+        self.remount("size=64M")
+        uri = self.open()
+        self.expect(0, "sync", "photos", password=False)
+        self.assertEqual(self.read_back(uri, data.stat().st_size), data.read_bytes())
+        self.expect(0, "close", "photos", password=False)
+
+    def test_an_init_that_met_a_full_store_can_be_repeated(self):
+        for pages in range(1, 10):
+            with self.subTest(pages=pages):
+                self.store = self.small_file_system(f"{4 * pages}k") / "backups"
+                done = self.machine.run("init", "photos", self.store, "16M", "--as", f"v{pages}")
+                if done.returncode != 0:
+                    self.assertEqual(done.returncode, 7, done.stderr)
+                    self.remount("size=1M")
+                    self.expect(0, "init", "photos", self.store, "16M", "--as", f"v{pages}")
+                subprocess.run(["umount", self.root / "small"], check=True)
+
+    def test_a_store_that_cannot_be_written_to_says_so_and_is_read(self):
+        small = self.small_file_system("64M")
+        self.store = small / "backups"
+        self.init()
+        data = self.data()
+        self.copy_in(data, self.open())
+        self.expect(0, "close", "photos", password=False)
+        self.remount("ro")
+        for words in (("init", "mail", self.store, "16M"), ("init", "mail", small / "x", "16M")):
+            done = self.expect(1, *words)
+            self.assertIn(str(small), done.stderr)
+            self.assertIn("Read-only file system", done.stderr)
+            self.assertIn("mount it for writing", done.stderr)
+        uri = self.open()
+        self.assertEqual(self.read_back(uri, data.stat().st_size), data.read_bytes())
+        newer = self.data("newer")
+        self.copy_in(newer, uri)
+        self.assertIn("Read-only", self.expect(1, "sync", "photos", password=False).stderr)
+        self.remount("rw")
+        self.expect(0, "sync", "photos", password=False)
+        self.assertEqual(self.read_back(uri, newer.stat().st_size), newer.read_bytes())
+        self.expect(0, "close", "photos", password=False)
+
+    # --- Bad NBD requests ---
+
+    def test_nbd_requests_that_make_no_sense_are_refused_and_change_nothing(self):
+        self.init()
+        self.open()
+        size = 16 * MIB
+        with Nbd(self.machine.runtime / "coffer" / "nbd.sock") as client:
+            self.assertEqual(client.go("photos"), size)
+            self.assertEqual(client.ask(Nbd.WRITE, size - 4096, 4096, b"x" * 4096), 0)
+            refused = [
+                (Nbd.EINVAL, "read across the end", (Nbd.READ, size - 4096, 4097)),
+                (Nbd.EINVAL, "read far beyond it", (Nbd.READ, 2**64 - 1, 4096)),
+                (Nbd.ENOSPC, "write across the end", (Nbd.WRITE, size - 1, 2, b"yy")),
+                (Nbd.ENOSPC, "write whose end overflows", (Nbd.WRITE, 2**64 - 1, 2, b"yy")),
+                (Nbd.EINVAL, "trim across the end", (Nbd.TRIM, size - 4096, 8192)),
+                (Nbd.ENOSPC, "zeroing across the end", (Nbd.ZERO, size - 4096, 8192)),
+                (Nbd.EINVAL, "read of more than 32 MiB", (Nbd.READ, 0, 32 * MIB + 1)),
+                (Nbd.EINVAL, "write of more than 32 MiB",
+                 (Nbd.WRITE, 0, 32 * MIB + 1, bytes(32 * MIB + 1))),
+                (Nbd.EINVAL, "read of nothing", (Nbd.READ, 0, 0)),
+                (Nbd.EINVAL, "write of nothing", (Nbd.WRITE, 0, 0)),
+                (Nbd.EINVAL, "trim of nothing", (Nbd.TRIM, 0, 0)),
+                (Nbd.EINVAL, "zeroing of nothing", (Nbd.ZERO, 0, 0)),
+                (Nbd.EINVAL, "flush of a range", (Nbd.FLUSH, 0, 4096)),
+                (Nbd.EINVAL, "block status", (7, 0, 4096)),
+                (Nbd.EINVAL, "unknown command", (999, 0, 4096)),
+            ]
+            for error, what, request in refused:
+                self.assertEqual(client.ask(*request), error, what)
+            self.assertEqual(client.ask(Nbd.READ, 0, 4096, flags=0x8000), Nbd.EINVAL)
+            self.assertEqual(client.read(size - 4096, 4096), b"x" * 4096)  # still in step
+            self.assertEqual(client.read(0, 4096), bytes(4096))
+
+    def test_nbd_words_of_the_wrong_phase_end_that_connection_only(self):
+        self.init()
+        self.open()
+        path = self.machine.runtime / "coffer" / "nbd.sock"
+        with Nbd(path) as steady:
+            steady.go("photos")
+            with Nbd(path) as early:  # a request instead of flags and options
+                early.request(Nbd.WRITE, 0, 4096, b"z" * 4096)
+                self.assertTrue(early.at_end())
+            with Nbd(path) as late:  # an option instead of a request
+                late.go("photos")
+                late.socket.sendall(b"IHAVEOPT" + struct.pack(">II", Nbd.GO, 0) + bytes(12))
+                self.assertTrue(late.at_end())
+            with Nbd(path) as huge:  # an option of 4 GiB
+                huge.socket.sendall(struct.pack(">I", 3) + b"IHAVEOPT" +
+                                    struct.pack(">II", Nbd.GO, 2**32 - 1))
+                self.assertTrue(huge.at_end())
+            self.assertEqual(steady.read(0, 4096), bytes(4096))
+
+    def test_a_read_only_export_refuses_writes(self):
+        self.init()
+        self.expect(0, "open", "photos", "--read-only")
+        with Nbd(self.machine.runtime / "coffer" / "nbd.sock") as client:
+            client.go("photos")
+            for request in ((Nbd.WRITE, 0, 4096, bytes(4096)), (Nbd.TRIM, 0, 4096),
+                            (Nbd.ZERO, 0, 4096)):
+                self.assertEqual(client.ask(*request), Nbd.EPERM)
+            self.assertEqual(client.read(0, 4096), bytes(4096))
 
     def test_a_wrong_password_changes_no_byte(self):
         self.init()
@@ -267,7 +577,9 @@ class EndToEnd(unittest.TestCase):
         store, state = tree_of(self.store), tree_of(self.machine.state)
         for words in (("open", "photos"), ("open", "photos", "--take-over"),
                       ("init", "mail", self.store, "16M"), ("add", self.store)):
-            self.expect(5, *words, "--password-file", wrong, password=False)
+            done = self.expect(5, *words, "--password-file", wrong, password=False)
+            self.assertIn(f"{self.store}: wrong password", done.stderr)
+            self.assertIn("nothing was changed", done.stderr)
         self.assertEqual((tree_of(self.store), tree_of(self.machine.state)), (store, state))
 
     def test_password_files_that_are_not_private_are_refused_with_the_reason(self):
@@ -285,6 +597,12 @@ class EndToEnd(unittest.TestCase):
                              (machine.root / "missing", "No such file")):
             done = self.expect(5, "open", "photos", "--password-file", path, password=False)
             self.assertIn(reason, done.stderr)
+            self.assertIn(str(path), done.stderr)
+        if os.geteuid() == 0:
+            foreign = machine.write_password("foreign", PASSWORD)
+            os.chown(foreign, 65534, -1)
+            done = self.expect(5, "open", "photos", "--password-file", foreign, password=False)
+            self.assertIn("belongs to user 65534", done.stderr)
         self.expect(5, "open", "photos", password=False)  # no terminal to ask
 
     def test_a_password_may_come_from_a_descriptor(self):

@@ -32,12 +32,13 @@ uri_of() { sed -n 's/.*"uri": *"\([^"]*\)".*/\1/p'; }
 # open_volume NAME [OPTIONS…]: prints the URI.
 open_volume() { "$coffer" open --json --password-file "$work/password" "$@" | uri_of; }
 daemon_pid() { cat "$XDG_RUNTIME_DIR/coffer/cofferd.pid"; }
-# kill_daemon: kill -9, and wait until it is gone (a zombie counts as gone).
+# kill_daemon: kill -9, and wait until it is gone (a zombie without threads counts as gone).
 kill_daemon() {
   local pid
   pid=$(daemon_pid)
   kill -9 "$pid"
-  while [ -e "/proc/$pid" ] && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null; do :; done
+  while [ -e "/proc/$pid" ] && ! { grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null &&
+    grep -q '^Threads:[[:space:]]*1$' "/proc/$pid/status" 2>/dev/null; }; do :; done
 }
 hash_tree() { (cd "$1" && find . -type f ! -name '*.lock' ! -name lock ! -name '*.pid' ! -path '*/log/*' \
   -print0 | sort -z | xargs -0 -r sha256sum); }
