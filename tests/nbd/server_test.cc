@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <random>
 #include <set>
 #include <thread>
@@ -434,9 +435,16 @@ TEST_F(NbdServer, WithdrawDoesNotWaitForAClientThatTakesNoReplies) {
   Bytes reads;
   for (std::uint64_t i = 0; i < 100; ++i) reads = Joined({reads, RequestBytes(kRead, 0, 65536, i)});
   client.Send(reads);
-  std::thread withdrawing([&] { EXPECT_TRUE(server_->Withdraw("v").has_value()); });
-  EXPECT_TRUE(idle.AtEnd());  // so it has begun
-  clock_.Advance(limits.farewell_deadline);
+  std::atomic<bool> withdrawn = false;
+  std::thread withdrawing([&] {
+    EXPECT_TRUE(server_->Withdraw("v").has_value());
+    withdrawn = true;
+  });
+  EXPECT_TRUE(idle.AtEnd());  // so it has begun; the other's deadline may be set after this
+  while (!withdrawn) {
+    clock_.Advance(limits.farewell_deadline);
+    std::this_thread::yield();
+  }
   withdrawing.join();
 }
 
