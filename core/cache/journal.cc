@@ -154,6 +154,7 @@ Status JournalImpl::StartStream(const format::ChainPoint& base_head, std::uint64
   }
   if (damaged_) RETURN_IF_ERROR(SetDamagedAside());
   RETURN_IF_ERROR(MakeReplayedDurable());
+  RETURN_IF_ERROR(MakeFreeSlotsDurable());
   DropSurplusSlots();
 
   MutexLock lock(mutex_);

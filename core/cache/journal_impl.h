@@ -140,6 +140,7 @@ class JournalImpl final : public Journal {
   /// False once giving segments back must stop, since the order could not be kept.
   bool GiveBack(const SegmentPtr& segment) EXCLUDES_LOCK(mutex_);
   void MakeSpare() EXCLUDES_LOCK(mutex_);
+  Status MakeFreeSlotsDurable() EXCLUDES_LOCK(mutex_);
   void DropSurplusSlots() EXCLUDES_LOCK(mutex_);
 
   Clock& clock_;

@@ -104,6 +104,30 @@ void JournalImpl::MakeSpare() {
   free_.push_back(*std::move(slot));
 }
 
+/// A killed run may have wiped a header in the page cache only. Should a power cut bring that
+/// segment back, it must not meet records of this run, which knows nothing of its number and would
+/// reuse it: replay would follow the old one and pass over the new. As with replayed records, the
+/// pages may pass for clean, so the wipe is repeated rather than only synced.
+Status JournalImpl::MakeFreeSlotsDurable() {
+  std::vector<Slot> free;
+  {
+    MutexLock lock(mutex_);
+    free.swap(free_);
+  }
+  std::vector<Slot> wiped;
+  for (Slot& slot : free) {
+    if (files_.Wipe(slot).has_value()) {
+      wiped.push_back(std::move(slot));
+      continue;
+    }
+    RETURN_IF_ERROR(files_.Remove(slot));
+    RETURN_IF_ERROR(files_.SyncDirectory());
+  }
+  MutexLock lock(mutex_);
+  free_ = std::move(wiped);
+  return {};
+}
+
 void JournalImpl::DropSurplusSlots() {
   std::vector<Slot> surplus;
   {
