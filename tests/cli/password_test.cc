@@ -48,7 +48,7 @@ TEST_F(PasswordFile, OneTrailingNewlineIsDroppedAndNothingElse) {
 }
 
 TEST_F(PasswordFile, OpenToOthersIsRefused) {
-  for (const mode_t mode : {0644, 0640, 0604, 0660, 0666, 0610}) {
+  for (const mode_t mode : {0644U, 0640U, 0604U, 0660U, 0666U, 0610U}) {
     ExpectRefused(Write("secret", mode), "others");
   }
   EXPECT_OK(Read(Write("secret", 0400)));

@@ -69,7 +69,7 @@ TEST_F(PlacesTest, AMissingDirectoryIsMadePrivate) {
 
 TEST_F(PlacesTest, ADirectoryOpenToOthersIsRefused) {
   const std::string path = home_ / "coffer";
-  for (const mode_t mode : {0777, 0755, 0710, 0701}) {
+  for (const mode_t mode : {0777U, 0755U, 0710U, 0701U}) {
     rmdir(path.c_str());
     ASSERT_EQ(mkdir(path.c_str(), 0700), 0);
     ASSERT_EQ(chmod(path.c_str(), mode), 0);
