@@ -24,6 +24,15 @@ std::string CompactUtc(UnixSeconds time) {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y%m%dT%H%M%S", &parts)};
 }
 
+std::string DateTimeUtc(UnixSeconds time) {
+  constexpr UnixSeconds kYear10000 = 253'402'300'800;
+  const std::time_t seconds = time;
+  std::tm parts{};
+  if (time <= 0 || time >= kYear10000 || gmtime_r(&seconds, &parts) == nullptr) return "?";
+  std::array<char, 32> text;
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M", &parts)};
+}
+
 MonotonicTime SystemClock::Now() const {
   const timespec time = ReadClock(CLOCK_BOOTTIME);
   return MonotonicTime(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));

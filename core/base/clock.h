@@ -15,6 +15,8 @@ using UnixSeconds = std::int64_t;
 
 /// "20261121T073000": the second in UTC, fit for a name.
 [[nodiscard]] std::string CompactUtc(UnixSeconds time);
+/// "2024-03-01 14:05", UTC, for people; "?" for 0 and for what lies beyond the year 9999.
+[[nodiscard]] std::string DateTimeUtc(UnixSeconds time);
 
 class Clock {
  public:

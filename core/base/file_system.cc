@@ -76,6 +76,23 @@ Result<Bytes> ReadWholeFile(FileSystem& fs, const std::string& path, std::uint64
   return data;
 }
 
+Status RemoveTree(FileSystem& fs, const std::string& path) {
+  const auto info = fs.Stat(path);
+  if (!info.has_value()) {
+    if (info.error().code == ErrorCode::kNotFound) return {};
+    return Fail(info.error());
+  }
+  if (!info->is_directory) return fs.Remove(path);
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.List(path));
+  Status result;
+  for (const std::string& name : names) {
+    const Status removed = RemoveTree(fs, Concat(path, "/", name));
+    if (result.has_value()) result = removed;
+  }
+  if (!result.has_value()) return result;
+  return fs.RemoveDirectory(path);
+}
+
 Status ReplaceFile(FileSystem& fs, const std::string& path, ByteView data) {
   const std::string temporary = path + ".tmp";
   const Status dropped = fs.Remove(temporary);

@@ -100,6 +100,11 @@ Status CreateDirectories(FileSystem& fs, const std::string& path);
 /// Reads a whole file of at most `size_max` bytes; kInvalidArgument if longer.
 Result<Bytes> ReadWholeFile(FileSystem& fs, const std::string& path, std::uint64_t size_max);
 
+/// Removes `path` and, if it is a directory, everything below it; nothing is well if nothing is
+/// there. Goes on past what can't be removed and returns the first error. Not durable: what a power
+/// cut brings back was to be removed, and is found again.
+Status RemoveTree(FileSystem& fs, const std::string& path);
+
 /// Replaces `path` so that after a power cut it holds the old bytes or the new: temporary file in
 /// the same directory (`path`.tmp; an older one is dropped), SyncData, Rename, SyncDirectory.
 /// Durable on success. Callers of one path take turns.

@@ -8,21 +8,36 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
 #include "core/base/result.h"
 #include "core/base/secret_bytes.h"
+#include "core/format/key_header.h"
 #include "core/format/keyring.h"
+#include "core/format/trust.h"
 #include "core/vault/environment.h"
 
 namespace coffer::vault {
+
+/// What a person may know of a slot.
+struct KeySlotDescription {
+  std::uint8_t slot = 0;
+  format::SlotKind kind = format::SlotKind::kEmpty;
+  crypto::StoredKdfCost cost = {};
+  UnixSeconds created_unix = 0;  // these three from the keyring; 0 and empty if it is silent
+  std::string host_name;
+  std::string label;
+};
 
 /// A first header (sequence 1): one password slot, one key epoch, everything random but the
 /// password. The slot costs what env.kdf_policy says.
 struct NewKeyHeader {
   Bytes stored;
   format::Keyring keyring;
+  std::vector<KeySlotDescription> slots;
 };
 Result<NewKeyHeader> MakeKeyHeader(Environment& env, const VaultId& vault,
                                    const SecretBytes& password);
@@ -32,5 +47,29 @@ Result<NewKeyHeader> MakeKeyHeader(Environment& env, const VaultId& vault,
 /// the MAC is wrong; kUnsupported for a newer format or a cost out of bounds.
 Result<format::Keyring> OpenKeyHeader(ByteView stored, const VaultId& vault, std::uint64_t seq,
                                       const SecretBytes& password, const crypto::KdfBounds& bounds);
+
+/// A header as whoever has a password to it sees it: what a change of it starts from.
+struct OpenedKeyHeader {
+  format::KeyHeader header;
+  format::Keyring keyring;
+  SecretBytes unlock_key;
+  std::uint8_t slot = 0;  // that the password opened
+};
+/// As OpenKeyHeader.
+Result<OpenedKeyHeader> UnlockKeyHeader(ByteView stored, const VaultId& vault, std::uint64_t seq,
+                                        const SecretBytes& password,
+                                        const crypto::KdfBounds& bounds);
+
+/// The header that follows `opened`, which stands at `point`: `password` opens the slot that the
+/// old one opened, all else is kept. The slot costs what env.kdf_policy says, whatever the old one
+/// cost. A header whose only slot is replaced gets a new unlock key, so that nobody who knows the
+/// old password and has kept the old header can make one in its name. Opened again, with the new
+/// password, before it is returned: one that would lock its owner out is never offered to a store.
+Result<NewKeyHeader> ReplacePassword(Environment& env, OpenedKeyHeader opened,
+                                     const format::ChainPoint& point, const SecretBytes& password);
+
+/// Of every slot in use, ascending.
+[[nodiscard]] std::vector<KeySlotDescription> DescribeSlots(const format::KeyHeader& header,
+                                                            const format::Keyring& keyring);
 
 }  // namespace coffer::vault

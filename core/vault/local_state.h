@@ -18,6 +18,8 @@ inline constexpr char kLockFile[] = "lock";
 inline constexpr char kHostKeyFile[] = "host-key";
 inline constexpr char kTrustFile[] = "trust";
 inline constexpr char kVolumesDirectory[] = "volumes";
+/// In a volume's directory: held by whoever has the volume open.
+inline constexpr char kVolumeLockFile[] = "lock";
 
 /// STATE/vaults/<id>.
 [[nodiscard]] std::string VaultDirectory(const std::string& state_directory, const VaultId& vault);

@@ -10,14 +10,16 @@ constexpr std::size_t kNameShownMax = 80;
 
 }  // namespace
 
+Status CheckVolumeName(const std::string& name) {
+  if (format::IsValidVolumeName(name)) return {};
+  return Fail(
+      ErrorCode::kInvalidArgument,
+      Concat("volume name '", EscapeForTerminal(name.substr(0, kNameShownMax)), "' is not allowed"),
+      "a name has 1 to 63 letters, digits, '.', '_' and '-', and begins with a letter or digit");
+}
+
 Status CheckVolumeSpec(const VolumeSpec& spec) {
-  if (!format::IsValidVolumeName(spec.name)) {
-    return Fail(ErrorCode::kInvalidArgument,
-                Concat("volume name '", EscapeForTerminal(spec.name.substr(0, kNameShownMax)),
-                       "' is not allowed"),
-                "a name has 1 to 63 letters, digits, '.', '_' and '-', and begins with a letter or "
-                "digit");
-  }
+  RETURN_IF_ERROR(CheckVolumeName(spec.name));
   if (!format::IsValidVolumeSize(spec.size)) {
     return Fail(ErrorCode::kInvalidArgument,
                 Concat("volume ", spec.name, ": a size of ", spec.size, " bytes is not possible"),

@@ -9,6 +9,8 @@
 
 namespace coffer::vault {
 
+/// kInvalidArgument says what a name may be.
+Status CheckVolumeName(const std::string& name);
 /// kInvalidArgument names the field and what it may be.
 Status CheckVolumeSpec(const VolumeSpec& spec);
 

@@ -58,6 +58,12 @@ Status Vault::OpenLocalState() {
 }
 
 Status Vault::PrepareToWrite() {
+  if (key_change_unfinished_) {
+    // Writing is no less safe without it.
+    const Status finished = FinishKeyChange();
+    if (!finished.has_value())
+      LOG(kWarning, "finishing a change of keys: ", finished.error().message);
+  }
   if (writers_ == Writers::kSingle) return {};
   const std::string name = store_->description();
   if (store_->strength() == store::StoreStrength::kWeak) {
@@ -154,7 +160,7 @@ Status Vault::AddToCatalog(const format::CatalogVolume& volume) {
                   Concat("the vault has ", format::kVolumesMax, " volumes, the most there can be"));
     }
     catalog.volumes.push_back(volume);
-    catalog.header_seq_min = std::max(catalog.header_seq_min, header_seq_);
+    catalog.header_seq_min = std::max(catalog.header_seq_min, header_seq());
     return CatalogChain::Edit::kChanged;
   });
 }

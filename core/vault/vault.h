@@ -5,6 +5,7 @@
 // before the key header's MAC has held (faults.md A26).
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "core/vault/environment.h"
 #include "core/vault/host_keys.h"
 #include "core/vault/key_chest.h"
+#include "core/vault/key_header.h"
 #include "core/vault/trust_file.h"
 
 namespace coffer::vault {
@@ -80,8 +82,10 @@ class Vault {
   [[nodiscard]] const HostKeys& host() const { return *host_; }
   [[nodiscard]] TrustFile& trust() { return *trust_; }
   [[nodiscard]] Writers writers() const { return writers_; }
-  /// Of the key header that was unlocked.
+  /// Of the newest key header that was opened or made here.
   [[nodiscard]] std::uint64_t header_seq() const { return header_seq_; }
+  /// Its slots.
+  [[nodiscard]] std::vector<KeySlotDescription> key_slots() const;
 
   /// The newest catalog read or written here.
   [[nodiscard]] format::Catalog catalog() const { return catalog_->current(); }
@@ -104,6 +108,34 @@ class Vault {
   /// Puts the fork into the catalog; nothing to do if it is there. kAlreadyExists: the name is.
   Status NameFork(const VolumeId& fork, const std::string& name, const ForkOrigin& origin);
 
+  /// Gives a live volume another name. kAlreadyExists where another live volume has it, kNotFound;
+  /// after kUnavailable it may have happened, or happen later.
+  Status RenameVolume(const VolumeId& volume, const std::string& name);
+  /// Deletes a volume that is open nowhere: a tombstone head, then the catalog, then what this
+  /// machine keeps of it, its journal too. What it has stored waits for GC. A crash anywhere leaves
+  /// the volume as it was, or one that opens nowhere any more and that a second call finishes.
+  /// kConflict while it is open here or not released elsewhere; kNotFound.
+  Status DeleteVolume(const VolumeId& volume);
+
+  // Keys. Each of these asks the store for the newest key header and opens it with `password`,
+  // whatever was unlocked before: kUnauthenticated then, and nothing has changed anywhere.
+
+  /// Whether `password` opens the vault now.
+  Status CheckPassword(const SecretBytes& password);
+  struct KeyList {
+    std::uint64_t header_seq = 0;
+    std::vector<KeySlotDescription> slots;
+    std::uint8_t opened = 0;  // the slot that the password opens
+  };
+  Result<KeyList> ListKeys(const SecretBytes& password);
+  /// Puts `new_password` into the slot that `password` opens. The new header is made and opened in
+  /// memory, created, read back and compared, noted in the trust file; then the catalog refuses
+  /// older ones, then they are deleted. A crash before the create leaves the old password, after it
+  /// the new one: there is no moment without either. kConflict when another machine was faster.
+  /// After kUnavailable either may hold, and the message says so; any other error names what is
+  /// left to do if the new one holds.
+  Status ChangePassword(const SecretBytes& password, const SecretBytes& new_password);
+
   /// A store is probed before it is trusted with writes: once per machine and store, about seven
   /// requests. Everything here that writes calls it; whoever opens a volume for writing does well
   /// to call it then. kNeedsPerson WEAK-STORE.
@@ -117,6 +149,19 @@ class Vault {
 
  private:
   Vault(Environment& env, std::unique_ptr<store::ObjectStore> store, Writers writers);
+
+  struct StandingKeyHeader {
+    format::ChainPoint point;
+    OpenedKeyHeader opened;
+  };
+  Status AppendTombstone(const VolumeId& volume, const std::string& directory);
+  Status MarkDeleted(const VolumeId& volume);
+  Result<StandingKeyHeader> OpenNewestKeyHeader(const SecretBytes& password);
+  Status CreateNextKeyHeader(const format::ChainPoint& point, ByteView bytes);
+  Status FinishKeyChange();
+  Status DeleteOldKeyHeaders();
+  /// Remembers the header `seq` and its slots, unless a newer one is known.
+  void AdoptKeyHeader(std::uint64_t seq, std::vector<KeySlotDescription> slots);
 
   Status OpenLocalState();
   Status HoldKeyHeader(const format::ChainPoint& offered, const ObjectHash& parent);
@@ -132,7 +177,11 @@ class Vault {
   Environment& env_;
   const std::unique_ptr<store::ObjectStore> store_;
   const Writers writers_;
-  std::uint64_t header_seq_ = 0;
+  std::atomic<std::uint64_t> header_seq_ = 0;
+  /// The catalog does not refuse the headers before header_seq_ yet: a change was broken off.
+  std::atomic<bool> key_change_unfinished_ = false;
+  mutable Mutex slots_mutex_;  // and over changes of header_seq_
+  std::vector<KeySlotDescription> key_slots_ GUARDED_BY(slots_mutex_);
   std::unique_ptr<const KeyChest> keys_;
   std::string directory_;  // vaults/<id>
   std::unique_ptr<FileLock> lock_;

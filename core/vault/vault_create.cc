@@ -86,8 +86,9 @@ Status Vault::CreateKeyHeader(ByteView key_header, const SecretBytes& password) 
   const std::string name = format::ChainName(format::kKeysPrefix, 1);
   RETURN_IF_ERROR(store_->Create(name, key_header, store::ObjectClass::kControl));
   ASSIGN_OR_RETURN(const Bytes stored, store_->Get(name, format::kKeyHeaderBytesMax));
-  RETURN_IF_ERROR(OpenKeyHeader(stored, id(), 1, password, env_.kdf_bounds));
-  header_seq_ = 1;
+  ASSIGN_OR_RETURN(const OpenedKeyHeader opened,
+                   UnlockKeyHeader(stored, id(), 1, password, env_.kdf_bounds));
+  AdoptKeyHeader(1, DescribeSlots(opened.header, opened.keyring));
   return {};
 }
 

@@ -78,27 +78,28 @@ Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
     return Fail(ErrorCode::kCorruption, Concat("half a vault at ", where, ": no key header"),
                 kLostObjectsHint);
   }
-  const Result<format::Keyring> keyring =
-      OpenKeyHeader(header->bytes, id, header->point.seq, password, env.kdf_bounds);
-  if (!keyring.has_value()) {
-    return Fail(KeyHeaderError(keyring.error(), where, header->point.seq));
+  const Result<OpenedKeyHeader> opened =
+      UnlockKeyHeader(header->bytes, id, header->point.seq, password, env.kdf_bounds);
+  if (!opened.has_value()) {
+    return Fail(KeyHeaderError(opened.error(), where, header->point.seq));
   }
-  vault->keys_ = std::make_unique<const KeyChest>(id, *keyring);
-  vault->header_seq_ = header->point.seq;
+  vault->keys_ = std::make_unique<const KeyChest>(id, opened->keyring);
+  vault->AdoptKeyHeader(header->point.seq, DescribeSlots(opened->header, opened->keyring));
 
   if (vault->writers_ == Writers::kMany &&
       vault->store_->strength() == store::StoreStrength::kWeak) {
     return Fail(WeakStoreError(where, "it can't refuse to create an object that exists"));
   }
   RETURN_IF_ERROR(vault->OpenLocalState());
-  RETURN_IF_ERROR(vault->HoldKeyHeader(header->point, keyring->parent));
+  RETURN_IF_ERROR(vault->HoldKeyHeader(header->point, opened->keyring.parent));
   RETURN_IF_ERROR(vault->catalog_->Refresh());
   const std::uint64_t header_seq_min = vault->catalog().header_seq_min;
   if (vault->header_seq_ < header_seq_min) {
     return Fail(
         HeaderRollbackError(Concat(where, ": the catalog refuses key headers before ",
-                                   header_seq_min, ", the store offers ", vault->header_seq_)));
+                                   header_seq_min, ", the store offers ", vault->header_seq())));
   }
+  vault->key_change_unfinished_ = vault->header_seq_ > header_seq_min;
   return vault;
 }
 

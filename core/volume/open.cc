@@ -1,6 +1,7 @@
 // Opening a volume: lock, newest head, deltas, journal replay, a new stream.
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/vault/local_state.h"
 #include "core/vault/person.h"
 #include "core/volume/open_volume.h"
 
@@ -48,7 +49,7 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
   vault::Vault& vault = resources_.vault();
   vault::Environment& env = vault.env();
   ASSIGN_OR_RETURN(directory_, vault.VolumeDirectory(id));
-  auto lock = env.fs.Lock(directory_ + "/lock");
+  auto lock = env.fs.Lock(Concat(directory_, "/", vault::kVolumeLockFile));
   if (!lock.has_value()) return Fail(lock.error().Within("the volume is open already"));
   lock_ = std::move(*lock);
   id_ = id;

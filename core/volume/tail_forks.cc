@@ -12,20 +12,6 @@ constexpr std::string_view kTailPrefix = "journal.tail-";
 constexpr std::size_t kVolumeNameBytesMax = 63;
 constexpr int kNameAttempts = 60;
 
-/// Best effort: what stays is looked at again, or in nobody's way.
-void RemoveTree(FileSystem& fs, const std::string& path) {
-  const auto info = fs.Stat(path);
-  if (!info.has_value()) return;
-  if (!info->is_directory) {
-    (void)fs.Remove(path);
-    return;
-  }
-  const auto names = fs.List(path);
-  if (!names.has_value()) return;
-  for (const std::string& name : *names) RemoveTree(fs, Concat(path, "/", name));
-  (void)fs.RemoveDirectory(path);
-}
-
 /// recovered-HOST-TIME as a volume may be called, the host's name cut to fit.
 std::string ForkName(std::string host, UnixSeconds time) {
   const std::string stamp = "-" + CompactUtc(time);
@@ -114,7 +100,7 @@ Result<std::optional<std::string>> TailForks::Fork(const std::string& entry) {
   RETURN_IF_ERROR(fs.Rename(Concat(directory_, "/", entry), Concat(directory_, "/", tail)));
   RETURN_IF_ERROR(fs.SyncDirectory(directory_));
   // The broken attempt's own journal and the like.
-  RemoveTree(fs, directory_.substr(0, directory_.rfind('/') + 1) + broken);
+  (void)RemoveTree(fs, directory_.substr(0, directory_.rfind('/') + 1) + broken);
 
   ASSIGN_OR_RETURN(const format::JournalPosition covered, OwnCover());
   cache::Journal::Recovery recovery;
@@ -183,7 +169,7 @@ Result<std::string> TailForks::Name(const VolumeId& fork, const format::ChainPoi
 }
 
 void TailForks::Remove(const std::string& tail) {
-  RemoveTree(resources_.vault().env().fs, Concat(directory_, "/", tail));
+  (void)RemoveTree(resources_.vault().env().fs, Concat(directory_, "/", tail));
 }
 
 }  // namespace coffer::volume

@@ -294,11 +294,13 @@ TEST_F(Unlock, DetectsAnotherParentUnderTheNewestCatalog) {
 
 TEST_F(Unlock, DetectsAnOldKeyHeader) {
   const auto old = provider_.Snapshot();
+  const Bytes header1 = ObjectAt(provider_, kHeader1);
   ASSERT_NO_FATAL_FAILURE(ChangePassword("new"));
   EXPECT_FAILS(a_.Unlock(), kUnauthenticated);
   EXPECT_OK(a_.Unlock("new"));
-  // Only the new header is hidden: the old password opens the old one, and that is not enough.
-  const Bytes header2 = ObjectAt(provider_, kHeader2);
+  // Only the header is the old one, kept by somebody: its password opens it, and that is not
+  // enough.
+  Plant(provider_, kHeader1, &header1);
   Plant(provider_, kHeader2, nullptr);
   EXPECT_TRUE(NeedsPerson(a_.Unlock(), "HEADER-ROLLBACK", {"seen 2", "offers 1"}));
   // On a machine that has seen nothing the catalog tells.
