@@ -40,7 +40,7 @@ Look LiveMap::At(std::uint64_t offset, std::uint64_t length) const {
     std::uint64_t offset, end;
   };
   MutexLock lock(mutex_);
-  Look look{.dirty = {}, .clean = {}, .tree = tree_};
+  Look look{.size = size_, .dirty = {}, .clean = {}, .tree = tree_};
   std::vector<Range> gaps{{offset, offset + length}};
   std::vector<Range> rest;
   for (auto generation = generations_.rbegin(); generation != generations_.rend() && !gaps.empty();

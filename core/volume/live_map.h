@@ -51,6 +51,7 @@ struct CleanPart {
 };
 
 struct Look {
+  std::uint64_t size = 0;  // of the volume at that moment
   std::vector<DirtyPart> dirty;
   std::vector<CleanPart> clean;
   map::Tree tree;

@@ -35,6 +35,7 @@ class OpenVolume final : public Volume {
   std::optional<Status> TryRead(std::uint64_t offset, MutableByteView out) override;
   std::optional<Status> TryWrite(std::span<const WriteRequest> requests) override;
 
+  Status Resize(std::uint64_t size, Tail tail) override;
   Status Sync(const SyncProgress& progress) override;
   void RefuseWaits() override;
   Status Close(CloseMode mode, const SyncProgress& progress) override;
@@ -60,6 +61,8 @@ class OpenVolume final : public Volume {
 
   [[nodiscard]] Status CheckRange(std::uint64_t offset, std::uint64_t length) const;
   [[nodiscard]] Status CheckWritable(std::uint64_t offset, std::uint64_t length) const;
+  [[nodiscard]] static Status CheckRangeOf(std::uint64_t size, std::uint64_t offset,
+                                           std::uint64_t length);
   Status ReadDirty(const DirtyPart& part, MutableByteView out);
   Status ReadAgain(std::uint64_t offset, MutableByteView out, Error first_error);
   Status WritePartial(std::uint64_t offset, ByteView data);

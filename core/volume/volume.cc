@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/format/limits.h"
 #include "core/volume/open_volume.h"
 #include "core/volume/read_path.h"
 
@@ -47,7 +48,10 @@ OpenVolume::~OpenVolume() {
 std::uint64_t OpenVolume::size() const { return live_->size(); }
 
 Status OpenVolume::CheckRange(std::uint64_t offset, std::uint64_t length) const {
-  const std::uint64_t end = size();
+  return CheckRangeOf(size(), offset, length);
+}
+
+Status OpenVolume::CheckRangeOf(std::uint64_t end, std::uint64_t offset, std::uint64_t length) {
   if (offset > end || length > end - offset)
     return Fail(ErrorCode::kInvalidArgument, Concat("bytes ", offset, " … ", offset + length,
                                                     " lie beyond the volume's end at ", end));
@@ -82,6 +86,8 @@ Status OpenVolume::ReadDirty(const DirtyPart& part, MutableByteView out) {
 Status OpenVolume::Read(std::uint64_t offset, MutableByteView out) {
   RETURN_IF_ERROR(CheckRange(offset, out.size()));
   const Look look = live_->At(offset, out.size());
+  // Cut off since: what lies there now is neither what was there nor an error.
+  RETURN_IF_ERROR(CheckRangeOf(look.size, offset, out.size()));
   for (const DirtyPart& part : look.dirty) {
     auto status = ReadDirty(part, out.subspan(part.offset - offset, part.length));
     if (status.has_value()) continue;
@@ -99,6 +105,7 @@ Status OpenVolume::Read(std::uint64_t offset, MutableByteView out) {
 Status OpenVolume::ReadAgain(std::uint64_t offset, MutableByteView out, Error first_error) {
   for (int attempt = 0; attempt < kWarmAttemptsMax; ++attempt) {
     const Look look = live_->At(offset, out.size());
+    RETURN_IF_ERROR(CheckRangeOf(look.size, offset, out.size()));
     bool moved = false;
     for (const DirtyPart& part : look.dirty) {
       auto status = ReadDirty(part, out.subspan(part.offset - offset, part.length));
@@ -121,6 +128,7 @@ Status OpenVolume::ReadAgain(std::uint64_t offset, MutableByteView out, Error fi
 std::optional<Status> OpenVolume::TryRead(std::uint64_t offset, MutableByteView out) {
   if (Status status = CheckRange(offset, out.size()); !status.has_value()) return status;
   const Look look = live_->At(offset, out.size());
+  if (!CheckRangeOf(look.size, offset, out.size()).has_value()) return std::nullopt;
   for (const DirtyPart& part : look.dirty) {
     if (part.record != nullptr && part.buffer == nullptr) return std::nullopt;
   }
@@ -234,8 +242,12 @@ Status OpenVolume::AppendWithRoom(std::uint64_t bytes, const std::function<Statu
 Status OpenVolume::AppendShared(const cache::Journal::Operation& operation) {
   const std::uint64_t bytes =
       operation.kind == format::RecordKind::kWrite ? operation.length : kSmallZeroBytes;
-  return AppendWithRoom(bytes, [&] {
+  return AppendWithRoom(bytes, [&]() -> Status {
     const SharedPass pass(gate_);
+    // No resize comes between from here on.
+    if (operation.kind != format::RecordKind::kResize) {
+      RETURN_IF_ERROR(CheckRange(operation.offset, operation.length));
+    }
     return Append({{operation}});
   });
 }
@@ -307,9 +319,9 @@ Status OpenVolume::AppendPartial(std::uint64_t offset, ByteView data) {
     if (head || one) RETURN_IF_ERROR(Read(start, first));
     if (tail && !one) RETURN_IF_ERROR(Read(end - kBlockSize, last));
     gate_.EnterAlone();
-    // ...and again inside, from memory, since another write may have come between.
+    // ...and again inside, from memory, since another write or a resize may have come between.
     bool fresh = true;
-    Status status;
+    Status status = CheckRange(offset, data.size());
     const auto reread = [&](std::uint64_t at, MutableByteView out) {
       if (!fresh || !status.has_value()) return;
       if (auto hot = TryRead(at, out); hot.has_value()) {
@@ -346,9 +358,16 @@ std::optional<Status> OpenVolume::TryWrite(std::span<const WriteRequest> request
   }
   if (operations.empty()) return Status{};
   if (!HasRoom(bytes) || !gate_.TryEnterShared()) return std::nullopt;
-  Status status = Append(operations);
+  const bool inside =
+      std::all_of(requests.begin(), requests.end(), [this](const WriteRequest& request) {
+        return CheckRange(request.offset, request.data.size()).has_value();
+      });
+  std::optional<Status> status;  // beyond the end by now: for the slow way to say so
+  if (inside) status = Append(operations);
   gate_.LeaveShared();
-  if (!status.has_value() && status.error().code == ErrorCode::kNoSpace) return std::nullopt;
+  if (status.has_value() && !status->has_value() && status->error().code == ErrorCode::kNoSpace) {
+    return std::nullopt;
+  }
   return status;
 }
 
@@ -381,6 +400,38 @@ Status OpenVolume::WriteZeroes(std::uint64_t offset, std::uint64_t length, block
   const bool durable =
       (static_cast<unsigned>(flag) & static_cast<unsigned>(block::ZeroFlag::kForceUnitAccess)) != 0;
   return durable ? MakeDurable() : Status{};
+}
+
+Status OpenVolume::Resize(std::uint64_t size, Tail tail) {
+  if (read_only_) return Fail(ErrorCode::kUnsupported, "the volume is open read-only");
+  RETURN_IF_ERROR(journal_->health());
+  if (!format::IsValidVolumeSize(size)) {
+    return Fail(ErrorCode::kInvalidArgument, Concat("a size of ", size, " bytes is not possible"),
+                "a size is a multiple of 4096 bytes, not 0 and at most 16 TiB");
+  }
+  bool tried = false;  // the size may show already, and is yet to be written
+  // At the quota too: it is a record without data, and only a full disk makes it wait.
+  RETURN_IF_ERROR(AppendWithRoom(0, [&]() -> Status {
+    gate_.EnterAlone();
+    const std::uint64_t before = live_->size();
+    Status status;
+    if (!tried && size < before && tail == Tail::kKeep) {
+      status = Fail(ErrorCode::kInvalidArgument,
+                    Concat("the volume has ", before, " bytes, more than ", size,
+                           ": what lies beyond would be gone for good"),
+                    "say --discard-tail if nothing is needed of it");
+    } else if (tried || size != before) {
+      tried = true;
+      status = Append({{{.kind = format::RecordKind::kResize,
+                         .offset = 0,
+                         .length = size,
+                         .buffer = nullptr}}});
+    }
+    gate_.LeaveAlone();
+    return status;
+  }));
+  syncer_->Kick();
+  return MakeDurable();
 }
 
 Status OpenVolume::Flush() {

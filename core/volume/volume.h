@@ -48,6 +48,14 @@ class Volume : public block::BlockDevice {
   static Result<std::unique_ptr<Volume>> Open(VaultResources& resources, const VolumeId& id,
                                               const OpenOptions& options);
 
+  enum class Tail {
+    kKeep,     // a smaller size is refused
+    kDiscard,  // what lies beyond the new end is gone, also after growing back
+  };
+  /// Changes the size, in order with the writes: those before it and inside stay, none lies beyond.
+  /// On success the new size is durable here and its upload has begun. kInvalidArgument for a size
+  /// that cannot be, and for a smaller one unless its tail may go.
+  virtual Status Resize(std::uint64_t size, Tail tail) = 0;
   /// Returns when a head covers every write acknowledged before the call. Fails at the first error
   /// that the sync meets (the data stay in the journal and the volume goes on trying by itself).
   virtual Status Sync(const SyncProgress& progress) = 0;
