@@ -22,6 +22,12 @@ struct Bound {
   std::list<std::string> values;                            // of the positionals; stable places
 };
 
+std::string GroupSummary(std::string_view group) {
+  if (group == "daemon") return "The background process: run, stop, restart, status";
+  if (group == "key") return "The keys of a vault: list";
+  return "";
+}
+
 using Groups = std::map<std::string, CLI::App*>;
 
 /// The sub-command of `app` for `command`: "daemon run" is "run" in the group "daemon".
@@ -33,7 +39,7 @@ CLI::App* Subcommand(CLI::App& app, Groups& groups, const Command& command) {
   const std::string group(command.name.substr(0, space));
   CLI::App*& parent = groups[group];
   if (parent == nullptr) {
-    parent = app.add_subcommand(group, "The background process: run, stop, restart, status");
+    parent = app.add_subcommand(group, GroupSummary(group));
     parent->require_subcommand(1);
   }
   return parent->add_subcommand(std::string(command.name.substr(space + 1)), command.summary);

@@ -43,10 +43,15 @@ struct Command {
 [[nodiscard]] Command DaemonRunCommand();
 [[nodiscard]] Command DaemonStatusCommand();
 [[nodiscard]] Command DaemonStopCommand();
+[[nodiscard]] Command DeleteCommand();
 [[nodiscard]] Command InfoCommand();
 [[nodiscard]] Command InitCommand();
+[[nodiscard]] Command KeyListCommand();
 [[nodiscard]] Command ListCommand();
 [[nodiscard]] Command OpenCommand();
+[[nodiscard]] Command PasswdCommand();
+[[nodiscard]] Command RenameCommand();
+[[nodiscard]] Command ResizeCommand();
 [[nodiscard]] Command StatusCommand();
 [[nodiscard]] Command SyncCommand();
 

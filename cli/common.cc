@@ -50,8 +50,9 @@ std::string ProgressText(const control::JobInfo& job) {
 /// A close that could not upload has closed all the same; anything else has simply failed.
 int ExitCodeOfJob(const control::JobInfo& job) {
   if (!job.error) return control::kExitDone;
-  const bool only_upload_failed =
-      job.kind == "close" && job.waiting_bytes > 0 && job.error->code != ErrorCode::kNeedsPerson;
+  const bool only_upload_failed = (job.kind == "close" || job.kind == "resize") &&
+                                  job.waiting_bytes > 0 &&
+                                  job.error->code != ErrorCode::kNeedsPerson;
   return only_upload_failed ? control::kExitNotUploaded : control::ExitCodeOf(job.error->code);
 }
 

@@ -43,7 +43,10 @@ class Session {
   Result<SecretBytes> Password(const std::string& what) {
     return ReadPassword(options_.password, what, cancel_fd());
   }
-  /// A new one, typed twice at a terminal.
+  /// A new one, from `source` or typed twice at a terminal.
+  Result<SecretBytes> NewPassword(const PasswordSource& source, const std::string& what) {
+    return ReadNewPassword(source, what, cancel_fd());
+  }
   Result<SecretBytes> NewPassword(const std::string& what) {
     return ReadNewPassword(options_.password, what, cancel_fd());
   }

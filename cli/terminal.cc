@@ -80,6 +80,18 @@ Result<SecretBytes> AskSecretly(const std::string& prompt, int cancel_fd) {
   return line;
 }
 
+Result<std::string> AskOpenly(const std::string& prompt, int cancel_fd) {
+  const control::UniqueFd terminal(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!terminal.valid()) {
+    return Fail(ErrorCode::kInvalidArgument, "there is no terminal to ask at");
+  }
+  WriteAll(terminal.get(), prompt);
+  ASSIGN_OR_RETURN(const SecretBytes line, ReadLine(terminal.get(), cancel_fd));
+  std::string answer(AsText(line.view()));
+  while (!answer.empty() && answer.back() == '\n') answer.pop_back();
+  return answer;
+}
+
 void TellUser(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
 ProgressLine::ProgressLine() : on_terminal_(isatty(STDERR_FILENO) == 1) {}

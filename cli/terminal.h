@@ -13,6 +13,10 @@ namespace coffer::cli {
 /// terminal ends.
 Result<SecretBytes> AskSecretly(const std::string& prompt, int cancel_fd);
 
+/// Asks at the controlling terminal, with echo; the answer is without its newline. Errors as above,
+/// kInvalidArgument without a terminal.
+Result<std::string> AskOpenly(const std::string& prompt, int cancel_fd);
+
 /// One line on stderr.
 void TellUser(const std::string& line);
 

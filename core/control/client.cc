@@ -163,6 +163,24 @@ Result<JobInfo> ControlClient::Sync(const std::string& reference) {
 Result<JobInfo> ControlClient::Close(const std::string& reference, const CloseRequest& request) {
   return Call<JobInfo>("POST", VolumePath(reference, "/close"), EncodeJson(request));
 }
+Result<PasswdReply> ControlClient::Passwd(const std::string& reference,
+                                          const PasswdRequest& request) {
+  return Call<PasswdReply>("POST", VolumePath(reference, "/passwd"), EncodeJson(request));
+}
+Result<KeyList> ControlClient::Keys(const std::string& reference, const KeysRequest& request) {
+  return Call<KeyList>("POST", VolumePath(reference, "/keys"), EncodeJson(request));
+}
+Result<VolumeStatus> ControlClient::Rename(const std::string& reference,
+                                           const RenameRequest& request) {
+  return Call<VolumeStatus>("POST", VolumePath(reference, "/rename"), EncodeJson(request));
+}
+Result<JobInfo> ControlClient::Resize(const std::string& reference, const ResizeRequest& request) {
+  return Call<JobInfo>("POST", VolumePath(reference, "/resize"), EncodeJson(request));
+}
+Result<DeleteReply> ControlClient::Delete(const std::string& reference,
+                                          const DeleteRequest& request) {
+  return Call<DeleteReply>("POST", VolumePath(reference, "/delete"), EncodeJson(request));
+}
 Result<JobList> ControlClient::Jobs() { return Call<JobList>("GET", "/v1/jobs", {}); }
 Result<JobInfo> ControlClient::Job(const std::string& id) {
   return Call<JobInfo>("GET", "/v1/jobs/" + PercentEncode(id), {});

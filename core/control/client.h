@@ -32,6 +32,11 @@ class ControlClient {
   /// An empty reference: every open volume.
   Result<JobInfo> Sync(const std::string& reference);
   Result<JobInfo> Close(const std::string& reference, const CloseRequest& request);
+  Result<PasswdReply> Passwd(const std::string& reference, const PasswdRequest& request);
+  Result<KeyList> Keys(const std::string& reference, const KeysRequest& request);
+  Result<VolumeStatus> Rename(const std::string& reference, const RenameRequest& request);
+  Result<JobInfo> Resize(const std::string& reference, const ResizeRequest& request);
+  Result<DeleteReply> Delete(const std::string& reference, const DeleteRequest& request);
   Result<JobList> Jobs();
   Result<JobInfo> Job(const std::string& id);
   Status StopDaemon();

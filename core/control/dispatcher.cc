@@ -72,6 +72,26 @@ Answer CloseAll(Call& call) {
   ASSIGN_OR_RETURN(const auto request, call.Decode<CloseRequest>());
   return ReplyOf(call.service.Close("", request), kAccepted);
 }
+Answer ChangePassword(Call& call) {
+  ASSIGN_OR_RETURN(auto request, call.Decode<PasswdRequest>());
+  return ReplyOf(call.service.Passwd(call.arguments[0], std::move(request)));
+}
+Answer ListKeys(Call& call) {
+  ASSIGN_OR_RETURN(auto request, call.Decode<KeysRequest>());
+  return ReplyOf(call.service.Keys(call.arguments[0], std::move(request)));
+}
+Answer RenameVolume(Call& call) {
+  ASSIGN_OR_RETURN(auto request, call.Decode<RenameRequest>());
+  return ReplyOf(call.service.Rename(call.arguments[0], std::move(request)));
+}
+Answer ResizeVolume(Call& call) {
+  ASSIGN_OR_RETURN(auto request, call.Decode<ResizeRequest>());
+  return ReplyOf(call.service.Resize(call.arguments[0], std::move(request)), kAccepted);
+}
+Answer DeleteVolume(Call& call) {
+  ASSIGN_OR_RETURN(auto request, call.Decode<DeleteRequest>());
+  return ReplyOf(call.service.Delete(call.arguments[0], std::move(request)));
+}
 Answer StopDaemon(Call& call) {
   RETURN_IF_ERROR(call.service.StopDaemon());
   return Reply(Empty{}, kAccepted);
@@ -96,6 +116,11 @@ constexpr Route kRoutes[] = {
     {"PUT", {"v1", "volumes", kAny, "open"}, 4, OpenVolume},
     {"POST", {"v1", "volumes", kAny, "sync"}, 4, SyncVolume},
     {"POST", {"v1", "volumes", kAny, "close"}, 4, CloseVolume},
+    {"POST", {"v1", "volumes", kAny, "passwd"}, 4, ChangePassword},
+    {"POST", {"v1", "volumes", kAny, "keys"}, 4, ListKeys},
+    {"POST", {"v1", "volumes", kAny, "rename"}, 4, RenameVolume},
+    {"POST", {"v1", "volumes", kAny, "resize"}, 4, ResizeVolume},
+    {"POST", {"v1", "volumes", kAny, "delete"}, 4, DeleteVolume},
     {"POST", {"v1", "sync"}, 2, SyncAll},
     {"POST", {"v1", "close"}, 2, CloseAll},
     {"GET", {"v1", "jobs"}, 2, GetJobs},

@@ -154,6 +154,61 @@ void Fields(V& v, CloseRequest& m) {
   v("no_wait", m.no_wait);
 }
 template <class V>
+void Fields(V& v, PasswdRequest& m) {
+  v("password", m.password);
+  v("new_password", m.new_password);
+}
+template <class V>
+void Fields(V& v, PasswdReply& m) {
+  v("vault", m.vault);
+  v("volumes", m.volumes);
+  v("header_sequence", m.header_sequence);
+}
+template <class V>
+void Fields(V& v, KeysRequest& m) {
+  v("password", m.password);
+}
+template <class V>
+void Fields(V& v, KeyInfo& m) {
+  v("slot", m.slot);
+  v("kind", m.kind);
+  v("created_unix", m.created_unix);
+  v("host", m.host);
+  v("label", m.label);
+  v("memory_kib", m.memory_kib);
+  v("iterations", m.iterations);
+  v("parallelism", m.parallelism);
+  v("opened", m.opened);
+}
+template <class V>
+void Fields(V& v, KeyList& m) {
+  v("vault", m.vault);
+  v("header_sequence", m.header_sequence);
+  v("keys", m.keys);
+}
+template <class V>
+void Fields(V& v, RenameRequest& m) {
+  v("name", m.name);
+  v("password", m.password);
+}
+template <class V>
+void Fields(V& v, ResizeRequest& m) {
+  v("size_bytes", m.size_bytes);
+  v("discard_tail", m.discard_tail);
+  v("password", m.password);
+}
+template <class V>
+void Fields(V& v, DeleteRequest& m) {
+  v("confirm", m.confirm);
+  v("password", m.password);
+}
+template <class V>
+void Fields(V& v, DeleteReply& m) {
+  v("volume", m.volume);
+  v("vault", m.vault);
+  v("discarded_bytes", m.discarded_bytes);
+}
+template <class V>
 void Fields(V& v, JobInfo& m) {
   v("id", m.id);
   v("kind", m.kind);
@@ -392,6 +447,14 @@ COFFER_BODY(OpenReply)
 COFFER_BODY(VolumeStatus)
 COFFER_BODY(VolumeList)
 COFFER_BODY(CloseRequest)
+COFFER_BODY(PasswdRequest)
+COFFER_BODY(PasswdReply)
+COFFER_BODY(KeysRequest)
+COFFER_BODY(KeyList)
+COFFER_BODY(RenameRequest)
+COFFER_BODY(ResizeRequest)
+COFFER_BODY(DeleteRequest)
+COFFER_BODY(DeleteReply)
 COFFER_BODY(JobInfo)
 COFFER_BODY(JobList)
 COFFER_BODY(Event)

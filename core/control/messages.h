@@ -147,10 +147,62 @@ struct CloseRequest {
   bool no_wait = false;  // leave what is not uploaded in the journal
 };
 
+/// The vault's password; what a volume's name stands for here is its vault.
+struct PasswdRequest {
+  SecretBytes password;  // that holds now; always looked at
+  SecretBytes new_password;
+};
+struct PasswdReply {
+  VaultInfo vault;
+  std::vector<std::string> volumes;  // that the password is for
+  std::uint64_t header_sequence = 0;
+};
+
+struct KeysRequest {
+  SecretBytes password;  // always looked at
+};
+struct KeyInfo {
+  std::uint32_t slot = 0;
+  std::string kind;  // "password" "key-file" "password-and-key-file" "recovery-key"
+  std::int64_t created_unix = 0;
+  std::string host;  // that made it
+  std::string label;
+  std::uint32_t memory_kib = 0;  // what opening it costs
+  std::uint32_t iterations = 0;
+  std::uint32_t parallelism = 0;
+  bool opened = false;  // by the password that was given
+};
+struct KeyList {
+  VaultInfo vault;
+  std::uint64_t header_sequence = 0;
+  std::vector<KeyInfo> keys;
+};
+
+struct RenameRequest {
+  std::string name;
+  SecretBytes password;  // not looked at while the vault's keys are held
+};
+
+struct ResizeRequest {
+  std::uint64_t size_bytes = 0;
+  bool discard_tail = false;  // a smaller size is meant
+  SecretBytes password;       // not looked at while the vault's keys are held
+};
+
+struct DeleteRequest {
+  std::string confirm;   // the volume's name once more
+  SecretBytes password;  // always looked at
+};
+struct DeleteReply {
+  std::string volume;
+  std::string vault;
+  std::uint64_t discarded_bytes = 0;  // that waited in this machine's journal
+};
+
 /// Long work. `state` is "running", "done" or "failed"; a failed one carries `error`.
 struct JobInfo {
   std::string id;
-  std::string kind;    // "sync", "close"
+  std::string kind;    // "sync" "close" "resize"
   std::string volume;  // VAULT/VOLUME, or empty for all
   std::string state;
   std::uint64_t done = 0;

@@ -41,6 +41,13 @@ class ControlService {
   virtual Result<JobInfo> Sync(const std::string& reference) = 0;
   virtual Result<JobInfo> Close(const std::string& reference, const CloseRequest& request) = 0;
 
+  virtual Result<PasswdReply> Passwd(const std::string& reference, PasswdRequest request) = 0;
+  virtual Result<KeyList> Keys(const std::string& reference, KeysRequest request) = 0;
+  /// The volume as it stands under its new name.
+  virtual Result<VolumeStatus> Rename(const std::string& reference, RenameRequest request) = 0;
+  virtual Result<JobInfo> Resize(const std::string& reference, ResizeRequest request) = 0;
+  virtual Result<DeleteReply> Delete(const std::string& reference, DeleteRequest request) = 0;
+
   virtual JobList Jobs() = 0;
   virtual Result<JobInfo> Job(const std::string& id) = 0;
   virtual std::unique_ptr<EventSubscription> Subscribe(EventSink sink) = 0;

@@ -35,8 +35,7 @@ class OpenVolumes::Use {
     if (entry == nullptr) return Fail(NotOpen(volumes.FullNameOf(key)));
     if (entry->state != State::kOpen) {
       return Fail(ErrorCode::kConflict,
-                  "volume " + volumes.FullNameOf(key) + " is just being " +
-                      (entry->state == State::kOpening ? "opened" : "closed"),
+                  Concat("volume ", volumes.FullNameOf(key), " is just being ", entry->deed),
                   "try again when coffer status says that it is done");
     }
     entry->users += 1;
@@ -94,7 +93,9 @@ void OpenVolumes::AwaitOpenedLocked(MutexLock& lock, const VolumeKey& key) {
 std::vector<VolumeKey> OpenVolumes::keys() const {
   MutexLock lock(mutex_);
   std::vector<VolumeKey> all;
-  for (const auto& [key, entry] : entries_) all.push_back(key);
+  for (const auto& [key, entry] : entries_) {
+    if (entry->state != State::kExcluded) all.push_back(key);
+  }
   return all;
 }
 
@@ -120,6 +121,7 @@ Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::st
       entry = std::make_shared<Entry>();
       entry->export_name = export_name;
       entry->read_only = request.read_only;
+      entry->deed = "opened";
       entries_.emplace(key, entry);
     } else {
       ASSIGN_OR_RETURN(use, Use::BeginLocked(*this, key));
@@ -223,12 +225,15 @@ Status OpenVolumes::Close(const VolumeKey& key, volume::CloseMode mode,
     MutexLock lock(mutex_);
     AwaitOpenedLocked(lock, key);
     entry = FindLocked(key);
-    if (entry == nullptr) return Fail(NotOpen(FullNameOf(key)));
+    if (entry == nullptr || entry->state == State::kExcluded) {
+      return Fail(NotOpen(FullNameOf(key)));
+    }
     if (entry->state == State::kClosing) {
       return Fail(ErrorCode::kConflict, "volume " + FullNameOf(key) + " is just being closed",
                   "coffer status shows how far it is");
     }
     entry->state = State::kClosing;
+    entry->deed = "closed";
     entry->volume->RefuseWaits();
     env_.sync_executor.Await(lock, changed_, [&entry] { return entry->users == 0; });
   }
@@ -244,6 +249,71 @@ Status OpenVolumes::Close(const VolumeKey& key, volume::CloseMode mode,
   Announce(key, "closed");
   if (!status.has_value()) return Fail(status.error().Within("closing " + key.volume));
   return {};
+}
+
+int OpenVolumes::ClientsOf(const Entry& entry) {
+  int clients = 0;
+  for (const Exported& exported : entry.exports) {
+    clients += exported.exporter->client_count(entry.export_name);
+  }
+  return clients;
+}
+
+Status OpenVolumes::CheckResizeOf(const VolumeKey& key, const Entry& entry, std::uint64_t size,
+                                  volume::Volume::Tail tail) const {
+  if (entry.read_only) {
+    return Fail(ErrorCode::kConflict, Concat("volume ", FullNameOf(key), " is open read-only"),
+                Concat("coffer close ", FullNameOf(key), " first"));
+  }
+  const bool shrinks = size < entry.volume->size() && tail == volume::Volume::Tail::kDiscard;
+  if (const int clients = ClientsOf(entry); shrinks && clients > 0) {
+    return Fail(
+        ErrorCode::kConflict,
+        Concat("volume ", FullNameOf(key), " has ", clients, clients == 1 ? " client" : " clients",
+               " connected, for whom it cannot become smaller"),
+        "disconnect first, or close the volume");
+  }
+  return {};
+}
+
+Status OpenVolumes::CheckResize(const VolumeKey& key, std::uint64_t size,
+                                volume::Volume::Tail tail) {
+  ASSIGN_OR_RETURN(const auto use, Use::Begin(*this, key));
+  return CheckResizeOf(key, use->entry(), size, tail);
+}
+
+Status OpenVolumes::Resize(const VolumeKey& key, std::uint64_t size, volume::Volume::Tail tail) {
+  ASSIGN_OR_RETURN(const auto use, Use::Begin(*this, key));
+  const Entry& entry = use->entry();
+  // A client that connects from here on finds what it thinks there is beyond its end: errors, no
+  // data.
+  RETURN_IF_ERROR(CheckResizeOf(key, entry, size, tail));
+  const Status resized = entry.volume->Resize(size, tail);
+  if (!resized.has_value()) return Fail(resized.error().Within("volume " + FullNameOf(key)));
+  Remember(key, entry, /*open=*/true, entry.volume->status().behind_bytes);
+  LOG(kInfo, "resized ", FullNameOf(key), " to ", size, " bytes");
+  Announce(key, "open");
+  return {};
+}
+
+Result<std::unique_ptr<OpenVolumes::Exclusion>> OpenVolumes::Exclude(const VolumeKey& key,
+                                                                     std::string deed) {
+  MutexLock lock(mutex_);
+  AwaitOpenedLocked(lock, key);
+  if (const auto entry = FindLocked(key); entry != nullptr) {
+    if (entry->state == State::kOpen) {
+      return Fail(ErrorCode::kConflict, Concat("volume ", FullNameOf(key), " is open"),
+                  Concat("coffer close ", FullNameOf(key), " first"));
+    }
+    return Fail(ErrorCode::kConflict,
+                Concat("volume ", FullNameOf(key), " is just being ", entry->deed),
+                "try again when coffer status says that it is done");
+  }
+  const auto entry = std::make_shared<Entry>();
+  entry->state = State::kExcluded;
+  entry->deed = std::move(deed);
+  entries_.emplace(key, entry);
+  return std::make_unique<Exclusion>(*this, key);
 }
 
 void OpenVolumes::CloseAllForEnd(Executor& executor) {
@@ -296,7 +366,7 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
   if (!use.has_value()) {
     MutexLock lock(mutex_);
     const auto entry = FindLocked(key);
-    if (entry == nullptr) return false;
+    if (entry == nullptr || entry->state == State::kExcluded) return false;
     status->state = entry->state == State::kOpening ? "opening" : "closing";
     return true;
   }

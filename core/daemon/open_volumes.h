@@ -1,10 +1,11 @@
 // OpenVolumes: the volumes that this daemon has open, each with its exports and its lease on the
 // vault. Calls block for as long as their work takes.
 //
-// States of an entry: opening -> open -> closing -> gone; opening -> gone when it fails. `opening`
-// and `closing` belong to one thread each; while `open`, any thread may use the volume after
-// counting itself in `users`. Closing begins when `users` has fallen to zero. Invariants: a
-// volume's device is exported only while `open`, and withdrawn before it closes. Thread-safe.
+// States of an entry: opening -> open -> closing -> gone; opening -> gone when it fails; excluded
+// -> gone for a volume that must stay closed. `opening`, `closing` and `excluded` belong to one
+// thread each; while `open`, any thread may use the volume after counting itself in `users`.
+// Closing begins when `users` has fallen to zero. Invariants: a volume's device is exported only
+// while `open`, and withdrawn before it closes. Thread-safe.
 #pragma once
 
 #include <functional>
@@ -35,6 +36,8 @@ struct VolumeKey {
 [[nodiscard]] Error NotOpen(const std::string& full_name);
 
 class OpenVolumes {
+  struct Entry;
+
  public:
   /// Unlocks the volume's vault.
   using Unlock = std::function<Result<VaultPool::Lease>()>;
@@ -54,6 +57,28 @@ class OpenVolumes {
   Status Close(const VolumeKey& key, volume::CloseMode mode, const volume::SyncProgress& progress,
                std::uint64_t* waiting_bytes);
 
+  /// What stands in the way of a resize now: kConflict while it is open read-only, and to a smaller
+  /// size while somebody is connected, since a client learns a size only when it connects.
+  Status CheckResize(const VolumeKey& key, std::uint64_t size, volume::Volume::Tail tail);
+  /// Changes the size of an open volume; waits for room on a full disk, and for the store where
+  /// that is what durable means. Errors as above and as of Volume::Resize.
+  Status Resize(const VolumeKey& key, std::uint64_t size, volume::Volume::Tail tail);
+
+  /// Keeps a volume that is not open from being opened while it lives.
+  class Exclusion {
+   public:
+    Exclusion(OpenVolumes& volumes, VolumeKey key) : volumes_(volumes), key_(std::move(key)) {}
+    ~Exclusion() { volumes_.Remove(key_); }
+    Exclusion(const Exclusion&) = delete;
+    Exclusion& operator=(const Exclusion&) = delete;
+
+   private:
+    OpenVolumes& volumes_;
+    const VolumeKey key_;
+  };
+  /// `deed` says what is being done: "deleted". kConflict while it is open.
+  Result<std::unique_ptr<Exclusion>> Exclude(const VolumeKey& key, std::string deed);
+
   /// Closes everything, also what is just being opened, leaving the rest in the journals; returns
   /// when nothing is open.
   void CloseAllForEnd(Executor& executor);
@@ -63,7 +88,7 @@ class OpenVolumes {
   bool FillStatus(const VolumeKey& key, control::VolumeStatus* status);
 
  private:
-  enum class State { kOpening, kOpen, kClosing };
+  enum class State { kOpening, kOpen, kClosing, kExcluded };
   struct Exported {
     block::Exporter* exporter;
     std::string address;
@@ -71,6 +96,7 @@ class OpenVolumes {
   };
   struct Entry {
     State state = State::kOpening;
+    std::string deed;  // why it is not open
     std::size_t users = 0;
     bool read_only = false;
     std::string export_name;
@@ -92,6 +118,9 @@ class OpenVolumes {
   control::OpenReply Describe(const VolumeKey& key, const Entry& entry) const;
   /// Opening or closing a volume may have made another one: the fork of a tail.
   void LearnVolumes(vault::Vault& vault);
+  [[nodiscard]] static int ClientsOf(const Entry& entry);
+  Status CheckResizeOf(const VolumeKey& key, const Entry& entry, std::uint64_t size,
+                       volume::Volume::Tail tail) const;
   void Remember(const VolumeKey& key, const Entry& entry, bool open, std::uint64_t waiting_bytes);
   void Announce(const VolumeKey& key, const std::string& state);
   std::shared_ptr<Entry> FindLocked(const VolumeKey& key) const REQUIRES_LOCK(mutex_);

@@ -21,6 +21,8 @@ class VaultAdmin {
   Result<control::InitReply> Init(const control::InitRequest& request);
   Result<control::AddReply> Add(const control::AddRequest& request);
 
+  [[nodiscard]] control::VaultInfo InfoOf(const KnownVault& vault) const;
+
   /// Brings the registry's volumes of an unlocked vault in line with its catalog.
   Status LearnVolumes(const VaultPool::Lease& lease);
 
@@ -36,7 +38,6 @@ class VaultAdmin {
   void LearnSizes(const VaultPool::Lease& lease);
   Result<std::string> AliasFor(const VaultId& id, const store::StoreUrl& url,
                                const std::string& wanted) const;
-  [[nodiscard]] control::VaultInfo InfoOf(const KnownVault& vault) const;
 
   Registry& registry_;
   VaultPool& pool_;

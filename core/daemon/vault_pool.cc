@@ -8,11 +8,14 @@
 namespace coffer::daemon {
 
 VaultPool::Lease::Lease(Lease&& other) noexcept
-    : pool_(std::exchange(other.pool_, nullptr)), slot_(std::exchange(other.slot_, nullptr)) {}
+    : pool_(std::exchange(other.pool_, nullptr)),
+      slot_(std::exchange(other.slot_, nullptr)),
+      used_password_(other.used_password_) {}
 
 VaultPool::Lease& VaultPool::Lease::operator=(Lease&& other) noexcept {
   std::swap(pool_, other.pool_);
   std::swap(slot_, other.slot_);
+  std::swap(used_password_, other.used_password_);
   return *this;
 }
 
@@ -60,7 +63,7 @@ Result<VaultPool::Lease> VaultPool::Acquire(const VaultId& id, const store::Stor
   env_.work_executor.Await(lock, changed_, [&slot] { return !slot.busy; });
   if (slot.leases > 0) {
     slot.leases += 1;
-    return Lease(*this, slot);
+    return Lease(*this, slot, /*used_password=*/false);
   }
   if (password.empty()) {
     return Fail(ErrorCode::kUnauthenticated,
@@ -84,7 +87,7 @@ Result<VaultPool::Lease> VaultPool::Acquire(const VaultId& id, const store::Stor
   if (!unlocked.has_value()) return Fail(unlocked.error());
   slot.unlocked = std::move(*unlocked);
   slot.leases = 1;
-  return Lease(*this, slot);
+  return Lease(*this, slot, /*used_password=*/true);
 }
 
 Result<VaultPool::Lease> VaultPool::Create(const store::StoreUrl& url, const SecretBytes& password,
@@ -102,7 +105,7 @@ Result<VaultPool::Lease> VaultPool::Create(const store::StoreUrl& url, const Sec
   CHECK(!slot.busy && slot.leases == 0);
   slot.unlocked = std::move(unlocked);
   slot.leases = 1;
-  return Lease(*this, slot);
+  return Lease(*this, slot, /*used_password=*/true);
 }
 
 Result<VaultId> VaultPool::IdentifyVault(const store::StoreUrl& url) {

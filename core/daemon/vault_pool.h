@@ -33,13 +33,17 @@ class VaultPool {
     [[nodiscard]] vault::Vault& vault() const;
     [[nodiscard]] volume::VaultResources& resources() const;
     [[nodiscard]] store::StoreCounts store_counts() const;
+    /// The password given for this lease has opened the vault; otherwise it was not looked at.
+    [[nodiscard]] bool used_password() const { return used_password_; }
 
    private:
     friend class VaultPool;
-    Lease(VaultPool& pool, Slot& slot) : pool_(&pool), slot_(&slot) {}
+    Lease(VaultPool& pool, Slot& slot, bool used_password)
+        : pool_(&pool), slot_(&slot), used_password_(used_password) {}
 
     VaultPool* pool_ = nullptr;
     Slot* slot_ = nullptr;
+    bool used_password_ = false;
   };
 
   VaultPool(vault::Environment& env, std::size_t frame_cache_bytes);

@@ -29,6 +29,7 @@ VolumeManager::VolumeManager(vault::Environment& env, Executor& jobs,
       pool_(env, options_.frame_cache_bytes),
       admin_(*registry_, pool_),
       open_(env, *registry_, events_, std::move(exporters), options_.settings),
+      volume_admin_(*registry_, pool_, admin_, open_, options_.settings),
       jobs_(jobs, env.clock, events_) {}
 
 VolumeManager::~VolumeManager() = default;
@@ -165,7 +166,7 @@ Result<control::VolumeStatus> VolumeManager::Volume(const std::string& reference
   return StatusOf(target.vault, *target.known);
 }
 
-// --- Open, sync, close ---
+// --- Open ---
 
 Result<VaultPool::Lease> VolumeManager::UnlockFor(const Target& target,
                                                   const control::OpenRequest& request) {
@@ -197,6 +198,47 @@ Result<control::OpenReply> VolumeManager::Open(const std::string& reference,
   return open_.Open(target.key, ExportNameOf(target), request,
                     [&] { return UnlockFor(target, request); });
 }
+
+// --- Keys, names, the end of a volume ---
+
+Result<control::PasswdReply> VolumeManager::Passwd(const std::string& reference,
+                                                   control::PasswdRequest request) {
+  RETURN_IF_ERROR(CheckServing());
+  ASSIGN_OR_RETURN(const Target target, Resolve(reference));
+  return volume_admin_.Passwd(target.vault, request);
+}
+
+Result<control::KeyList> VolumeManager::Keys(const std::string& reference,
+                                             control::KeysRequest request) {
+  RETURN_IF_ERROR(CheckServing());
+  ASSIGN_OR_RETURN(const Target target, Resolve(reference));
+  return volume_admin_.Keys(target.vault, request);
+}
+
+Result<control::VolumeStatus> VolumeManager::Rename(const std::string& reference,
+                                                    control::RenameRequest request) {
+  RETURN_IF_ERROR(CheckServing());
+  ASSIGN_OR_RETURN(const Target target, Resolve(reference));
+  RETURN_IF_ERROR(volume_admin_.Rename(target.vault, target.key, request));
+  return Volume(target.vault.alias + "/" + request.name);
+}
+
+Result<control::JobInfo> VolumeManager::Resize(const std::string& reference,
+                                               control::ResizeRequest request) {
+  RETURN_IF_ERROR(CheckServing());
+  ASSIGN_OR_RETURN(const Target target, Resolve(reference));
+  ASSIGN_OR_RETURN(JobTable::Work work, volume_admin_.Resize(target.vault, target.key, request));
+  return ListedAgain(jobs_.Start("resize", target.full_name(), "bytes", std::move(work)));
+}
+
+Result<control::DeleteReply> VolumeManager::Delete(const std::string& reference,
+                                                   control::DeleteRequest request) {
+  RETURN_IF_ERROR(CheckServing());
+  ASSIGN_OR_RETURN(const Target target, Resolve(reference));
+  return volume_admin_.Delete(target.vault, target.key, request);
+}
+
+// --- Sync, close ---
 
 Result<control::JobInfo> VolumeManager::Sync(const std::string& reference) {
   RETURN_IF_ERROR(CheckServing());

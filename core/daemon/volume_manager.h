@@ -1,5 +1,5 @@
 // VolumeManager: the ControlService of cofferd. Finds what a request means (names, defaults, jobs)
-// and hands it to whom it concerns: VaultAdmin, OpenVolumes, JobTable. Thread-safe.
+// and hands it to whom it concerns: VaultAdmin, VolumeAdmin, OpenVolumes, JobTable. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -16,6 +16,7 @@
 #include "core/daemon/registry.h"
 #include "core/daemon/vault_admin.h"
 #include "core/daemon/vault_pool.h"
+#include "core/daemon/volume_admin.h"
 
 namespace coffer::daemon {
 
@@ -47,6 +48,16 @@ class VolumeManager final : public control::ControlService {
   Result<control::JobInfo> Sync(const std::string& reference) override;
   Result<control::JobInfo> Close(const std::string& reference,
                                  const control::CloseRequest& request) override;
+  Result<control::PasswdReply> Passwd(const std::string& reference,
+                                      control::PasswdRequest request) override;
+  Result<control::KeyList> Keys(const std::string& reference,
+                                control::KeysRequest request) override;
+  Result<control::VolumeStatus> Rename(const std::string& reference,
+                                       control::RenameRequest request) override;
+  Result<control::JobInfo> Resize(const std::string& reference,
+                                  control::ResizeRequest request) override;
+  Result<control::DeleteReply> Delete(const std::string& reference,
+                                      control::DeleteRequest request) override;
   control::JobList Jobs() override { return jobs_.List(); }
   Result<control::JobInfo> Job(const std::string& id) override { return jobs_.Find(id); }
   std::unique_ptr<control::EventSubscription> Subscribe(EventSink sink) override {
@@ -90,6 +101,7 @@ class VolumeManager final : public control::ControlService {
   VaultPool pool_;
   VaultAdmin admin_;
   OpenVolumes open_;
+  VolumeAdmin volume_admin_;
   JobTable jobs_;  // last: its end waits for jobs, which use the others
   std::atomic<bool> ending_{false};
 };

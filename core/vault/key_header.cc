@@ -213,6 +213,17 @@ Result<NewKeyHeader> ReplacePassword(Environment& env, OpenedKeyHeader opened,
                       DescribeSlots(again.header, again.keyring)};
 }
 
+Error KeyHeaderError(const Error& error, const std::string& where, std::uint64_t seq) {
+  Error explained = error.Within(where);
+  if (error.code == ErrorCode::kUnauthenticated) {
+    explained.hint = "try again with the password of this vault; nothing was changed";
+  } else if (explained.hint.empty()) {
+    explained.hint = Concat("bring the object ", format::ChainName(format::kKeysPrefix, seq),
+                            " back from a copy of the store; nothing was changed");
+  }
+  return explained;
+}
+
 std::vector<KeySlotDescription> DescribeSlots(const format::KeyHeader& header,
                                               const format::Keyring& keyring) {
   std::vector<KeySlotDescription> described;

@@ -60,6 +60,9 @@ Result<OpenedKeyHeader> UnlockKeyHeader(ByteView stored, const VaultId& vault, s
                                         const SecretBytes& password,
                                         const crypto::KdfBounds& bounds);
 
+/// `error` of the two above, saying of which vault and what to do about it.
+[[nodiscard]] Error KeyHeaderError(const Error& error, const std::string& where, std::uint64_t seq);
+
 /// The header that follows `opened`, which stands at `point`: `password` opens the slot that the
 /// old one opened, all else is kept. The slot costs what env.kdf_policy says, whatever the old one
 /// cost. A header whose only slot is replaced gets a new unlock key, so that nobody who knows the

@@ -30,15 +30,18 @@ std::vector<KeySlotDescription> Vault::key_slots() const {
 
 Result<Vault::StandingKeyHeader> Vault::OpenNewestKeyHeader(const SecretBytes& password) {
   StandingKeyHeader standing;
-  ASSIGN_OR_RETURN(
-      const std::optional<ChainObject> newest,
-      FetchNewest(*store_, std::string(format::kKeysPrefix), format::kKeyHeaderBytesMax,
-                  trust_->key_header(), [&](const ChainObject& object) -> Status {
-                    ASSIGN_OR_RETURN(standing.opened,
-                                     UnlockKeyHeader(object.bytes, id(), object.point.seq, password,
-                                                     env_.kdf_bounds));
-                    return {};
-                  }));
+  const auto open = [&](const ChainObject& object) -> Status {
+    Result<OpenedKeyHeader> opened =
+        UnlockKeyHeader(object.bytes, id(), object.point.seq, password, env_.kdf_bounds);
+    if (!opened.has_value()) {
+      return Fail(KeyHeaderError(opened.error(), store_->description(), object.point.seq));
+    }
+    standing.opened = std::move(*opened);
+    return {};
+  };
+  ASSIGN_OR_RETURN(const std::optional<ChainObject> newest,
+                   FetchNewest(*store_, std::string(format::kKeysPrefix),
+                               format::kKeyHeaderBytesMax, trust_->key_header(), open));
   if (!newest.has_value()) {
     return Fail(ErrorCode::kCorruption,
                 Concat("half a vault at ", store_->description(), ": no key header"));

@@ -13,18 +13,6 @@ constexpr char kLostObjectsHint[] =
     "objects of the vault were lost: bring them back from a copy of the store; nothing is made "
     "anew";
 
-/// Says of which vault, and what to do about it.
-Error KeyHeaderError(const Error& error, const std::string& where, std::uint64_t seq) {
-  Error explained = error.Within(where);
-  if (error.code == ErrorCode::kUnauthenticated) {
-    explained.hint = "try again with the password of this vault; nothing was changed";
-  } else if (explained.hint.empty()) {
-    explained.hint = Concat("bring the object ", format::ChainName(format::kKeysPrefix, seq),
-                            " back from a copy of the store; nothing was changed");
-  }
-  return explained;
-}
-
 }  // namespace
 
 Result<VaultId> Vault::Identify(store::ObjectStore& store, const VaultId& expected) {

@@ -194,7 +194,9 @@ class Machine:
         return answer.status, json.loads(text)
 
 
-class EndToEnd(unittest.TestCase):
+class CofferTest(unittest.TestCase):
+    """A machine, a store, and words for what tests do with them."""
+
     def setUp(self):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="coffer-e2e-"))
         self.addCleanup(shutil.rmtree, self.root)  # after tearDown and what a test unmounts
@@ -238,6 +240,38 @@ class EndToEnd(unittest.TestCase):
         with path.open("rb") as file:
             return file.read(length)
 
+    def status(self):
+        return json.loads(self.expect(0, "status", "photos", "--json", password=False).stdout)
+
+    def at_terminal(self, *words):
+        """Starts coffer with a terminal of its own; returns the process and our end of it."""
+        ours, theirs = pty.openpty()
+
+        def take_terminal():
+            os.setsid()
+            fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+        process = subprocess.Popen(self.machine.command(*words), env=self.machine.environment,
+                                   stdin=theirs, stdout=subprocess.PIPE, stderr=theirs,
+                                   preexec_fn=take_terminal)
+        os.close(theirs)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(os.close, ours)
+        self.unread = ""
+        return process, ours
+
+    def read_until(self, terminal, text):
+        """What the terminal shows up to and with `text`; the rest is kept for the next call."""
+        end = time.monotonic() + 60
+        while text not in self.unread:
+            self.assertTrue(select.select([terminal], [], [], max(0, end - time.monotonic()))[0],
+                            f"waited for {text!r}, saw {self.unread!r}")
+            self.unread += os.read(terminal, 4096).decode()
+        seen, found, self.unread = self.unread.partition(text)
+        return seen + found
+
+
+class EndToEnd(CofferTest):
     # --- The main job ---
 
     def test_what_one_machine_wrote_another_reads_from_store_and_password_alone(self):
@@ -726,9 +760,6 @@ class EndToEnd(unittest.TestCase):
         os.kill(self.machine.pid(), signal.SIGUSR1)
         wait_until(lambda: self.status()["waiting_bytes"] == 0, "the sync after USR1")
 
-    def status(self):
-        return json.loads(self.expect(0, "status", "photos", "--json", password=False).stdout)
-
     def test_restart_and_stop(self):
         self.expect(3, "daemon", "status")
         self.expect(0, "daemon", "stop")
@@ -783,33 +814,6 @@ class EndToEnd(unittest.TestCase):
         self.expect(0, "close", "--all")
 
     # --- Terminals and signals ---
-
-    def at_terminal(self, *words):
-        """Starts coffer with a terminal of its own; returns the process and our end of it."""
-        ours, theirs = pty.openpty()
-
-        def take_terminal():
-            os.setsid()
-            fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
-
-        process = subprocess.Popen(self.machine.command(*words), env=self.machine.environment,
-                                   stdin=theirs, stdout=subprocess.PIPE, stderr=theirs,
-                                   preexec_fn=take_terminal)
-        os.close(theirs)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(os.close, ours)
-        self.unread = ""
-        return process, ours
-
-    def read_until(self, terminal, text):
-        """What the terminal shows up to and with `text`; the rest is kept for the next call."""
-        end = time.monotonic() + 60
-        while text not in self.unread:
-            self.assertTrue(select.select([terminal], [], [], max(0, end - time.monotonic()))[0],
-                            f"waited for {text!r}, saw {self.unread!r}")
-            self.unread += os.read(terminal, 4096).decode()
-        seen, found, self.unread = self.unread.partition(text)
-        return seen + found
 
     def test_a_new_password_is_asked_for_twice_without_echo(self):
         process, terminal = self.at_terminal("init", "photos", self.store, "16M")
@@ -890,6 +894,11 @@ class EndToEnd(unittest.TestCase):
         self.assertNotIn(PASSWORD.encode(), words)
 
 
-if __name__ == "__main__":
+def main(module="__main__"):
+    global CHEAP, PLANTED
     CHEAP, PLANTED = (pathlib.Path(p).resolve() for p in sys.argv[1:3])
-    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
+    unittest.main(module=module, argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
+
+
+if __name__ == "__main__":
+    main()

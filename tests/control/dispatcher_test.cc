@@ -59,6 +59,27 @@ TEST_F(DispatcherTest, LongWorkAnswersWithAJob) {
   EXPECT_EQ(Ask("GET", "/v1/jobs/99").status, 404);
 }
 
+TEST_F(DispatcherTest, PassesOnWhatIsDoneToVolumesAndKeys) {
+  service_.AddVolume("photos");
+  EXPECT_EQ(Ask("POST", "/v1/volumes/photos/keys", R"({"password":"wrong"})").status, 403);
+  EXPECT_NE(Ask("POST", "/v1/volumes/photos/keys", R"({"password":"right"})")
+                .body.find(R"("opened":true)"),
+            WipedString::npos);
+  EXPECT_EQ(
+      Ask("POST", "/v1/volumes/photos/passwd", R"({"password":"right","new_password":"n"})").status,
+      200);
+  EXPECT_EQ(service_.password(), "n");
+  EXPECT_EQ(Ask("POST", "/v1/volumes/photos/rename", R"({"name":"pics"})").status, 200);
+  EXPECT_EQ(Ask("POST", "/v1/volumes/pics/resize", R"({"size_bytes":8192})").status, 202);
+  EXPECT_EQ(Ask("POST", "/v1/volumes/pics/resize", R"({"size_bytes":4096})").status, 400);
+  EXPECT_EQ(
+      Ask("POST", "/v1/volumes/pics/resize", R"({"size_bytes":4096,"discard_tail":true})").status,
+      202);
+  EXPECT_EQ(Ask("POST", "/v1/volumes/pics/delete", "{}").status, 400);
+  EXPECT_EQ(Ask("POST", "/v1/volumes/pics/delete", R"({"confirm":"pics"})").status, 200);
+  EXPECT_EQ(Ask("GET", "/v1/volumes/pics").status, 404);
+}
+
 TEST_F(DispatcherTest, AnErrorCarriesCodeMessageWhatAndHint) {
   const HttpReply reply = Ask("POST", "/v1/vaults/probe", R"({"store":"/gone"})");
   EXPECT_EQ(reply.status, 503);

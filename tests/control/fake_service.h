@@ -81,6 +81,51 @@ class FakeService final : public ControlService {
     return Start(request.no_wait ? "close-no-wait" : "close", reference);
   }
 
+  Result<PasswdReply> Passwd(const std::string& reference, PasswdRequest request) override {
+    MutexLock lock(mutex_);
+    if (volumes_.count(reference) == 0) return Fail(ErrorCode::kNotFound, "no volume " + reference);
+    if (AsText(request.password.view()) != "right") {
+      return Fail(ErrorCode::kUnauthenticated, "wrong password");
+    }
+    password_ = AsText(request.new_password.view());
+    return PasswdReply{{"photos", "00ff", "/store", true}, {reference, "music"}, 2};
+  }
+  Result<KeyList> Keys(const std::string& reference, KeysRequest request) override {
+    if (AsText(request.password.view()) != "right") {
+      return Fail(ErrorCode::kUnauthenticated, "wrong password");
+    }
+    KeyInfo key;
+    key.slot = 3;
+    key.kind = "password";
+    key.label = reference;
+    key.opened = true;
+    return KeyList{{"photos", "00ff", "/store", true}, 7, {key}};
+  }
+  Result<VolumeStatus> Rename(const std::string& reference, RenameRequest request) override {
+    MutexLock lock(mutex_);
+    auto found = volumes_.extract(reference);
+    if (found.empty()) return Fail(ErrorCode::kNotFound, "no volume " + reference);
+    found.key() = request.name;
+    found.mapped().volume = request.name;
+    return volumes_.insert(std::move(found)).position->second;
+  }
+  Result<JobInfo> Resize(const std::string& reference, ResizeRequest request) override {
+    MutexLock lock(mutex_);
+    const auto found = volumes_.find(reference);
+    if (found == volumes_.end()) return Fail(ErrorCode::kNotFound, "no volume " + reference);
+    if (request.size_bytes < found->second.size_bytes && !request.discard_tail) {
+      return Fail(ErrorCode::kInvalidArgument, "smaller");
+    }
+    found->second.size_bytes = request.size_bytes;
+    return JobInfo{"7", "resize", reference, "done", 0, 0, "bytes", "", 0, {}};
+  }
+  Result<DeleteReply> Delete(const std::string& reference, DeleteRequest request) override {
+    MutexLock lock(mutex_);
+    if (request.confirm != reference) return Fail(ErrorCode::kInvalidArgument, "say its name");
+    if (volumes_.erase(reference) == 0) return Fail(ErrorCode::kNotFound, "no volume " + reference);
+    return DeleteReply{reference, "photos", 1};
+  }
+
   JobList Jobs() override {
     MutexLock lock(mutex_);
     JobList list;

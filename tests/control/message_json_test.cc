@@ -42,6 +42,17 @@ TEST(MessageJson, PasswordsOfAnyBytesSurviveTheRoundTrip) {
   EXPECT_EQ(back.exports[0].address, "tcp:127.0.0.1:10809");
 }
 
+TEST(MessageJson, ANewPasswordTravelsBesideTheOldOne) {
+  PasswdRequest request;
+  request.password = SecretBytes::CopyOf(AsBytes("old\xff"));
+  request.new_password = SecretBytes::CopyOf(AsBytes("new\xfe"));
+  ASSERT_OK_AND_ASSIGN(const auto back, DecodeJson<PasswdRequest>(View(EncodeJson(request))));
+  EXPECT_EQ(AsText(back.password.view()), "old\xff");
+  EXPECT_EQ(AsText(back.new_password.view()), "new\xfe");
+  ASSERT_OK_AND_ASSIGN(const auto plain, DecodeJson<PasswdRequest>(R"({"new_password":"n"})"));
+  EXPECT_EQ(AsText(plain.new_password.view()), "n");
+}
+
 TEST(MessageJson, APasswordMayComeAsPlainText) {
   ASSERT_OK_AND_ASSIGN(const auto request, DecodeJson<AddRequest>(R"({"password":"p\u00e4ss"})"));
   EXPECT_EQ(AsText(request.password.view()), "p\xc3\xa4ss");

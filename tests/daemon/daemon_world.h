@@ -33,7 +33,9 @@ class FakeExporter final : public block::Exporter {
     if (devices_.erase(name) == 0) return Fail(ErrorCode::kNotFound, "not exported: " + name);
     return {};
   }
-  [[nodiscard]] int client_count(const std::string&) const override { return 0; }
+  [[nodiscard]] int client_count(const std::string&) const override { return clients; }
+
+  std::atomic<int> clients{0};  // of every export
 
   /// Null when nothing is exported under that name.
   [[nodiscard]] block::BlockDevice* device(const std::string& name) const {

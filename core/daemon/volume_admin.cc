@@ -1,0 +1,198 @@
+#include "core/daemon/volume_admin.h"
+
+#include <utility>
+
+#include "core/base/log.h"
+#include "core/control/names.h"
+
+namespace coffer::daemon {
+namespace {
+
+std::string KindName(format::SlotKind kind) {
+  switch (kind) {
+    case format::SlotKind::kPassword:
+      return "password";
+    case format::SlotKind::kKeyFile:
+      return "key-file";
+    case format::SlotKind::kPasswordAndKeyFile:
+      return "password-and-key-file";
+    case format::SlotKind::kRecoveryKey:
+      return "recovery-key";
+    case format::SlotKind::kEmpty:
+      break;
+  }
+  return "";
+}
+
+control::KeyInfo KeyInfoOf(const vault::KeySlotDescription& slot) {
+  control::KeyInfo info;
+  info.slot = slot.slot;
+  info.kind = KindName(slot.kind);
+  info.created_unix = slot.created_unix;
+  info.host = slot.host_name;
+  info.label = slot.label;
+  info.memory_kib = slot.cost.memory_kib;
+  info.iterations = slot.cost.iterations;
+  info.parallelism = slot.cost.parallelism;
+  return info;
+}
+
+Status CheckGiven(const SecretBytes& password, const char* which) {
+  if (!password.empty()) return {};
+  return Fail(ErrorCode::kUnauthenticated, Concat("the vault's ", which, " is needed"));
+}
+
+}  // namespace
+
+Result<VaultPool::Lease> VolumeAdmin::Unlock(const KnownVault& vault, const SecretBytes& password) {
+  ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(vault.store));
+  auto lease = pool_.Acquire(vault.id, url, password, vault.single_writer);
+  if (!lease.has_value()) return Fail(lease.error().Within("vault " + vault.alias));
+  return lease;
+}
+
+Result<VaultPool::Lease> VolumeAdmin::UnlockChecked(const KnownVault& vault,
+                                                    const SecretBytes& password) {
+  RETURN_IF_ERROR(CheckGiven(password, "password"));
+  ASSIGN_OR_RETURN(VaultPool::Lease lease, Unlock(vault, password));
+  if (!lease.used_password()) {
+    const Status checked = lease.vault().CheckPassword(password);
+    if (!checked.has_value()) return Fail(checked.error().Within("vault " + vault.alias));
+  }
+  return lease;
+}
+
+Result<control::PasswdReply> VolumeAdmin::Passwd(const KnownVault& vault,
+                                                 const control::PasswdRequest& request) {
+  RETURN_IF_ERROR(CheckGiven(request.password, "password"));
+  RETURN_IF_ERROR(CheckGiven(request.new_password, "new password"));
+  ASSIGN_OR_RETURN(const VaultPool::Lease lease, Unlock(vault, request.password));
+  const Status changed = lease.vault().ChangePassword(request.password, request.new_password);
+  if (!changed.has_value()) return Fail(changed.error().Within("vault " + vault.alias));
+  LOG(kInfo, "changed the password of vault ", vault.id.ToString());
+  RETURN_IF_ERROR(vaults_.LearnVolumes(lease));
+  const KnownVault known = registry_.Find(vault.id).value_or(vault);
+  control::PasswdReply reply;
+  reply.vault = vaults_.InfoOf(known);
+  reply.header_sequence = lease.vault().header_seq();
+  for (const KnownVolume& volume : known.volumes) reply.volumes.push_back(volume.name);
+  return reply;
+}
+
+Result<control::KeyList> VolumeAdmin::Keys(const KnownVault& vault,
+                                           const control::KeysRequest& request) {
+  RETURN_IF_ERROR(CheckGiven(request.password, "password"));
+  ASSIGN_OR_RETURN(const VaultPool::Lease lease, Unlock(vault, request.password));
+  const auto keys = lease.vault().ListKeys(request.password);
+  if (!keys.has_value()) return Fail(keys.error().Within("vault " + vault.alias));
+  control::KeyList list;
+  list.vault = vaults_.InfoOf(vault);
+  list.header_sequence = keys->header_seq;
+  for (const vault::KeySlotDescription& slot : keys->slots) {
+    list.keys.push_back(KeyInfoOf(slot));
+    list.keys.back().opened = slot.slot == keys->opened;
+  }
+  return list;
+}
+
+Status VolumeAdmin::Rename(const KnownVault& vault, const VolumeKey& key,
+                           const control::RenameRequest& request) {
+  RETURN_IF_ERROR(control::CheckName(request.name, "volume name"));
+  if (request.name == key.volume) {
+    return Fail(ErrorCode::kAlreadyExists, Concat("the volume is called ", key.volume, " already"));
+  }
+  if (registry_.Find(key.vault).value_or(vault).Find(request.name) != nullptr) {
+    return Fail(ErrorCode::kAlreadyExists,
+                Concat("vault ", vault.alias, " has a volume ", request.name, " already"));
+  }
+  ASSIGN_OR_RETURN(const auto from, open_.Exclude(key, "renamed"));
+  ASSIGN_OR_RETURN(const auto to, open_.Exclude({key.vault, request.name}, "renamed"));
+  ASSIGN_OR_RETURN(const VaultPool::Lease lease, Unlock(vault, request.password));
+  ASSIGN_OR_RETURN(const format::CatalogVolume listed, lease.vault().FindVolume(key.volume));
+  RETURN_IF_ERROR(lease.vault().RenameVolume(listed.id, request.name));
+  LOG(kInfo, "renamed ", key.volume, " to ", request.name);
+  return vaults_.LearnVolumes(lease);
+}
+
+Result<JobTable::Work> VolumeAdmin::Resize(const KnownVault& vault, const VolumeKey& key,
+                                           const control::ResizeRequest& request) {
+  RETURN_IF_ERROR(control::CheckVolumeSize(request.size_bytes));
+  const std::uint64_t size = request.size_bytes;
+  const auto tail =
+      request.discard_tail ? volume::Volume::Tail::kDiscard : volume::Volume::Tail::kKeep;
+  control::VolumeStatus status;
+  if (open_.FillStatus(key, &status)) {
+    RETURN_IF_ERROR(open_.CheckResize(key, size, tail));
+    return JobTable::Work(
+        [this, key, size, tail](JobTable::Reporter&) { return open_.Resize(key, size, tail); });
+  }
+  const auto held = std::make_shared<Held>();
+  ASSIGN_OR_RETURN(held->exclusion, open_.Exclude(key, "resized"));
+  ASSIGN_OR_RETURN(held->lease, Unlock(vault, request.password));
+  RETURN_IF_ERROR(held->lease.vault().FindVolume(key.volume));
+  return JobTable::Work([this, held, key, size, tail](JobTable::Reporter& reporter) {
+    const Status resized = ResizeClosed(*held, key, size, tail, reporter);
+    // Let go before the job has ended, so that whoever saw its end can open the volume.
+    held->lease = VaultPool::Lease();
+    held->exclusion.reset();
+    return resized;
+  });
+}
+
+/// Opens the volume for nobody else, and closes it again.
+Status VolumeAdmin::ResizeClosed(Held& held, const VolumeKey& key, std::uint64_t size,
+                                 volume::Volume::Tail tail, JobTable::Reporter& reporter) {
+  vault::Vault& vault = held.lease.vault();
+  ASSIGN_OR_RETURN(const format::CatalogVolume listed, vault.FindVolume(key.volume));
+  volume::OpenOptions options;
+  options.settings = settings_;
+  auto opened = volume::Volume::Open(held.lease.resources(), listed.id, options);
+  if (!opened.has_value()) return Fail(opened.error().Within("volume " + key.volume));
+  volume::Volume& volume = **opened;
+  const Status resized = volume.Resize(size, tail);
+  const auto mode =
+      resized.has_value() ? volume::CloseMode::kUpload : volume::CloseMode::kLeaveInJournal;
+  const Status closed = volume.Close(
+      mode, [&](std::uint64_t done, std::uint64_t total) { reporter.Progress(done, total); });
+  const std::uint64_t left = volume.status().behind_bytes;
+  const std::uint64_t now = volume.size();
+  const auto remembered = registry_.Change(key.vault, [&](KnownVault& known) {
+    KnownVolume* known_volume = known.Find(key.volume);
+    if (known_volume == nullptr) return;
+    known_volume->size_bytes = now;
+    known_volume->waiting_bytes = left;
+  });
+  if (!remembered.has_value()) LOG(kWarning, remembered.error().message);
+  if (!resized.has_value()) return Fail(resized.error().Within("volume " + key.volume));
+  LOG(kInfo, "resized ", key.volume, " to ", size, " bytes");
+  reporter.WaitingBytes(left);
+  if (!closed.has_value()) return Fail(closed.error().Within("closing " + key.volume));
+  return {};
+}
+
+Result<control::DeleteReply> VolumeAdmin::Delete(const KnownVault& vault, const VolumeKey& key,
+                                                 const control::DeleteRequest& request) {
+  if (request.confirm != key.volume) {
+    return Fail(ErrorCode::kInvalidArgument,
+                Concat("to delete the volume its name ", key.volume, " has to be given once more"),
+                "nothing was deleted");
+  }
+  ASSIGN_OR_RETURN(const auto exclusion, open_.Exclude(key, "deleted"));
+  ASSIGN_OR_RETURN(const VaultPool::Lease lease, UnlockChecked(vault, request.password));
+  ASSIGN_OR_RETURN(const format::CatalogVolume listed, lease.vault().FindVolume(key.volume));
+  control::DeleteReply reply;
+  reply.volume = key.volume;
+  reply.vault = vault.alias;
+  if (auto known = registry_.Find(key.vault)) {
+    if (const KnownVolume* volume = known->Find(key.volume)) {
+      reply.discarded_bytes = volume->waiting_bytes;
+    }
+  }
+  const Status deleted = lease.vault().DeleteVolume(listed.id);
+  if (!deleted.has_value()) return Fail(deleted.error().Within("volume " + key.volume));
+  LOG(kInfo, "deleted ", key.volume);
+  RETURN_IF_ERROR(vaults_.LearnVolumes(lease));
+  return reply;
+}
+
+}  // namespace coffer::daemon

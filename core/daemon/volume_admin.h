@@ -1,0 +1,54 @@
+// VolumeAdmin: what is done to a vault's keys and to volumes as a whole: `passwd`, `key list`,
+// `rename`, `resize`, `delete`. Calls block for as long as a password hash and a few requests take;
+// what takes longer is handed back as work for a job. Thread-safe.
+#pragma once
+
+#include <string>
+
+#include "core/control/messages.h"
+#include "core/daemon/job_table.h"
+#include "core/daemon/open_volumes.h"
+#include "core/daemon/registry.h"
+#include "core/daemon/vault_admin.h"
+#include "core/daemon/vault_pool.h"
+
+namespace coffer::daemon {
+
+class VolumeAdmin {
+ public:
+  /// All outlive this.
+  VolumeAdmin(Registry& registry, VaultPool& pool, VaultAdmin& vaults, OpenVolumes& open,
+              const volume::Settings& settings)
+      : registry_(registry), pool_(pool), vaults_(vaults), open_(open), settings_(settings) {}
+
+  Result<control::PasswdReply> Passwd(const KnownVault& vault,
+                                      const control::PasswdRequest& request);
+  Result<control::KeyList> Keys(const KnownVault& vault, const control::KeysRequest& request);
+  Status Rename(const KnownVault& vault, const VolumeKey& key,
+                const control::RenameRequest& request);
+  /// Refuses what can be refused at once; the work returned does the rest.
+  Result<JobTable::Work> Resize(const KnownVault& vault, const VolumeKey& key,
+                                const control::ResizeRequest& request);
+  Result<control::DeleteReply> Delete(const KnownVault& vault, const VolumeKey& key,
+                                      const control::DeleteRequest& request);
+
+ private:
+  /// What keeps a closed volume to its owner while it is worked on.
+  struct Held {
+    std::unique_ptr<OpenVolumes::Exclusion> exclusion;
+    VaultPool::Lease lease;  // ends first
+  };
+  Status ResizeClosed(Held& held, const VolumeKey& key, std::uint64_t size,
+                      volume::Volume::Tail tail, JobTable::Reporter& reporter);
+  Result<VaultPool::Lease> Unlock(const KnownVault& vault, const SecretBytes& password);
+  /// Unlocked, and `password` is the vault's, whether its keys were held or not.
+  Result<VaultPool::Lease> UnlockChecked(const KnownVault& vault, const SecretBytes& password);
+
+  Registry& registry_;
+  VaultPool& pool_;
+  VaultAdmin& vaults_;
+  OpenVolumes& open_;
+  const volume::Settings& settings_;
+};
+
+}  // namespace coffer::daemon
