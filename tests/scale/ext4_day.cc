@@ -1,10 +1,11 @@
-// ext4_day DIRECTORY HOURS FILL_MIB [FIRST_HOUR [SEED]]
+// ext4_day DIRECTORY all|metadata HOURS FILL_MIB [FIRST_HOUR [SEED]]
 //
 // What the writes of a desktop's ext4 (ext4_pattern.h) cost on a 1 TiB volume at the default
 // settings: bytes, requests and objects of HOURS hours in virtual time, by what they are for.
 // FILL_MIB of each region in use are written beforehand, so that the pages have something in them.
 // Afterwards the volume is opened from the store alone and the metadata compared.
 #include <cinttypes>
+#include <cstring>
 
 #include "tests/scale/ext4_pattern.h"
 #include "tests/scale/inspecting_store.h"
@@ -26,12 +27,12 @@ struct Usage {
 };
 
 struct Rig {
-  Rig(const std::string& directory, std::uint64_t seed)
+  Rig(const std::string& directory, Ext4Pattern::Parts parts, std::uint64_t seed)
       : machine(directory + "/first", directory + "/store", seed,
                 [this](std::unique_ptr<store::ObjectStore> inner) {
                   return std::make_unique<InspectingStore>(std::move(inner), sight);
                 }),
-        pattern(seed + 2, kVolumeBytes,
+        pattern(seed + 2, kVolumeBytes, parts,
                 {.write =
                      [this](std::uint64_t offset, ByteView data) {
                        Must(machine.volume().Write(offset, data, block::WriteFlag::kNone), "write");
@@ -136,9 +137,9 @@ void Verify(const std::string& directory, const Ext4Pattern& pattern) {
               pattern.metadata_on_disk().size());
 }
 
-void Run(const std::string& directory, std::uint64_t hours, std::uint64_t fill_mib,
-         std::uint64_t first_hour, std::uint64_t seed) {
-  Rig rig(directory, seed);
+void Run(const std::string& directory, Ext4Pattern::Parts parts, std::uint64_t hours,
+         std::uint64_t fill_mib, std::uint64_t first_hour, std::uint64_t seed) {
+  Rig rig(directory, parts, seed);
   rig.Fill(fill_mib);
   rig.pattern.StartAt(first_hour);
   const Usage before = rig.Now();
@@ -166,13 +167,17 @@ void Run(const std::string& directory, std::uint64_t hours, std::uint64_t fill_m
 }  // namespace coffer::scale
 
 int main(int argc, char** argv) {
-  if (argc < 4 || argc > 6) {
-    std::fprintf(stderr, "usage: ext4_day DIRECTORY HOURS FILL_MIB [FIRST_HOUR [SEED]]\n");
+  if (argc < 5 || argc > 7) {
+    std::fprintf(stderr,
+                 "usage: ext4_day DIRECTORY all|metadata HOURS FILL_MIB [FIRST_HOUR [SEED]]\n");
     return 2;
   }
   const auto number = [&](int i, std::uint64_t otherwise) {
     return i < argc ? std::strtoull(argv[i], nullptr, 10) : otherwise;
   };
-  coffer::scale::Run(argv[1], number(2, 0), number(3, 0), number(4, 0), number(5, 1));
+  using Parts = coffer::scale::Ext4Pattern::Parts;
+  coffer::scale::Run(argv[1],
+                     std::strcmp(argv[2], "metadata") == 0 ? Parts::kMetadata : Parts::kAll,
+                     number(3, 0), number(4, 0), number(5, 0), number(6, 1));
   return 0;
 }

@@ -51,9 +51,10 @@ Bytes MakeText(SeededRandom& random) {
 
 }  // namespace
 
-Ext4Pattern::Ext4Pattern(std::uint64_t seed, std::uint64_t volume_bytes, Disk disk)
+Ext4Pattern::Ext4Pattern(std::uint64_t seed, std::uint64_t volume_bytes, Parts parts, Disk disk)
     : random_(seed),
       blocks_(volume_bytes / kBlock),
+      parts_(parts),
       disk_(std::move(disk)),
       text_(MakeText(random_)),
       journal_first_(blocks_ / 2 + kFlexBlocks - kJournalBlocks) {
@@ -351,6 +352,7 @@ void Ext4Pattern::WriteBack() {
 // ---- data
 
 void Ext4Pattern::WriteData(std::uint64_t block, std::uint64_t count, Content content) {
+  if (parts_ == Parts::kMetadata) return;
   constexpr std::uint64_t kRequestBlocks = 256;  // 1 MiB
   Bytes data;
   for (std::uint64_t done = 0; done < count; done += kRequestBlocks) {

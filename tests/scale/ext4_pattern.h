@@ -51,7 +51,10 @@ class Ext4Pattern {
     std::uint64_t data = 0;
   };
 
-  Ext4Pattern(std::uint64_t seed, std::uint64_t volume_bytes, Disk disk);
+  /// What of it reaches the disk: without file data only the journal and the metadata do.
+  enum class Parts { kAll, kMetadata };
+
+  Ext4Pattern(std::uint64_t seed, std::uint64_t volume_bytes, Parts parts, Disk disk);
 
   /// Where the used flex groups begin, and how many bytes of each are in use from there.
   [[nodiscard]] std::vector<std::uint64_t> UsedRegions() const;
@@ -126,6 +129,7 @@ class Ext4Pattern {
 
   SeededRandom random_;
   const std::uint64_t blocks_;
+  const Parts parts_;
   const Disk disk_;
   std::uint64_t second_ = 0;
   Written written_;
