@@ -23,6 +23,7 @@ struct Bound {
 };
 
 std::string GroupSummary(std::string_view group) {
+  if (group == "config") return "The config file: check, show";
   if (group == "daemon") return "The background process: run, stop, restart, status";
   if (group == "key") return "The keys of a vault: list";
   return "";

@@ -39,6 +39,8 @@ struct Command {
 // One in each file command_*.cc.
 [[nodiscard]] Command AddCommand();
 [[nodiscard]] Command CloseCommand();
+[[nodiscard]] Command ConfigCheckCommand();
+[[nodiscard]] Command ConfigShowCommand();
 [[nodiscard]] Command DaemonRestartCommand();
 [[nodiscard]] Command DaemonRunCommand();
 [[nodiscard]] Command DaemonStatusCommand();

@@ -4,11 +4,11 @@ namespace coffer::cli {
 
 const std::vector<Command>& Commands() {
   static const std::vector<Command> commands = {
-      InitCommand(),         AddCommand(),       OpenCommand(),       CloseCommand(),
-      StatusCommand(),       ListCommand(),      InfoCommand(),       SyncCommand(),
-      PasswdCommand(),       KeyListCommand(),   RenameCommand(),     DeleteCommand(),
-      ResizeCommand(),       DaemonRunCommand(), DaemonStopCommand(), DaemonRestartCommand(),
-      DaemonStatusCommand(),
+      InitCommand(),       AddCommand(),           OpenCommand(),         CloseCommand(),
+      StatusCommand(),     ListCommand(),          InfoCommand(),         SyncCommand(),
+      PasswdCommand(),     KeyListCommand(),       RenameCommand(),       DeleteCommand(),
+      ResizeCommand(),     ConfigCheckCommand(),   ConfigShowCommand(),   DaemonRunCommand(),
+      DaemonStopCommand(), DaemonRestartCommand(), DaemonStatusCommand(),
   };
   return commands;
 }

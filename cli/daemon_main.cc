@@ -9,10 +9,15 @@
 #include <array>
 #include <cstdio>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 
 #include "cli/daemon_options.h"
+#include "core/base/check.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/config/config.h"
 #include "core/control/error_table.h"
 #include "core/control/places.h"
 #include "core/control/server.h"
@@ -79,8 +84,34 @@ Status LeaveTerminal(const std::string& log_directory) {
   return {};
 }
 
+/// config.toml, read at the start and at each HUP.
+struct ConfigFile {
+  FileSystem& fs;
+  std::string path;
+  uid_t uid;
+  std::optional<LogLevel> log_level;  // by flag or variable, which win over the file
+
+  [[nodiscard]] Result<config::Config> Read() const {
+    ASSIGN_OR_RETURN(config::Config config, config::Config::Load(fs, path, uid));
+    LogLevel level = LogLevel::kInfo;
+    CHECK(ParseLogLevel(config.Defaults().text(config::Key::kLogLevel), &level));
+    SetLogLevel(log_level.value_or(level));
+    return config;
+  }
+};
+
+void Reload(const ConfigFile& file, daemon::VolumeManager& manager) {
+  auto config = file.Read();
+  if (!config.has_value()) {
+    LOG(kError, "HUP: the config stays as it was: ", config.error().message);
+    return;
+  }
+  LOG(kInfo, "HUP: read ", file.path, " again");
+  manager.Reload(*std::move(config));
+}
+
 /// Does what signals and the control API ask for, until one asks for the end.
-void RunUntilStop(SignalLoop& signals, daemon::VolumeManager& manager) {
+void RunUntilStop(SignalLoop& signals, daemon::VolumeManager& manager, const ConfigFile& config) {
   for (;;) {
     switch (signals.Wait()) {
       case SignalLoop::Event::kStop:
@@ -91,14 +122,15 @@ void RunUntilStop(SignalLoop& signals, daemon::VolumeManager& manager) {
         }
         break;
       case SignalLoop::Event::kReload:
-        LOG(kInfo, "HUP: there is no config to read yet");
+        Reload(config, manager);
         break;
     }
   }
 }
 
 Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf,
-             SignalLoop& signals, ReadyPipe& ready) {
+             const ConfigFile& config_file, SignalLoop& signals, ReadyPipe& ready) {
+  ASSIGN_OR_RETURN(config::Config config, config_file.Read());
   SystemClock clock;
   SystemRandom random;
   const auto work = NewThreadExecutor("work", WorkThreads());
@@ -114,6 +146,7 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   ASSIGN_OR_RETURN(const auto nbd, nbd::Server::Open(nbd_options, *nbd_workers, clock, fs));
 
   daemon::VolumeManager::Options manager_options;
+  manager_options.config = std::move(config);
   manager_options.request_stop = [&signals] { signals.RequestStop(); };
   ASSIGN_OR_RETURN(const auto manager,
                    daemon::VolumeManager::Open(environment, *jobs, {nbd.get()}, manager_options));
@@ -124,7 +157,7 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
 
   LOG(kInfo, "cofferd ", control::Version(), " is ready, pid ", getpid());
   ready.Report({true, 0, "", ""});
-  RunUntilStop(signals, *manager);
+  RunUntilStop(signals, *manager, config_file);
 
   LOG(kInfo, "ending");
   signals.ExitAtLatestAfter(kEndWithin);
@@ -146,7 +179,8 @@ Status Run(const DaemonOptions& options, const DaemonKdf& kdf, SignalLoop& signa
     RETURN_IF_ERROR(LogToFiles(places.log(), "cofferd"));
     RETURN_IF_ERROR(LeaveTerminal(places.log()));
   }
-  return Serve(*fs, places, kdf, signals, ready);
+  const ConfigFile config{*fs, places.config_file(), user.uid, options.log_level};
+  return Serve(*fs, places, kdf, config, signals, ready);
 }
 
 int Explain(const Error& error, int exit_code, ReadyPipe& ready) {
@@ -175,7 +209,7 @@ int DaemonMain(int argc, char** argv, const crypto::KdfPolicy& kdf_policy,
     std::fputs(kDaemonHelp, stdout);
     return control::kExitDone;
   }
-  SetLogLevel(options->log_level);
+  SetLogLevel(options->log_level.value_or(LogLevel::kInfo));
   ReadyPipe ready(options->ready_fd);
   const Status tested = crypto::SelfTest();
   if (!tested.has_value()) return Explain(tested.error(), control::kExitSelfTest, ready);

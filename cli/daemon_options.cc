@@ -8,7 +8,11 @@ namespace coffer::cli {
 namespace {
 
 Status SetLogLevel(std::string_view text, DaemonOptions& options) {
-  if (ParseLogLevel(text, &options.log_level)) return {};
+  LogLevel level;
+  if (ParseLogLevel(text, &level)) {
+    options.log_level = level;
+    return {};
+  }
   return Fail(ErrorCode::kInvalidArgument,
               "log level " + EscapeForTerminal(text) + " is none of debug, info, warning, error");
 }

@@ -10,9 +10,9 @@
 namespace coffer::cli {
 
 struct DaemonOptions {
-  bool background = false;  // log to files, let go of the terminal
-  int ready_fd = -1;        // where to report that it is ready, or why not
-  LogLevel log_level = LogLevel::kInfo;
+  bool background = false;            // log to files, let go of the terminal
+  int ready_fd = -1;                  // where to report that it is ready, or why not
+  std::optional<LogLevel> log_level;  // else the config's
   bool help = false;
 };
 
@@ -25,6 +25,6 @@ inline constexpr const char* kDaemonHelp =
     "coffer daemon run|stop|restart|status handles it by hand.\n"
     "Exit: 0 ended when asked to; 6 another one runs; 70 the cryptographic self-test failed;\n"
     "otherwise as coffer. TERM and INT end it within 10 seconds, a second one at once;\n"
-    "USR1 syncs every volume.\n";
+    "HUP reads the config again, USR1 syncs every volume.\n";
 
 }  // namespace coffer::cli

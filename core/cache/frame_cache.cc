@@ -11,18 +11,28 @@ std::shared_ptr<const Bytes> FrameCache::Find(const FrameKey& key) {
 }
 
 void FrameCache::Insert(const FrameKey& key, std::shared_ptr<const Bytes> plain) {
-  if (plain->size() > bytes_max_) return;
   MutexLock lock(mutex_);
+  if (plain->size() > bytes_max_) return;
   if (by_key_.contains(key)) return;
   bytes_ += plain->size();
   by_use_.push_front(Entry{key, std::move(plain)});
   by_key_.emplace(key, by_use_.begin());
+  ShrinkLocked();
+}
+
+void FrameCache::ShrinkLocked() {
   while (bytes_ > bytes_max_) {
     const Entry& oldest = by_use_.back();
     bytes_ -= oldest.plain->size();
     by_key_.erase(oldest.key);
     by_use_.pop_back();
   }
+}
+
+void FrameCache::SetBytesMax(std::size_t bytes_max) {
+  MutexLock lock(mutex_);
+  bytes_max_ = bytes_max;
+  ShrinkLocked();
 }
 
 void FrameCache::Clear() {

@@ -25,6 +25,9 @@ class FrameCache {
  public:
   explicit FrameCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
+  /// What is beyond it goes at once.
+  void SetBytesMax(std::size_t bytes_max);
+
   /// Null on a miss.
   [[nodiscard]] std::shared_ptr<const Bytes> Find(const FrameKey& key);
   void Insert(const FrameKey& key, std::shared_ptr<const Bytes> plain);
@@ -42,8 +45,10 @@ class FrameCache {
     }
   };
 
-  const std::size_t bytes_max_;
+  void ShrinkLocked() REQUIRES_LOCK(mutex_);
+
   mutable Mutex mutex_;
+  std::size_t bytes_max_ GUARDED_BY(mutex_);
   std::list<Entry> by_use_ GUARDED_BY(mutex_);  // newest first
   std::unordered_map<FrameKey, std::list<Entry>::iterator, KeyHash> by_key_ GUARDED_BY(mutex_);
   std::size_t bytes_ GUARDED_BY(mutex_) = 0;

@@ -232,6 +232,22 @@ void Fields(V& v, Event& m) {
   v("job", m.job);
 }
 template <class V>
+void Fields(V& v, SettingInfo& m) {
+  v("key", m.key);
+  v("value", m.value);
+  v("from", m.from);
+}
+template <class V>
+void Fields(V& v, SettingList& m) {
+  v("path", m.path);
+  v("settings", m.settings);
+}
+template <class V>
+void Fields(V& v, ConfigProblems& m) {
+  v("path", m.path);
+  v("problems", m.problems);
+}
+template <class V>
 void Fields(V&, Empty&) {}
 
 // --- Encoding ---
@@ -458,6 +474,8 @@ COFFER_BODY(DeleteReply)
 COFFER_BODY(JobInfo)
 COFFER_BODY(JobList)
 COFFER_BODY(Event)
+COFFER_BODY(SettingList)
+COFFER_BODY(ConfigProblems)
 COFFER_BODY(Empty)
 #undef COFFER_BODY
 

@@ -224,6 +224,22 @@ struct Event {
   std::optional<JobInfo> job;
 };
 
+/// A setting that holds, and who said so.
+struct SettingInfo {
+  std::string key;
+  std::string value;
+  std::string from;  // "default", "[defaults], line 3", "--sync-age"
+};
+struct SettingList {
+  std::string path;  // of the config file
+  std::vector<SettingInfo> settings;
+};
+/// What is wrong with a config file; nothing, if all is well.
+struct ConfigProblems {
+  std::string path;
+  std::vector<std::string> problems;
+};
+
 struct Empty {};
 
 }  // namespace coffer::control

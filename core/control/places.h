@@ -28,6 +28,7 @@ struct Places {
   std::string cache;
   std::string runtime;
 
+  [[nodiscard]] std::string config_file() const { return config + "/config.toml"; }
   [[nodiscard]] std::string control_socket() const { return runtime + "/control.sock"; }
   [[nodiscard]] std::string nbd_socket() const { return runtime + "/nbd.sock"; }
   [[nodiscard]] std::string pid_file() const { return runtime + "/cofferd.pid"; }

@@ -60,12 +60,12 @@ class OpenVolumes::Use {
 };
 
 OpenVolumes::OpenVolumes(vault::Environment& env, Registry& registry, control::EventHub& events,
-                         std::vector<block::Exporter*> exporters, volume::Settings settings)
+                         std::vector<block::Exporter*> exporters, const LiveConfig& config)
     : env_(env),
       registry_(registry),
       events_(events),
       exporters_(std::move(exporters)),
-      settings_(std::move(settings)) {}
+      config_(config) {}
 
 OpenVolumes::~OpenVolumes() {
   MutexLock lock(mutex_);
@@ -77,9 +77,17 @@ std::shared_ptr<OpenVolumes::Entry> OpenVolumes::FindLocked(const VolumeKey& key
   return found == entries_.end() ? nullptr : found->second;
 }
 
-std::string OpenVolumes::FullNameOf(const VolumeKey& key) const {
+volume::Settings OpenVolumes::SettingsOf(const VolumeKey& key) const {
+  return VolumeSettings(config_.For(VaultNameOf(key), key.volume));
+}
+
+std::string OpenVolumes::VaultNameOf(const VolumeKey& key) const {
   const auto vault = registry_.Find(key.vault);
-  return (vault ? vault->alias : key.vault.ToString()) + "/" + key.volume;
+  return vault ? vault->alias : key.vault.ToString();
+}
+
+std::string OpenVolumes::FullNameOf(const VolumeKey& key) const {
+  return VaultNameOf(key) + "/" + key.volume;
 }
 
 /// Waits while the volume is being opened.
@@ -153,7 +161,7 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
   options.read_only = request.read_only;
   options.take_over = request.take_over;
   options.accept_damage = request.accept_damage;
-  options.settings = settings_;
+  options.settings = SettingsOf(key);
   auto volume = volume::Volume::Open(lease.resources(), listed.id, options);
   if (!volume.has_value()) {
     LearnVolumes(lease.vault());

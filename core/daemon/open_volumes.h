@@ -20,6 +20,7 @@
 #include "core/block/exporter.h"
 #include "core/control/event_hub.h"
 #include "core/control/messages.h"
+#include "core/daemon/live_config.h"
 #include "core/daemon/registry.h"
 #include "core/daemon/vault_pool.h"
 #include "core/volume/volume.h"
@@ -44,7 +45,7 @@ class OpenVolumes {
 
   /// All outlive this. `exporters`: one of each kind.
   OpenVolumes(vault::Environment& env, Registry& registry, control::EventHub& events,
-              std::vector<block::Exporter*> exporters, volume::Settings settings);
+              std::vector<block::Exporter*> exporters, const LiveConfig& config);
   ~OpenVolumes();  // everything is closed
 
   /// Opens and exports. A volume open already with the same exports and mode is left as it is;
@@ -84,6 +85,8 @@ class OpenVolumes {
   void CloseAllForEnd(Executor& executor);
 
   [[nodiscard]] std::vector<VolumeKey> keys() const;
+  /// What the config says for it now.
+  [[nodiscard]] volume::Settings SettingsOf(const VolumeKey& key) const;
   /// Fills in what is known of an open volume; false when it is not open.
   bool FillStatus(const VolumeKey& key, control::VolumeStatus* status);
 
@@ -113,6 +116,7 @@ class OpenVolumes {
   Result<block::Exporter*> ExporterOf(const std::string& kind) const;
   Result<control::OpenReply> DescribeIfSame(const VolumeKey& key, const Entry& entry,
                                             const control::OpenRequest& request) const;
+  [[nodiscard]] std::string VaultNameOf(const VolumeKey& key) const;
   /// VAULT/VOLUME, as a message names it.
   [[nodiscard]] std::string FullNameOf(const VolumeKey& key) const;
   control::OpenReply Describe(const VolumeKey& key, const Entry& entry) const;
@@ -131,7 +135,7 @@ class OpenVolumes {
   Registry& registry_;
   control::EventHub& events_;
   const std::vector<block::Exporter*> exporters_;
-  const volume::Settings settings_;
+  const LiveConfig& config_;
   mutable Mutex mutex_;
   CondVar changed_;
   std::map<VolumeKey, std::shared_ptr<Entry>> entries_ GUARDED_BY(mutex_);

@@ -88,13 +88,11 @@ Result<control::InitReply> VaultAdmin::Init(const control::InitRequest& request)
   RETURN_IF_ERROR(control::CheckVolumeSize(request.size_bytes));
   if (!request.alias.empty()) RETURN_IF_ERROR(CheckName(request.alias, "vault alias"));
   ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(request.store));
-  vault::VolumeSpec spec;
-  spec.name = request.volume;
-  spec.size = request.size_bytes;
   bool created = false;
-  ASSIGN_OR_RETURN(const VaultPool::Lease lease, CreateOrUnlock(request, url, spec, &created));
+  ASSIGN_OR_RETURN(const VaultPool::Lease lease, CreateOrUnlock(request, url, &created));
   if (!created) {
-    const auto added = lease.vault().CreateVolume(spec);
+    ASSIGN_OR_RETURN(const std::string alias, AliasFor(lease.vault().id(), url, request.alias));
+    const auto added = lease.vault().CreateVolume(SpecOf(request, alias));
     if (!added.has_value()) return Fail(added.error());
   }
   ASSIGN_OR_RETURN(KnownVault known, Enter(lease, url, request.alias, request.single_writer));
@@ -106,8 +104,7 @@ Result<control::InitReply> VaultAdmin::Init(const control::InitRequest& request)
 }
 
 Result<VaultPool::Lease> VaultAdmin::CreateOrUnlock(const control::InitRequest& request,
-                                                    const store::StoreUrl& url,
-                                                    const vault::VolumeSpec& spec, bool* created) {
+                                                    const store::StoreUrl& url, bool* created) {
   const auto id = pool_.IdentifyVault(url);
   if (id.has_value()) {
     RETURN_IF_ERROR(AliasFor(*id, url, request.alias));
@@ -117,10 +114,18 @@ Result<VaultPool::Lease> VaultAdmin::CreateOrUnlock(const control::InitRequest& 
   if (request.password.empty()) {
     return Fail(ErrorCode::kUnauthenticated, "a new vault needs a password");
   }
-  RETURN_IF_ERROR(AliasFor(VaultId{}, url, request.alias));
+  ASSIGN_OR_RETURN(const std::string alias, AliasFor(VaultId{}, url, request.alias));
   RETURN_IF_ERROR(CheckNoVaultBelongsAt(url, request.alias));
   *created = true;
-  return pool_.Create(url, request.password, spec, request.single_writer);
+  return pool_.Create(url, request.password, SpecOf(request, alias), request.single_writer);
+}
+
+vault::VolumeSpec VaultAdmin::SpecOf(const control::InitRequest& request,
+                                     const std::string& alias) const {
+  vault::VolumeSpec spec = NewVolumeSpec(config_.For(alias, request.volume));
+  spec.name = request.volume;
+  spec.size = request.size_bytes;
+  return spec;
 }
 
 Result<control::AddReply> VaultAdmin::Add(const control::AddRequest& request) {

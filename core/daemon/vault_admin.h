@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/control/messages.h"
+#include "core/daemon/live_config.h"
 #include "core/daemon/registry.h"
 #include "core/daemon/vault_pool.h"
 
@@ -11,7 +12,8 @@ namespace coffer::daemon {
 
 class VaultAdmin {
  public:
-  VaultAdmin(Registry& registry, VaultPool& pool) : registry_(registry), pool_(pool) {}
+  VaultAdmin(Registry& registry, VaultPool& pool, const LiveConfig& config)
+      : registry_(registry), pool_(pool), config_(config) {}
 
   [[nodiscard]] control::VaultList Vaults() const;
   /// kUnavailable as Init.
@@ -30,8 +32,8 @@ class VaultAdmin {
   [[nodiscard]] Status CheckNoVaultBelongsAt(const store::StoreUrl& url,
                                              const std::string& alias) const;
   Result<VaultPool::Lease> CreateOrUnlock(const control::InitRequest& request,
-                                          const store::StoreUrl& url, const vault::VolumeSpec& spec,
-                                          bool* created);
+                                          const store::StoreUrl& url, bool* created);
+  vault::VolumeSpec SpecOf(const control::InitRequest& request, const std::string& alias) const;
   /// Enters the vault, or what is new about it, and its volumes.
   Result<KnownVault> Enter(const VaultPool::Lease& lease, const store::StoreUrl& url,
                            const std::string& alias, bool single_writer);
@@ -41,6 +43,7 @@ class VaultAdmin {
 
   Registry& registry_;
   VaultPool& pool_;
+  const LiveConfig& config_;
 };
 
 /// The STORE of a request: an absolute path or a URL.

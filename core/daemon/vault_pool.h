@@ -62,6 +62,8 @@ class VaultPool {
   /// The id of the vault at `url`, from its marker; kNotFound when there is none.
   Result<VaultId> IdentifyVault(const store::StoreUrl& url);
 
+  void SetFrameCacheBytes(std::size_t bytes_max) { frames_.SetBytesMax(bytes_max); }
+
   /// From now on every request to a store fails, and no wait for a store goes on.
   void ShutStores();
 

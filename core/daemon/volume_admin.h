@@ -17,9 +17,8 @@ namespace coffer::daemon {
 class VolumeAdmin {
  public:
   /// All outlive this.
-  VolumeAdmin(Registry& registry, VaultPool& pool, VaultAdmin& vaults, OpenVolumes& open,
-              const volume::Settings& settings)
-      : registry_(registry), pool_(pool), vaults_(vaults), open_(open), settings_(settings) {}
+  VolumeAdmin(Registry& registry, VaultPool& pool, VaultAdmin& vaults, OpenVolumes& open)
+      : registry_(registry), pool_(pool), vaults_(vaults), open_(open) {}
 
   Result<control::PasswdReply> Passwd(const KnownVault& vault,
                                       const control::PasswdRequest& request);
@@ -48,7 +47,6 @@ class VolumeAdmin {
   VaultPool& pool_;
   VaultAdmin& vaults_;
   OpenVolumes& open_;
-  const volume::Settings& settings_;
 };
 
 }  // namespace coffer::daemon

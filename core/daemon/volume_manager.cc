@@ -25,11 +25,12 @@ VolumeManager::VolumeManager(vault::Environment& env, Executor& jobs,
     : env_(env),
       jobs_executor_(jobs),
       options_(std::move(options)),
+      config_(options_.config),
       registry_(std::move(registry)),
-      pool_(env, options_.frame_cache_bytes),
-      admin_(*registry_, pool_),
-      open_(env, *registry_, events_, std::move(exporters), options_.settings),
-      volume_admin_(*registry_, pool_, admin_, open_, options_.settings),
+      pool_(env, config_.Defaults().number(config::Key::kMemoryCacheBytesMax)),
+      admin_(*registry_, pool_, config_),
+      open_(env, *registry_, events_, std::move(exporters), config_),
+      volume_admin_(*registry_, pool_, admin_, open_),
       jobs_(jobs, env.clock, events_) {}
 
 VolumeManager::~VolumeManager() = default;
@@ -55,6 +56,11 @@ Status VolumeManager::StopDaemon() {
   LOG(kInfo, "asked to end");
   options_.request_stop();
   return {};
+}
+
+void VolumeManager::Reload(config::Config config) {
+  config_.Replace(std::move(config));
+  pool_.SetFrameCacheBytes(config_.Defaults().number(config::Key::kMemoryCacheBytesMax));
 }
 
 // --- Which volume is meant ---

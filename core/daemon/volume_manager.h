@@ -12,6 +12,7 @@
 #include "core/control/event_hub.h"
 #include "core/control/service.h"
 #include "core/daemon/job_table.h"
+#include "core/daemon/live_config.h"
 #include "core/daemon/open_volumes.h"
 #include "core/daemon/registry.h"
 #include "core/daemon/vault_admin.h"
@@ -23,8 +24,7 @@ namespace coffer::daemon {
 class VolumeManager final : public control::ControlService {
  public:
   struct Options {
-    volume::Settings settings;
-    std::size_t frame_cache_bytes = 256u << 20;
+    config::Config config;
     std::function<void()> request_stop;  // for POST /v1/daemon/stop; must not block
   };
 
@@ -65,6 +65,9 @@ class VolumeManager final : public control::ControlService {
   }
   Status StopDaemon() override;
 
+  /// The file was read again: what can change while the daemon runs does.
+  void Reload(config::Config config);
+
   /// Opens nothing any more, cuts all clients off, makes every journal durable and closes the
   /// volumes without waiting for uploads.
   void Shutdown();
@@ -96,6 +99,7 @@ class VolumeManager final : public control::ControlService {
   vault::Environment& env_;
   Executor& jobs_executor_;
   const Options options_;
+  LiveConfig config_;
   const std::unique_ptr<Registry> registry_;
   control::EventHub events_;
   VaultPool pool_;

@@ -30,5 +30,18 @@ TEST(FrameCache, DoesNotTakeWhatIsLargerThanItself) {
   EXPECT_EQ(cache.bytes(), 0u);
 }
 
+TEST(FrameCache, ASmallerBoundHoldsAtOnceAndZeroKeepsNothing) {
+  FrameCache cache(3000);
+  cache.Insert(Key(1), Plain(1000, 1));
+  cache.Insert(Key(2), Plain(1000, 2));
+  cache.SetBytesMax(1500);
+  EXPECT_EQ(cache.bytes(), 1000u);
+  EXPECT_EQ(cache.Find(Key(1)), nullptr);
+  ASSERT_NE(cache.Find(Key(2)), nullptr);
+  cache.SetBytesMax(0);
+  cache.Insert(Key(3), Plain(1, 3));
+  EXPECT_EQ(cache.bytes(), 0u);
+}
+
 }  // namespace
 }  // namespace coffer::cache

@@ -74,6 +74,9 @@ EDGES = {
 
     ("core/control", "core/base"): _FOUNDATION,
 
+    ("core/config", "core/base"): _FOUNDATION,
+    ("core/config", "core/control"): "names and sizes as people type them",
+
     ("core/daemon", "core/base"): _FOUNDATION,
     ("core/daemon", "core/block"): "is given exporters, hands them volumes",
     ("core/daemon", "core/format"): "limits on what a request may ask for; the marker",
@@ -81,6 +84,7 @@ EDGES = {
     ("core/daemon", "core/vault"): "makes and opens vaults",
     ("core/daemon", "core/cache"): "one cache of decoded frames for all vaults",
     ("core/daemon", "core/volume"): "opens volumes",
+    ("core/daemon", "core/config"): "what holds for a volume",
     ("core/daemon", "core/control"): "answers control requests",
 
     ("nbd", "core/base"): _FOUNDATION,
@@ -88,9 +92,11 @@ EDGES = {
 
     ("cli", "core/base"): _FOUNDATION,
     ("cli", "core/control"): "the client's whole world",
+    ("cli", "core/config"): "config check: a file that keeps the daemon from starting",
 
     ("cli/daemon_main.cc", "core/base"): _FOUNDATION,
     ("cli/daemon_main.cc", "core/crypto"): "the self-test at start, the cost of key derivation",
+    ("cli/daemon_main.cc", "core/config"): "what config.toml says",
     ("cli/daemon_main.cc", "core/control"): "the control server",
     ("cli/daemon_main.cc", "core/daemon"): "what serves it",
     ("cli/daemon_main.cc", "nbd"): "an exporter to give to the daemon",
@@ -104,6 +110,7 @@ LIBRARIES = {
     "lz4": ["core/compress"],
     "spdlog/": ["core/base/log.cc"],
     "tl/expected.hpp": ["core/base/result.h"],
+    "toml++/": ["core/config/toml_reader.cc"],
     "nlohmann/": ["core/control"],
     "boost/": ["core/control"],
     "CLI/": ["cli"],
@@ -159,6 +166,7 @@ SYSTEM_HEADERS = {
     },
     "sys/types.h": {
         "core/control": "uid_t, to compare peers with",
+        "core/config/config.h": "uid_t, whose file it must be",
         "core/daemon/instance.h": "uid_t and pid_t of the process",
     },
     "pwd.h": {"core/control/places.cc": "home directory of a user without HOME"},

@@ -1,0 +1,279 @@
+#include "core/config/config.h"
+
+#include <algorithm>
+
+#include "core/base/log.h"
+#include "core/config/toml_reader.h"
+#include "core/control/names.h"
+
+namespace coffer::config {
+namespace {
+
+constexpr const char* kDefaults = "defaults";
+constexpr const char* kVaults = "vaults";
+constexpr const char* kVolumes = "volumes";
+constexpr const char* kStores = "stores";
+constexpr const char* kDaemon = "daemon";
+
+std::string VaultSection(const std::string& vault) { return Concat(kVaults, ".", vault); }
+std::string VolumeSection(const std::string& vault, const std::string& volume) {
+  return Concat(kVolumes, ".\"", vault, "/", volume, "\"");
+}
+
+std::string Located(const std::string& path, const Config::Problem& problem) {
+  return problem.line == 0 ? Concat(path, ": ", problem.message)
+                           : Concat(path, ":", problem.line, ": ", problem.message);
+}
+
+/// The file's bytes, after a look at whose it is; nothing when it is missing.
+Result<std::optional<Bytes>> ReadOwnFile(FileSystem& fs, const std::string& path, uid_t uid) {
+  const auto refuse = [&path](const std::string& why, const std::string& hint) {
+    return Fail(ErrorCode::kInvalidArgument, Concat(path, ": refusing to read it: ", why), hint);
+  };
+  const auto named = fs.Stat(path);
+  if (!named.has_value() && named.error().code == ErrorCode::kNotFound) return std::nullopt;
+  if (named.has_value() && named->is_symlink) {
+    return refuse("it is a symbolic link", "put the file itself there");
+  }
+  ASSIGN_OR_RETURN(const auto file, fs.Open(path, FileSystem::OpenMode::kRead));
+  ASSIGN_OR_RETURN(const FileInfo info, file->Info());
+  if (info.owner_uid != uid) {
+    return refuse(Concat("it belongs to user ", info.owner_uid, ", not to ", uid),
+                  "chown it, or move it away");
+  }
+  if ((info.mode & 022U) != 0) {
+    return refuse("others than its owner may write it", "chmod go-w " + path);
+  }
+  if (info.size > kConfigBytesMax) {
+    return refuse(Concat("it has ", info.size, " bytes, and ", kConfigBytesMax, " are the most"),
+                  "move it away");
+  }
+  Bytes bytes(info.size);
+  ASSIGN_OR_RETURN(const std::size_t count, file->ReadAt(0, bytes));
+  bytes.resize(count);
+  return bytes;
+}
+
+}  // namespace
+
+/// Takes the entries of a file one by one and says what is wrong with each.
+class Config::Builder {
+ public:
+  Config Build(std::string_view text) {
+    auto read = ReadToml(text);
+    if (const auto* problem = std::get_if<TomlProblem>(&read)) {
+      problems_.push_back({problem->line, problem->message});
+      return {};
+    }
+    for (const TomlEntry& entry : std::get<std::vector<TomlEntry>>(read)) Take(entry);
+    CheckPacks();
+    std::stable_sort(problems_.begin(), problems_.end(),
+                     [](const Problem& a, const Problem& b) { return a.line < b.line; });
+    return std::move(config_);
+  }
+  [[nodiscard]] const std::vector<Problem>& problems() const { return problems_; }
+
+ private:
+  void Blame(const TomlEntry& entry, std::string message) {
+    problems_.push_back({entry.line, std::move(message)});
+  }
+
+  void Take(const TomlEntry& entry) {
+    const std::string& section = entry.path.front();
+    const bool named = section == kVaults || section == kVolumes || section == kStores;
+    if (!named && section != kDefaults && section != kDaemon) {
+      return BlameSection(entry);
+    }
+    const std::size_t depth = named ? 3 : 2;  // of a key with its tables
+    if (entry.path.size() > depth) return BlameDepth(entry);
+    if (named && entry.path.size() >= 2 && !CheckSectionName(entry)) return;
+    if (entry.path.size() == depth && !entry.is_table) return TakeKey(entry);
+    if (!entry.is_table) return BlameDepth(entry);
+    if (entry.path.size() == depth) BlameUnknown(entry);  // [defaults.sync_age]
+  }
+
+  void BlameSection(const TomlEntry& entry) {
+    const std::string name = control::Quoted(entry.path.front());
+    constexpr const char* kSections =
+        "[defaults], [vaults.NAME], [volumes.\"VAULT/NAME\"], [stores.NAME] or [daemon]";
+    if (entry.path.size() == 1 && !entry.is_table) {
+      Blame(entry,
+            Concat("key ", name, " stands outside of a section: expected it in ", kSections));
+    } else {
+      Blame(entry, Concat("unknown section ", name, ": expected ", kSections));
+    }
+  }
+
+  void BlameDepth(const TomlEntry& entry) {
+    const std::string& section = entry.path.front();
+    if (section == kVaults) {
+      Blame(entry, "expected [vaults.NAME] with keys in it");
+    } else if (section == kVolumes) {
+      Blame(entry, "expected [volumes.\"VAULT/NAME\"], with the quotes, and keys in it");
+    } else if (section == kStores) {
+      Blame(entry, "expected [stores.NAME] with keys in it");
+    } else {
+      Blame(entry, Concat("expected keys in [", section, "], not tables"));
+    }
+  }
+
+  bool CheckSectionName(const TomlEntry& entry) {
+    const std::string& name = entry.path[1];
+    Status checked;
+    if (entry.path.front() == kVolumes) {
+      const auto reference = control::ParseVolumeReference(name);
+      const bool whole =
+          reference.has_value() && !reference->vault.empty() && reference->snapshot.empty();
+      if (whole) return true;
+      Blame(entry, Concat("section of volume ", control::Quoted(name),
+                          ": expected [volumes.\"VAULT/NAME\"], with the quotes"));
+      return false;
+    }
+    checked = control::CheckName(name, entry.path.front() == kVaults ? "vault" : "store");
+    if (!checked.has_value()) {
+      Blame(entry, Concat(checked.error().message, ": expected ", checked.error().hint));
+    }
+    return checked.has_value();
+  }
+
+  void BlameUnknown(const TomlEntry& entry) {
+    const std::string& name = entry.path.back();
+    const KeyInfo* nearest = NearestKey(name);
+    Blame(entry, Concat("unknown key ", control::Quoted(name),
+                        nearest == nullptr ? ": expected one of those that coffer config show lists"
+                                           : Concat(": expected ", nearest->name, ", perhaps")));
+  }
+
+  void TakeKey(const TomlEntry& entry) {
+    const KeyInfo* key = FindKey(entry.path.back());
+    if (key == nullptr) return BlameUnknown(entry);
+    if (!MayStand(*key, entry)) return;
+    auto value = ValueOf(*key, entry);
+    if (!value.has_value()) return Blame(entry, value.error().message);
+    config_.sections_[SectionOf(entry)][key->key] = {*std::move(value), entry.line};
+  }
+
+  bool MayStand(const KeyInfo& key, const TomlEntry& entry) {
+    const std::string& section = entry.path.front();
+    switch (key.scope) {
+      case Scope::kVolume:
+        if (section == kDefaults || section == kVaults || section == kVolumes) return true;
+        Blame(entry,
+              Concat(key.name, " does not stand in [", section,
+                     "]: expected in [defaults], [vaults.NAME] or [volumes.\"VAULT/NAME\"]"));
+        return false;
+      case Scope::kMachine:
+        if (section == kDefaults) return true;
+        Blame(entry, Concat(key.name, " is one for all volumes: expected in [defaults]"));
+        return false;
+      case Scope::kDaemon:
+        if (section == kDaemon) return true;
+        Blame(entry, Concat(key.name, " is the daemon's: expected in [daemon]"));
+        return false;
+    }
+    return false;
+  }
+
+  static Result<Value> ValueOf(const KeyInfo& key, const TomlEntry& entry) {
+    if (const auto* text = std::get_if<std::string>(&entry.value)) return ParseValue(key, *text);
+    if (const auto* number = std::get_if<std::int64_t>(&entry.value)) {
+      return ParseNumber(key, *number);
+    }
+    return Fail(ErrorCode::kInvalidArgument,
+                Concat(key.name, " is ", std::get<OtherType>(entry.value).name, ": expected ",
+                       Expected(key)));
+  }
+
+  static std::string SectionOf(const TomlEntry& entry) {
+    const std::string& section = entry.path.front();
+    if (section == kVaults) return VaultSection(entry.path[1]);
+    if (section != kVolumes) return section;
+    return Concat(kVolumes, ".\"", entry.path[1], "\"");
+  }
+
+  /// A target beyond the most: whichever of the two was said in the file is to blame.
+  void CheckPacks() {
+    for (const auto& [name, said] : config_.sections_) {
+      const auto target = said.find(Key::kPackBytesTarget);
+      const auto most = said.find(Key::kPackBytesMax);
+      if (target == said.end() || most == said.end()) continue;
+      if (target->second.value.number <= most->second.value.number) continue;
+      problems_.push_back(
+          {target->second.line,
+           Concat("pack_bytes_target = \"", target->second.value.text,
+                  "\": expected at most pack_bytes_max, \"", most->second.value.text, "\"")});
+    }
+  }
+
+  Config config_;
+  std::vector<Problem> problems_;
+};
+
+Result<Config> Config::Parse(std::string_view text, const std::string& path) {
+  Builder builder;
+  Config config = builder.Build(text);
+  const std::vector<Problem>& problems = builder.problems();
+  if (problems.empty()) return config;
+  std::string message = Located(path, problems.front());
+  if (problems.size() > 1) message.append(Concat("; and ", problems.size() - 1, " more"));
+  return Fail(ErrorCode::kInvalidArgument, std::move(message),
+              "coffer config check lists what is wrong, coffer config show what may be set");
+}
+
+Result<Config> Config::Load(FileSystem& fs, const std::string& path, uid_t uid) {
+  ASSIGN_OR_RETURN(const std::optional<Bytes> bytes, ReadOwnFile(fs, path, uid));
+  if (!bytes) return Config();
+  return Parse(AsText(*bytes), path);
+}
+
+Result<std::vector<std::string>> Config::Check(FileSystem& fs, const std::string& path, uid_t uid) {
+  ASSIGN_OR_RETURN(const std::optional<Bytes> bytes, ReadOwnFile(fs, path, uid));
+  std::vector<std::string> lines;
+  if (!bytes) return lines;
+  Builder builder;
+  builder.Build(AsText(*bytes));
+  for (const Problem& problem : builder.problems()) lines.push_back(Located(path, problem));
+  return lines;
+}
+
+Effective Config::For(const std::string& vault, const std::string& volume,
+                      const Overrides& overrides) const {
+  // Later ones win.
+  const std::string order[] = {kDaemon, kDefaults, VaultSection(vault),
+                               VolumeSection(vault, volume)};
+  Effective effective;
+  for (const KeyInfo& key : Keys()) {
+    Setting& setting = effective.settings_[static_cast<std::size_t>(key.key)];
+    setting = {ParseValue(key, key.preset).value_or(Value{}), "default", true};
+    for (const std::string& name : order) {
+      const auto section = sections_.find(name);
+      if (section == sections_.end()) continue;
+      const auto said = section->second.find(key.key);
+      if (said == section->second.end()) continue;
+      setting = {said->second.value, Concat("[", name, "], line ", said->second.line), false};
+    }
+    const auto flag = overrides.values_.find(key.key);
+    if (flag != overrides.values_.end()) {
+      std::string name = key.name;
+      std::replace(name.begin(), name.end(), '_', '-');
+      setting = {flag->second, "--" + name, false};
+    }
+  }
+  return effective;
+}
+
+Result<Overrides> Overrides::Parse(const std::vector<std::pair<std::string, std::string>>& flags) {
+  Overrides overrides;
+  for (const auto& [name, text] : flags) {
+    const KeyInfo* key = FindKey(name);
+    if (key == nullptr || key->scope != Scope::kVolume) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  Concat(control::Quoted(name), " is no setting of a volume"),
+                  "coffer config show lists them");
+    }
+    ASSIGN_OR_RETURN(overrides.values_[key->key], ParseValue(*key, text));
+  }
+  return overrides;
+}
+
+}  // namespace coffer::config

@@ -1,0 +1,225 @@
+#include "core/config/keys.h"
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "core/base/log.h"
+#include "core/control/names.h"
+
+namespace coffer::config {
+namespace {
+
+constexpr std::uint64_t kKiB = 1024;
+constexpr std::uint64_t kMiB = 1024 * kKiB;
+constexpr std::uint64_t kTiB = kMiB * kMiB;
+constexpr std::uint64_t kDay = 24 * 60 * 60;
+constexpr std::uint64_t kChunkLeast = 16 * kKiB;
+constexpr std::uint64_t kChunkMost = 256 * kKiB;
+constexpr std::uint64_t kZstdLevelMost = 19;
+
+/// "64MiB": the largest unit that the number is a multiple of.
+std::string BytesText(std::uint64_t bytes) {
+  static constexpr std::pair<std::uint64_t, const char*> kUnits[] = {
+      {kTiB, "TiB"}, {1024 * kMiB, "GiB"}, {kMiB, "MiB"}, {kKiB, "KiB"}};
+  for (const auto& [size, unit] : kUnits) {
+    if (bytes != 0 && bytes % size == 0) return Concat(bytes / size, unit);
+  }
+  return std::to_string(bytes);
+}
+
+std::string SecondsText(std::uint64_t seconds) { return Concat(seconds, "s"); }
+
+std::optional<std::uint64_t> Digits(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+/// "60s", "5m", "2h", "1d".
+std::optional<std::uint64_t> Seconds(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  static constexpr std::pair<char, std::uint64_t> kUnits[] = {
+      {'s', 1}, {'m', 60}, {'h', 3600}, {'d', kDay}};
+  const auto number = Digits(text.substr(0, text.size() - 1));
+  for (const auto& [unit, factor] : kUnits) {
+    if (text.back() == unit && number && *number <= ~std::uint64_t{0} / factor) {
+      return *number * factor;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Value> Within(const KeyInfo& key, std::uint64_t number, std::string text) {
+  if (number < key.least || number > key.most) return std::nullopt;
+  return Value{std::move(text), number};
+}
+
+std::optional<Value> Bytes(const KeyInfo& key, std::uint64_t number) {
+  const bool power_of_two = (number & (number - 1)) == 0;
+  if (key.kind == Kind::kChunkSize && !power_of_two) return std::nullopt;
+  return Within(key, number, BytesText(number));
+}
+
+std::optional<Value> OneOf(std::string_view text, std::initializer_list<const char*> all) {
+  for (const char* one : all) {
+    if (text == one) return Value{one, 0};
+  }
+  return std::nullopt;
+}
+
+std::optional<Value> JournalFull(std::string_view text) {
+  constexpr std::string_view kAfter = "enospc-after=";
+  if (text.substr(0, kAfter.size()) != kAfter) return OneOf(text, {"wait"});
+  const std::string_view rest = text.substr(kAfter.size());
+  auto seconds = Digits(rest);
+  if (!seconds) seconds = Seconds(rest);
+  if (!seconds || *seconds > kDay) return std::nullopt;
+  return Value{Concat(kAfter, SecondsText(*seconds)), *seconds};
+}
+
+std::optional<Value> Codec(std::string_view text) {
+  if (const auto plain = OneOf(text, {"stored", "lz4"})) return plain;
+  constexpr std::string_view kZstd = "zstd";
+  if (text == kZstd) return Value{"zstd 1", 1};
+  if (text.substr(0, kZstd.size() + 1) != "zstd ") return std::nullopt;
+  const auto level = Digits(text.substr(kZstd.size() + 1));
+  if (!level || *level < 1 || *level > kZstdLevelMost) return std::nullopt;
+  return Value{Concat("zstd ", *level), *level};
+}
+
+std::optional<Value> Parse(const KeyInfo& key, std::string_view text) {
+  switch (key.kind) {
+    case Kind::kBytes:
+    case Kind::kChunkSize: {
+      const auto bytes = control::ParseSize(text);
+      return bytes.has_value() ? Bytes(key, *bytes) : std::nullopt;
+    }
+    case Kind::kSeconds: {
+      const auto seconds = Seconds(text);
+      return seconds ? Within(key, *seconds, SecondsText(*seconds)) : std::nullopt;
+    }
+    case Kind::kDurability:
+      return OneOf(text, {"local", "cloud"});
+    case Kind::kJournalFull:
+      return JournalFull(text);
+    case Kind::kCodec:
+      return Codec(text);
+    case Kind::kLogLevel:
+      return OneOf(text, {"debug", "info", "warning", "error"});
+  }
+  return std::nullopt;
+}
+
+Error Refusal(const KeyInfo& key, const std::string& shown) {
+  return {ErrorCode::kInvalidArgument, Concat(key.name, " = ", shown, ": expected ", Expected(key)),
+          ""};
+}
+
+/// Letters to insert, drop or change between the two.
+std::size_t Distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t changed = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({changed, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+const std::vector<KeyInfo>& Keys() {
+  static const std::vector<KeyInfo> keys = {
+      {Key::kSyncAge, "sync_age", Kind::kSeconds, "60s", 1, 30 * kDay, Scope::kVolume,
+       Takes::kAtOnce, "Upload what is this old"},
+      {Key::kSyncBytes, "sync_bytes", Kind::kBytes, "64MiB", 64 * kKiB, 512 * kMiB, Scope::kVolume,
+       Takes::kAtOnce, "Upload when this much is new"},
+      {Key::kDurability, "durability", Kind::kDurability, "local", 0, 0, Scope::kVolume,
+       Takes::kAtOnce, "What a FLUSH waits for: the journal here, or the store"},
+      {Key::kJournalBytesMax, "journal_bytes_max", Kind::kBytes, "4GiB", 16 * kMiB, 16 * kTiB,
+       Scope::kVolume, Takes::kAtOnce, "Then writers wait; at most a fifth of the free disk"},
+      {Key::kJournalFull, "journal_full", Kind::kJournalFull, "wait", 0, 0, Scope::kVolume,
+       Takes::kAtOnce, "What writers do when the journal is full"},
+      {Key::kCodec, "codec", Kind::kCodec, "zstd 1", 0, 0, Scope::kVolume, Takes::kAtOnce,
+       "How new data is compressed"},
+      {Key::kPackBytesTarget, "pack_bytes_target", Kind::kBytes, "8MiB", 64 * kKiB, 16 * kMiB,
+       Scope::kVolume, Takes::kAtOnce, "How large packs become"},
+      {Key::kPackBytesMax, "pack_bytes_max", Kind::kBytes, "16MiB", 64 * kKiB, 16 * kMiB,
+       Scope::kVolume, Takes::kAtOnce, "How large a pack may become, pages and all"},
+      {Key::kChunkSize, "chunk_size", Kind::kChunkSize, "64KiB", kChunkLeast, kChunkMost,
+       Scope::kVolume, Takes::kAtInit, "Unit of compression and dedup of a new volume"},
+      {Key::kDiskCacheBytesMax, "disk_cache_bytes_max", Kind::kBytes, "10GiB", 0, 16 * kTiB,
+       Scope::kMachine, Takes::kAtStart,
+       "Of frames on disk, for all volumes; at most a tenth of the free disk"},
+      {Key::kMemoryCacheBytesMax, "memory_cache_bytes_max", Kind::kBytes, "256MiB", 0, 16 * kTiB,
+       Scope::kMachine, Takes::kAtOnce, "Of frames in memory, for all volumes"},
+      {Key::kLogLevel, "log_level", Kind::kLogLevel, "info", 0, 0, Scope::kDaemon, Takes::kAtOnce,
+       "debug, info, warning or error"},
+  };
+  return keys;
+}
+
+const KeyInfo& InfoOf(Key key) { return Keys()[static_cast<std::size_t>(key)]; }
+
+const KeyInfo* FindKey(std::string_view name) {
+  const auto found = std::find_if(Keys().begin(), Keys().end(),
+                                  [name](const KeyInfo& key) { return key.name == name; });
+  return found == Keys().end() ? nullptr : &*found;
+}
+
+const KeyInfo* NearestKey(std::string_view name) {
+  constexpr std::size_t kNearEnough = 4;
+  constexpr std::size_t kLongest = 64;
+  if (name.size() > kLongest) return nullptr;
+  const auto nearest =
+      std::min_element(Keys().begin(), Keys().end(), [name](const KeyInfo& a, const KeyInfo& b) {
+        return Distance(name, a.name) < Distance(name, b.name);
+      });
+  return Distance(name, nearest->name) < kNearEnough ? &*nearest : nullptr;
+}
+
+std::string Expected(const KeyInfo& key) {
+  switch (key.kind) {
+    case Kind::kBytes:
+      return Concat("a size from ", BytesText(key.least), " to ", BytesText(key.most),
+                    ", such as \"", key.preset, "\"");
+    case Kind::kSeconds:
+      return Concat("a time from ", SecondsText(key.least), " to ", key.most / kDay,
+                    "d, such as \"", key.preset, "\"");
+    case Kind::kChunkSize:
+      return "\"16KiB\", \"32KiB\", \"64KiB\", \"128KiB\" or \"256KiB\"";
+    case Kind::kDurability:
+      return "\"local\" or \"cloud\"";
+    case Kind::kJournalFull:
+      return "\"wait\", or \"enospc-after=SECONDS\" of at most a day";
+    case Kind::kCodec:
+      return "\"stored\", \"lz4\", or \"zstd 1\" to \"zstd 19\"";
+    case Kind::kLogLevel:
+      return "\"debug\", \"info\", \"warning\" or \"error\"";
+  }
+  return "another value";
+}
+
+Result<Value> ParseValue(const KeyInfo& key, std::string_view text) {
+  auto value = Parse(key, text);
+  if (!value) return Fail(Refusal(key, control::Quoted(text)));
+  return *std::move(value);
+}
+
+Result<Value> ParseNumber(const KeyInfo& key, std::int64_t number) {
+  const bool bytes = key.kind == Kind::kBytes || key.kind == Kind::kChunkSize;
+  std::optional<Value> value;
+  if (bytes && number >= 0) value = Bytes(key, static_cast<std::uint64_t>(number));
+  if (!value) return Fail(Refusal(key, std::to_string(number)));
+  return *std::move(value);
+}
+
+}  // namespace coffer::config

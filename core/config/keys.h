@@ -1,0 +1,78 @@
+// The keys of config.toml (interfaces.md, "Config"): names, defaults, bounds, where each may stand
+// and when a change of it takes effect. Flags and the file's values are read by the same code.
+// Immutable; any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+
+namespace coffer::config {
+
+enum class Key {
+  kSyncAge,
+  kSyncBytes,
+  kDurability,
+  kJournalBytesMax,
+  kJournalFull,
+  kCodec,
+  kPackBytesTarget,
+  kPackBytesMax,
+  kChunkSize,
+  kDiskCacheBytesMax,
+  kMemoryCacheBytesMax,
+  kLogLevel,
+};
+inline constexpr std::size_t kKeyCount = 12;
+
+/// Where a key may stand.
+enum class Scope {
+  kVolume,   // [defaults], [vaults.NAME], [volumes."VAULT/NAME"]
+  kMachine,  // [defaults]: one for all volumes
+  kDaemon,   // [daemon]
+};
+
+/// What reads the new value after a reload.
+enum class Takes { kAtOnce, kAtInit, kAtStart };
+
+enum class Kind { kBytes, kSeconds, kChunkSize, kDurability, kJournalFull, kCodec, kLogLevel };
+
+struct KeyInfo {
+  Key key;
+  const char* name;
+  Kind kind;
+  const char* preset;       // the default, as it would be written
+  std::uint64_t least = 0;  // of kBytes and kSeconds
+  std::uint64_t most = 0;
+  Scope scope;
+  Takes takes;
+  const char* help;
+};
+
+/// A value that makes sense for its key.
+struct Value {
+  std::string text;          // as it would be written, in one form only: "64MiB", "60s", "zstd 1"
+  std::uint64_t number = 0;  // bytes; seconds; level of the codec; seconds of enospc-after
+  bool operator==(const Value&) const = default;
+};
+
+/// All, in the order of the enum.
+[[nodiscard]] const std::vector<KeyInfo>& Keys();
+[[nodiscard]] const KeyInfo& InfoOf(Key key);
+/// Null for a name that no key has.
+[[nodiscard]] const KeyInfo* FindKey(std::string_view name);
+/// The key whose name looks most like `name`; null when none does.
+[[nodiscard]] const KeyInfo* NearestKey(std::string_view name);
+
+/// "a size from 64KiB to 512MiB, such as 64MiB": completes "expected …".
+[[nodiscard]] std::string Expected(const KeyInfo& key);
+
+/// kInvalidArgument: `key = "text": expected …`.
+Result<Value> ParseValue(const KeyInfo& key, std::string_view text);
+/// Of a whole number without a unit: bytes.
+Result<Value> ParseNumber(const KeyInfo& key, std::int64_t number);
+
+}  // namespace coffer::config

@@ -1,0 +1,40 @@
+// LiveConfig: the config that holds now, replaced as a whole when the file is read again, and what
+// it means in the terms of the engine. Thread-safe.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "core/base/mutex.h"
+#include "core/config/config.h"
+#include "core/vault/vault.h"
+#include "core/volume/settings.h"
+
+namespace coffer::daemon {
+
+class LiveConfig {
+ public:
+  explicit LiveConfig(config::Config config) : config_(std::move(config)) {}
+
+  [[nodiscard]] config::Effective For(const std::string& vault, const std::string& volume,
+                                      const config::Overrides& overrides = {}) const {
+    MutexLock lock(mutex_);
+    return config_.For(vault, volume, overrides);
+  }
+  [[nodiscard]] config::Effective Defaults() const { return For("", ""); }
+  void Replace(config::Config config) {
+    MutexLock lock(mutex_);
+    config_ = std::move(config);
+  }
+
+ private:
+  mutable Mutex mutex_;
+  config::Config config_ GUARDED_BY(mutex_);
+};
+
+/// What an open volume goes by.
+[[nodiscard]] volume::Settings VolumeSettings(const config::Effective& config);
+/// What a new volume is made with; name and size are the caller's.
+[[nodiscard]] vault::VolumeSpec NewVolumeSpec(const config::Effective& config);
+
+}  // namespace coffer::daemon
