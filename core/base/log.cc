@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "core/base/mutex.h"
+#include "core/base/redact.h"
 
 namespace coffer {
 namespace {
@@ -98,7 +99,7 @@ void AppendEscaped(std::string& out, char32_t code) {
 bool LogEnabled(LogLevel level) { return level >= State().level.load(std::memory_order_relaxed); }
 
 void LogLine(LogLevel level, std::string_view line) {
-  const std::string escaped = EscapeForTerminal(line);
+  const std::string escaped = EscapeForTerminal(Redacted(line));
   std::shared_ptr<spdlog::logger> logger;
   {
     LogState& state = State();
