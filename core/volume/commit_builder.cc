@@ -18,7 +18,6 @@ constexpr std::uint64_t kRunBytes = 1u << 20;
 constexpr std::size_t kItemsPerRunMax = 1024;
 /// A generous guess of an encoded delta entry, to keep a pack within its limit.
 constexpr std::size_t kDeltaEntryBytes = 96;
-constexpr std::size_t kPackRoomBytes = 16u << 20;
 
 }  // namespace
 
@@ -269,7 +268,8 @@ Result<BuiltCommit> CommitBuilder::Build(const Generation& generation,
 
   if (pending.builder != nullptr) {
     pending.ArrangePack();
-    if (pending.builder->bytes() + pending.delta.entries.size() * kDeltaEntryBytes > kPackRoomBytes)
+    const std::size_t delta_bytes = pending.delta.entries.size() * kDeltaEntryBytes;
+    if (pending.builder->bytes() + delta_bytes > context_.settings.pack_bytes_max)
       pending.SubmitPack();
   }
   const std::size_t full_packs = pending.places.size() - (pending.builder != nullptr ? 1 : 0);

@@ -80,7 +80,7 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
   }
   if (!read_only_) RETURN_IF_ERROR(vault.PrepareToWrite());
   chunk_size_ = head.chunk_size;
-  durability_ = head.durability;
+  durability_ = settings_.durability.value_or(head.durability);
   head_seq_ = newest.point.seq;
   live_ = std::make_unique<LiveMap>(env.clock, settings_, TreeOf(head), head.map.size);
   RETURN_IF_ERROR(LoadDeltas(head.map));

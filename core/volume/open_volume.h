@@ -38,6 +38,7 @@ class OpenVolume final : public Volume {
   Status Resize(std::uint64_t size, Tail tail) override;
   Status Sync(const SyncProgress& progress) override;
   void RefuseWaits() override;
+  void Retune(const Settings& settings) override;
   Status Close(CloseMode mode, const SyncProgress& progress) override;
   [[nodiscard]] VolumeStatus status() const override;
 
@@ -48,6 +49,7 @@ class OpenVolume final : public Volume {
   OpenVolume(VaultResources& resources, const OpenOptions& options)
       : resources_(resources),
         settings_(options.settings),
+        tuned_(options.settings),
         read_only_(options.read_only),
         gate_(resources.vault().env().sync_executor) {}
 
@@ -70,13 +72,16 @@ class OpenVolume final : public Volume {
   Status Zero(std::uint64_t offset, std::uint64_t length);
   Status Append(std::span<const cache::Journal::Operation> operations);
   [[nodiscard]] bool HasRoom(std::uint64_t bytes) const;
+  [[nodiscard]] Settings Tuned() const;
   void MeasureDisk();
   Status AppendWithRoom(std::uint64_t bytes, const std::function<Status()>& append);
   Status AppendShared(const cache::Journal::Operation& operation);
   Status MakeDurable();
 
   VaultResources& resources_;
-  const Settings settings_;
+  const Settings settings_;  // as it was opened
+  mutable Mutex tuned_mutex_;
+  Settings tuned_ GUARDED_BY(tuned_mutex_);  // as they are now
   const bool read_only_;
   bool closed_ = false;
   std::atomic<std::uint64_t> journal_bytes_max_{0};  // settings_, or what the disk allows
@@ -89,7 +94,7 @@ class OpenVolume final : public Volume {
   std::string directory_;  // its own, in the state directory
   std::uint32_t chunk_size_ = 0;
   std::uint64_t head_seq_ = 0;
-  format::Durability durability_ = format::Durability::kLocal;
+  std::atomic<format::Durability> durability_{format::Durability::kLocal};
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<vault::HeadChain> chain_;
   std::unique_ptr<TailForks> tails_;

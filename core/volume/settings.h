@@ -9,9 +9,11 @@
 
 #include "core/base/clock.h"
 #include "core/compress/codec.h"
+#include "core/format/head.h"
 
 namespace coffer::volume {
 
+/// Retune of an open volume changes the first two groups, `codec` and the sizes of packs.
 struct Settings {
   // A generation is cut, and so a commit begun, at whichever comes first.
   Duration sync_age = std::chrono::seconds(60);
@@ -25,8 +27,12 @@ struct Settings {
   std::uint64_t dirty_memory_bytes_max = 64u
                                          << 20;  // beyond it dirty data are read from the journal
 
+  /// Else what the volume's head says. It goes into the next head.
+  std::optional<format::Durability> durability = std::nullopt;
+
   compress::CodecSetting codec = {};
   std::uint64_t pack_bytes_target = 8u << 20;
+  std::uint64_t pack_bytes_max = 16u << 20;  // with the delta that is put behind the data
   std::size_t packs_in_flight_max = 3;
 
   std::size_t generations_max = 8;                  // then neighbours not being built merge

@@ -21,6 +21,7 @@ Syncer::Syncer(VaultResources& resources, const Settings& settings, vault::HeadC
     : resources_(resources),
       env_(resources.vault().env()),
       settings_(settings),
+      sync_bytes_(settings.sync_bytes),
       chain_(chain),
       live_(live),
       journal_(journal),
@@ -29,6 +30,7 @@ Syncer::Syncer(VaultResources& resources, const Settings& settings, vault::HeadC
       newest_(std::move(newest)),
       new_epoch_(new_epoch) {
   MutexLock lock(mutex_);
+  tuned_ = settings;
   head_seq_ = newest_.point.seq;
   unfolded_deltas_ = newest_.head.map.deltas.size();
   committed_seq_ = newest_.head.journal.seq;
@@ -40,15 +42,16 @@ Syncer::Syncer(VaultResources& resources, const Settings& settings, vault::HeadC
 void Syncer::NoteWrites() {
   const LiveMap::Numbers numbers = live_.numbers();
   std::unique_ptr<Executor::Timer> old;  // ended outside the lock: its task takes it
-  if (numbers.open_bytes >= settings_.sync_bytes) live_.Cut();
+  const bool enough = numbers.open_bytes >= sync_bytes_;
+  if (enough) live_.Cut();
   MutexLock lock(mutex_);
   if (stopped_ || hopeless_) return;
-  if (numbers.open_bytes >= settings_.sync_bytes && trouble_.message.empty()) {
+  if (enough && trouble_.message.empty()) {
     StartLocked();
   } else if (!timer_set_) {
     timer_set_ = true;
     old = std::move(timer_);
-    timer_ = env_.sync_executor.PostAfter(settings_.sync_age, [this] {
+    timer_ = env_.sync_executor.PostAfter(tuned_.sync_age, [this] {
       {
         MutexLock inner(mutex_);
         timer_set_ = false;
@@ -56,6 +59,23 @@ void Syncer::NoteWrites() {
       Kick();
     });
   }
+}
+
+Settings Syncer::Tuned() const {
+  MutexLock lock(mutex_);
+  return tuned_;
+}
+
+void Syncer::Retune(const Settings& settings) {
+  sync_bytes_ = settings.sync_bytes;
+  bool sooner = false;
+  {
+    MutexLock lock(mutex_);
+    // A timer that runs would still wait for the longer age.
+    sooner = timer_set_ && trouble_.message.empty() && settings.sync_age < tuned_.sync_age;
+    tuned_ = settings;
+  }
+  if (sooner) Kick();
 }
 
 void Syncer::Kick() {
@@ -217,6 +237,7 @@ bool Syncer::DeltasFull() const {
 
 format::Head Syncer::NextHead() const {
   format::Head head = newest_.head;
+  head.durability = Tuned().durability.value_or(head.durability);
   if (new_epoch_) ++head.epoch;
   head.released = false;
   head.barrier = false;
@@ -230,6 +251,7 @@ Status Syncer::CommitGeneration(const Generation& generation) {
   }
   // Committed must never be ahead of durable: a head covers journal records, and only durable ones.
   RETURN_IF_ERROR(journal_.Sync());
+  const Settings settings = Tuned();
   Step step{.head = NextHead(),
             .commit = BuiltCommit{},
             .folded = std::nullopt,
@@ -241,7 +263,7 @@ Status Syncer::CommitGeneration(const Generation& generation) {
                            .store = resources_.vault().store(),
                            .work = env_.work_executor,
                            .random = env_.random,
-                           .settings = settings_,
+                           .settings = settings,
                            .chunk_size = newest_.head.chunk_size,
                            .dedup = dedup_},
                           live_, journal_);
@@ -257,10 +279,11 @@ Status Syncer::CommitGeneration(const Generation& generation) {
 }
 
 Result<map::FoldResult> Syncer::FoldTree() {
+  const Settings settings = Tuned();
   const map::FoldOptions options{.vault = resources_.vault().id(),
                                  .keys = resources_.vault().keys().current(),
-                                 .codec = settings_.codec,
-                                 .pack_bytes_target = settings_.pack_bytes_target,
+                                 .codec = settings.codec,
+                                 .pack_bytes_target = settings.pack_bytes_target,
                                  .packs_in_flight_max = settings_.packs_in_flight_max};
   ASSIGN_OR_RETURN(
       map::FoldResult folded,

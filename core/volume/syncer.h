@@ -12,6 +12,7 @@
 // Thread-safe; Run is the only one that changes head and map.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -58,6 +59,9 @@ class Syncer {
   /// From now on who would wait for room fails with kCancelled: the volume is about to close.
   void RefuseWaits();
 
+  /// From now on goes by `settings`; what waits longer than they say is committed now.
+  void Retune(const Settings& settings);
+
   void FillStatus(VolumeStatus* status) const;
 
  private:
@@ -70,6 +74,7 @@ class Syncer {
     std::uint64_t generation_bytes = 0;
   };
 
+  [[nodiscard]] Settings Tuned() const;
   void StartLocked() REQUIRES_LOCK(mutex_);
   void Run();
   Status RunOnce();
@@ -84,7 +89,8 @@ class Syncer {
 
   VaultResources& resources_;
   vault::Environment& env_;
-  const Settings& settings_;
+  const Settings& settings_;  // as the volume was opened
+  std::atomic<std::uint64_t> sync_bytes_;
   vault::HeadChain& chain_;
   LiveMap& live_;
   cache::Journal& journal_;
@@ -98,6 +104,7 @@ class Syncer {
 
   mutable Mutex mutex_;
   CondVar changed_;
+  Settings tuned_ GUARDED_BY(mutex_);  // as they are now
   bool running_ GUARDED_BY(mutex_) = false;
   bool again_ GUARDED_BY(mutex_) = false;
   bool stopped_ GUARDED_BY(mutex_) = false;

@@ -200,14 +200,14 @@ bool OpenVolume::HasRoom(std::uint64_t bytes) const {
 
 /// The journal may take its share of what the disk would have free without it.
 void OpenVolume::MeasureDisk() {
+  const std::uint64_t wanted = Tuned().journal_bytes_max;
   const auto space = resources_.vault().env().fs.Space(directory_);
   if (!space.has_value()) {
-    journal_bytes_max_ = settings_.journal_bytes_max;
+    journal_bytes_max_ = wanted;
     return;
   }
   const std::uint64_t used = journal_ == nullptr ? 0 : journal_->used_bytes();
-  journal_bytes_max_ = std::min(settings_.journal_bytes_max,
-                                (space->free_bytes + used) / settings_.journal_disk_share);
+  journal_bytes_max_ = std::min(wanted, (space->free_bytes + used) / settings_.journal_disk_share);
   disk_full_ = space->free_bytes < segment_bytes_;  // no further one
 }
 
@@ -220,8 +220,8 @@ Status OpenVolume::AppendWithRoom(std::uint64_t bytes, const std::function<Statu
     if (status.has_value() || status.error().code != ErrorCode::kNoSpace) return status;
   }
   std::optional<MonotonicTime> deadline;
-  if (settings_.journal_full_wait.has_value())
-    deadline = resources_.vault().env().clock.Now() + *settings_.journal_full_wait;
+  if (const auto wait = Tuned().journal_full_wait; wait.has_value())
+    deadline = resources_.vault().env().clock.Now() + *wait;
   ++writers_waiting_;
   Status status;
   do {
@@ -449,6 +449,22 @@ Status OpenVolume::Sync(const SyncProgress& progress) {
 
 void OpenVolume::RefuseWaits() {
   if (syncer_ != nullptr) syncer_->RefuseWaits();
+}
+
+Settings OpenVolume::Tuned() const {
+  MutexLock lock(tuned_mutex_);
+  return tuned_;
+}
+
+void OpenVolume::Retune(const Settings& settings) {
+  if (read_only_) return;
+  {
+    MutexLock lock(tuned_mutex_);
+    tuned_ = settings;
+  }
+  if (settings.durability.has_value()) durability_ = *settings.durability;
+  MeasureDisk();
+  syncer_->Retune(settings);
 }
 
 Status OpenVolume::Close(CloseMode mode, const SyncProgress& progress) {

@@ -62,6 +62,9 @@ class Volume : public block::BlockDevice {
   /// Writers that wait for room fail with kCancelled from now on: comes before Close, so that
   /// everybody leaves.
   virtual void RefuseWaits() = 0;
+  /// From now on goes by `settings`, as far as an open volume can (settings.h). A durability that
+  /// they leave open stays as it is. Writers that wait already wait as they began.
+  virtual void Retune(const Settings& settings) = 0;
   /// No call may be in flight, and only status() may follow: it then tells what is left in the
   /// journal. On failure of kUpload the volume is closed all the same, its data in the journal, or
   /// in a volume of its own that a FENCED error names.
