@@ -1,13 +1,13 @@
 // coffer config check | show [VAULT/VOLUME]
 //
 // Reads the file itself: it must be possible to look at one that keeps the daemon from starting.
+// What holds for a volume is the daemon's to say.
 #include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/output.h"
 #include "core/config/config.h"
 #include "core/control/error_table.h"
-#include "core/control/names.h"
 
 namespace coffer::cli {
 namespace {
@@ -37,30 +37,34 @@ Result<int> Check(Session& session, const Arguments&) {
   return code;
 }
 
-Result<int> Show(Session& session, const Arguments& arguments) {
-  RETURN_IF_ERROR(CheckDirectory(session));
+/// What the file says; for a volume the daemon is asked, which knows what it was opened with.
+Result<control::SettingList> Collect(Session& session, const Arguments& arguments) {
   control::SettingList list;
   list.path = session.places().config_file();
   ASSIGN_OR_RETURN(const auto config, config::Config::Load(session.fs(), list.path, geteuid()));
-  control::VolumeReference reference;
   if (arguments.Has("NAME")) {
-    ASSIGN_OR_RETURN(reference, control::ParseVolumeReference(arguments.Get("NAME")));
-    if (reference.vault.empty() || !reference.snapshot.empty()) {
-      return Fail(ErrorCode::kInvalidArgument, "name the volume as VAULT/VOLUME");
-    }
+    ASSIGN_OR_RETURN(auto client, session.Daemon());
+    return client.Settings(arguments.Get("NAME"));
   }
-  const config::Effective effective = config.For(reference.vault, reference.volume);
+  const config::Effective effective = config.Defaults();
   for (const config::KeyInfo& key : config::Keys()) {
     const config::Setting& setting = effective[key.key];
     list.settings.push_back({key.name, setting.value.text, setting.from});
   }
+  return list;
+}
+
+Result<int> Show(Session& session, const Arguments& arguments) {
+  RETURN_IF_ERROR(CheckDirectory(session));
+  ASSIGN_OR_RETURN(const control::SettingList list, Collect(session, arguments));
   if (session.json()) {
     PrintJson(list);
     return control::kExitDone;
   }
   Table table({"KEY", "VALUE", "FROM", "MEANING"});
   for (const control::SettingInfo& setting : list.settings) {
-    table.AddRow({setting.key, setting.value, setting.from, config::FindKey(setting.key)->help});
+    const config::KeyInfo* key = config::FindKey(setting.key);  // a newer daemon may have others
+    table.AddRow({setting.key, setting.value, setting.from, key == nullptr ? "" : key->help});
   }
   table.Print();
   return control::kExitDone;
@@ -80,10 +84,10 @@ Command ConfigCheckCommand() {
 Command ConfigShowCommand() {
   return {"config show",
           "Every setting, its value, and where that comes from",
-          {{"NAME", "VAULT/VOLUME: what holds for it; else the defaults", false}},
+          {{"NAME", "VOLUME or VAULT/VOLUME: what holds for it; else the defaults", false}},
           {},
           "  coffer config show\n"
-          "  coffer config show backups/photos --json\n",
+          "  coffer config show photos --json\n",
           Show};
 }
 

@@ -8,11 +8,24 @@
 namespace coffer::cli {
 namespace {
 
+/// They win over the config file.
+const std::vector<Option>& SettingOptions() {
+  using Value = Option::Value;
+  static const std::vector<Option> options = {
+      {"--chunk-size", Value::kRequired,
+       "16KiB to 256KiB: unit of compression and dedup, for good"},
+      {"--durability", Value::kRequired,
+       "What a FLUSH waits for: local (journal) or cloud (store)"},
+  };
+  return options;
+}
+
 Result<int> Run(Session& session, const Arguments& arguments) {
   control::InitRequest request;
   request.volume = arguments.Get("NAME");
   request.alias = arguments.Get("--as");
   request.single_writer = arguments.Has("--single-writer");
+  request.settings = SettingsFrom(arguments, SettingOptions());
   // Said no to before anybody has to type a password.
   RETURN_IF_ERROR(control::CheckName(request.volume, "volume name"));
   if (arguments.Has("--as")) RETURN_IF_ERROR(control::CheckName(request.alias, "vault alias"));
@@ -45,17 +58,21 @@ Result<int> Run(Session& session, const Arguments& arguments) {
 
 Command InitCommand() {
   using Value = Option::Value;
-  return {"init",
-          "Make a volume, and the vault for it where STORE has none",
-          {{"NAME", "The new volume: letters, digits, \".\", \"_\", \"-\""},
-           {"STORE", "A directory or URL; only its last part is made"},
-           {"SIZE", "Such as 20G (GiB); K, M, G, T; a multiple of 4096, at most 16T"}},
-          {{"--as", Value::kRequired, "What to call the vault on this machine"},
-           {"--single-writer", Value::kNone,
-            "This machine alone writes to STORE: accepts one that cannot keep two writers apart"}},
-          "  coffer init photos /mnt/nas/backups 20G\n"
-          "  coffer init mail /mnt/nas/backups 5G --password-file ~/.config/vault-password\n",
-          Run};
+  Command command = {
+      "init",
+      "Make a volume, and the vault for it where STORE has none",
+      {{"NAME", "The new volume: letters, digits, \".\", \"_\", \"-\""},
+       {"STORE", "A directory or URL; only its last part is made"},
+       {"SIZE", "Such as 20G (GiB); K, M, G, T; a multiple of 4096, at most 16T"}},
+      {{"--as", Value::kRequired, "What to call the vault on this machine"},
+       {"--single-writer", Value::kNone,
+        "This machine alone writes to STORE: accepts one that cannot keep two writers apart"}},
+      "  coffer init photos /mnt/nas/backups 20G\n"
+      "  coffer init mail /mnt/nas/backups 5G --password-file ~/.config/vault-password\n",
+      Run};
+  const std::vector<Option>& settings = SettingOptions();
+  command.options.insert(command.options.end(), settings.begin(), settings.end());
+  return command;
 }
 
 }  // namespace coffer::cli

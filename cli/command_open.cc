@@ -22,6 +22,23 @@ Status RefuseWhatIsNotBuilt(const Arguments& arguments) {
   return {};
 }
 
+/// They win over the config file until the volume is closed.
+const std::vector<Option>& SettingOptions() {
+  using Value = Option::Value;
+  static const std::vector<Option> options = {
+      {"--sync-age", Value::kRequired, "Upload what is this old, such as 60s"},
+      {"--sync-bytes", Value::kRequired, "Upload when this much is new, such as 64MiB"},
+      {"--durability", Value::kRequired,
+       "What a FLUSH waits for: local (journal) or cloud (store)"},
+      {"--journal-bytes-max", Value::kRequired, "Where writers begin to wait, such as 4GiB"},
+      {"--journal-full", Value::kRequired, "wait, or enospc-after=SECONDS"},
+      {"--codec", Value::kRequired, "stored, lz4, or \"zstd 1\" to \"zstd 19\""},
+      {"--pack-bytes-target", Value::kRequired, "How large packs become, such as 8MiB"},
+      {"--pack-bytes-max", Value::kRequired, "How large one may become, such as 16MiB"},
+  };
+  return options;
+}
+
 Result<int> Run(Session& session, const Arguments& arguments) {
   RETURN_IF_ERROR(RefuseWhatIsNotBuilt(arguments));
   const std::string name = arguments.Get("NAME");
@@ -32,6 +49,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   request.take_over = arguments.Has("--take-over");
   request.accept_damage = arguments.Has("--accept-damage");
   request.single_writer = arguments.Has("--single-writer");
+  request.settings = SettingsFrom(arguments, SettingOptions());
   ASSIGN_OR_RETURN(auto client, session.Daemon());
   ASSIGN_OR_RETURN(const auto status, client.Volume(name));
   if (!status.keys_held) {
@@ -50,24 +68,28 @@ Result<int> Run(Session& session, const Arguments& arguments) {
 
 Command OpenCommand() {
   using Value = Option::Value;
-  return {"open",
-          "Open a volume and print where to reach it",
-          {{"NAME", "VOLUME, or VAULT/VOLUME where several vaults have one"}},
-          {{"--nbd", Value::kOptional,
-            "Serve NBD; --nbd=unix:PATH or --nbd=tcp:127.0.0.1:PORT on a listener of its own"},
-           {"--fuse", Value::kRequired, "DIR: serve an image file there"},
-           {"--mount", Value::kRequired, "DIR: mount its file system there"},
-           {"--device", Value::kNone, "Attach a kernel block device"},
-           {"--read-only", Value::kNone, "Nothing can be written"},
-           {"--take-over", Value::kNone, "Go on although another machine has not closed it"},
-           {"--accept-damage", Value::kNone,
-            "Go on with what precedes the damage of this machine's journal"},
-           {"--single-writer", Value::kNone,
-            "This machine alone writes to the store: accepts one that cannot keep two apart"}},
-          "  coffer open photos\n"
-          "  nbdcopy disk.img \"$(coffer open photos)\"\n"
-          "  coffer open photos --read-only --nbd=tcp:127.0.0.1:10809\n",
-          Run};
+  Command command = {
+      "open",
+      "Open a volume and print where to reach it",
+      {{"NAME", "VOLUME, or VAULT/VOLUME where several vaults have one"}},
+      {{"--nbd", Value::kOptional,
+        "Serve NBD; --nbd=unix:PATH or --nbd=tcp:127.0.0.1:PORT on a listener of its own"},
+       {"--fuse", Value::kRequired, "DIR: serve an image file there"},
+       {"--mount", Value::kRequired, "DIR: mount its file system there"},
+       {"--device", Value::kNone, "Attach a kernel block device"},
+       {"--read-only", Value::kNone, "Nothing can be written"},
+       {"--take-over", Value::kNone, "Go on although another machine has not closed it"},
+       {"--accept-damage", Value::kNone,
+        "Go on with what precedes the damage of this machine's journal"},
+       {"--single-writer", Value::kNone,
+        "This machine alone writes to the store: accepts one that cannot keep two apart"}},
+      "  coffer open photos\n"
+      "  nbdcopy disk.img \"$(coffer open photos)\"\n"
+      "  coffer open photos --read-only --nbd=tcp:127.0.0.1:10809\n",
+      Run};
+  const std::vector<Option>& settings = SettingOptions();
+  command.options.insert(command.options.end(), settings.begin(), settings.end());
+  return command;
 }
 
 }  // namespace coffer::cli

@@ -70,6 +70,18 @@ Result<std::string> AbsoluteNbdAddress(const std::string& address) {
   return std::string(kUnix) + path;
 }
 
+std::vector<control::SettingValue> SettingsFrom(const Arguments& arguments,
+                                                const std::vector<Option>& options) {
+  std::vector<control::SettingValue> settings;
+  for (const Option& option : options) {
+    if (!arguments.Has(option.name)) continue;
+    std::string key = std::string(option.name).substr(2);
+    std::replace(key.begin(), key.end(), '-', '_');
+    settings.push_back({std::move(key), arguments.Get(option.name)});
+  }
+  return settings;
+}
+
 Result<int> FinishJob(Session& session, control::ControlClient& client, control::JobInfo job) {
   control::JobInfo ended;
   {

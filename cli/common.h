@@ -3,7 +3,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "cli/command.h"
 #include "cli/session.h"
 #include "core/control/messages.h"
 
@@ -15,6 +17,10 @@ Result<std::string> AbsoluteStore(const std::string& store);
 /// An NBD address with its "unix:PATH" made absolute, since the daemon has another working
 /// directory.
 Result<std::string> AbsoluteNbdAddress(const std::string& address);
+
+/// Those of `options` that were given, as settings: "--sync-age" is "sync_age".
+[[nodiscard]] std::vector<control::SettingValue> SettingsFrom(const Arguments& arguments,
+                                                              const std::vector<Option>& options);
 
 /// Waits for `job`, showing how it gets on, and prints its end with --json. Returns the exit code.
 Result<int> FinishJob(Session& session, control::ControlClient& client, control::JobInfo job);

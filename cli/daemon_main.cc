@@ -147,6 +147,7 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
 
   daemon::VolumeManager::Options manager_options;
   manager_options.config = std::move(config);
+  manager_options.config_path = config_file.path;
   manager_options.request_stop = [&signals] { signals.RequestStop(); };
   ASSIGN_OR_RETURN(const auto manager,
                    daemon::VolumeManager::Open(environment, *jobs, {nbd.get()}, manager_options));

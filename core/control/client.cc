@@ -154,6 +154,9 @@ Result<VolumeList> ControlClient::Volumes() { return Call<VolumeList>("GET", "/v
 Result<VolumeStatus> ControlClient::Volume(const std::string& reference) {
   return Call<VolumeStatus>("GET", VolumePath(reference, ""), {});
 }
+Result<SettingList> ControlClient::Settings(const std::string& reference) {
+  return Call<SettingList>("GET", VolumePath(reference, "/settings"), {});
+}
 Result<OpenReply> ControlClient::Open(const std::string& reference, const OpenRequest& request) {
   return Call<OpenReply>("PUT", VolumePath(reference, "/open"), EncodeJson(request));
 }

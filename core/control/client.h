@@ -28,6 +28,7 @@ class ControlClient {
   Result<AddReply> Add(const AddRequest& request);
   Result<VolumeList> Volumes();
   Result<VolumeStatus> Volume(const std::string& reference);
+  Result<SettingList> Settings(const std::string& reference);
   Result<OpenReply> Open(const std::string& reference, const OpenRequest& request);
   /// An empty reference: every open volume.
   Result<JobInfo> Sync(const std::string& reference);

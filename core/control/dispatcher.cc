@@ -44,6 +44,7 @@ Answer GetVaults(Call& call) { return Reply(call.service.Vaults()); }
 Answer GetVolumes(Call& call) { return Reply(call.service.Volumes()); }
 Answer GetJobs(Call& call) { return Reply(call.service.Jobs()); }
 Answer GetVolume(Call& call) { return ReplyOf(call.service.Volume(call.arguments[0])); }
+Answer GetSettings(Call& call) { return ReplyOf(call.service.Settings(call.arguments[0])); }
 Answer GetJob(Call& call) { return ReplyOf(call.service.Job(call.arguments[0])); }
 
 Answer ProbeStore(Call& call) {
@@ -113,6 +114,7 @@ constexpr Route kRoutes[] = {
     {"POST", {"v1", "vaults", "add"}, 3, AddVault},
     {"GET", {"v1", "volumes"}, 2, GetVolumes},
     {"GET", {"v1", "volumes", kAny}, 3, GetVolume},
+    {"GET", {"v1", "volumes", kAny, "settings"}, 4, GetSettings},
     {"PUT", {"v1", "volumes", kAny, "open"}, 4, OpenVolume},
     {"POST", {"v1", "volumes", kAny, "sync"}, 4, SyncVolume},
     {"POST", {"v1", "volumes", kAny, "close"}, 4, CloseVolume},

@@ -51,12 +51,18 @@ void Fields(V& v, ProbeReply& m) {
   v("keys_held", m.keys_held);
 }
 template <class V>
+void Fields(V& v, SettingValue& m) {
+  v("key", m.key);
+  v("value", m.value);
+}
+template <class V>
 void Fields(V& v, InitRequest& m) {
   v("volume", m.volume);
   v("store", m.store);
   v("size_bytes", m.size_bytes);
   v("alias", m.alias);
   v("single_writer", m.single_writer);
+  v("settings", m.settings);
   v("password", m.password);
 }
 template <class V>
@@ -102,6 +108,7 @@ void Fields(V& v, OpenRequest& m) {
   v("take_over", m.take_over);
   v("accept_damage", m.accept_damage);
   v("single_writer", m.single_writer);
+  v("settings", m.settings);
   v("password", m.password);
 }
 template <class V>

@@ -44,12 +44,21 @@ struct ProbeReply {
   bool keys_held = false;  // no password is needed
 };
 
+/// A setting said with a command: it wins over the config file. Keys and values as in
+/// docs/CONFIG.md.
+struct SettingValue {
+  std::string key;
+  std::string value;
+  bool operator==(const SettingValue&) const = default;
+};
+
 struct InitRequest {
   std::string volume;
   std::string store;
   std::uint64_t size_bytes = 0;
   std::string alias;  // empty: the last part of the store's path
   bool single_writer = false;
+  std::vector<SettingValue> settings;
   SecretBytes password;
 };
 struct InitReply {
@@ -93,7 +102,8 @@ struct OpenRequest {
   bool take_over = false;
   bool accept_damage = false;
   bool single_writer = false;
-  SecretBytes password;  // not looked at while the vault's keys are held
+  std::vector<SettingValue> settings;  // hold until the volume is closed
+  SecretBytes password;                // not looked at while the vault's keys are held
 };
 struct OpenReply {
   std::string volume;

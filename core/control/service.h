@@ -36,6 +36,8 @@ class ControlService {
   virtual VolumeList Volumes() = 0;
   /// `reference` is VOLUME or VAULT/VOLUME.
   virtual Result<VolumeStatus> Volume(const std::string& reference) = 0;
+  /// What holds for a volume, and who said so.
+  virtual Result<SettingList> Settings(const std::string& reference) = 0;
   virtual Result<OpenReply> Open(const std::string& reference, OpenRequest request) = 0;
   /// An empty reference means every open volume.
   virtual Result<JobInfo> Sync(const std::string& reference) = 0;

@@ -19,6 +19,21 @@ format::Durability DurabilityOf(const config::Value& value) {
 
 }  // namespace
 
+Result<config::Overrides> OverridesOf(const std::vector<control::SettingValue>& said) {
+  std::vector<std::pair<std::string, std::string>> flags;
+  for (const control::SettingValue& one : said) flags.emplace_back(one.key, one.value);
+  return config::Overrides::Parse(flags);
+}
+
+std::vector<control::SettingInfo> SettingInfos(const config::Effective& config) {
+  std::vector<control::SettingInfo> infos;
+  for (const config::KeyInfo& key : config::Keys()) {
+    const config::Setting& setting = config[key.key];
+    infos.push_back({key.name, setting.value.text, setting.from});
+  }
+  return infos;
+}
+
 volume::Settings VolumeSettings(const config::Effective& config) {
   volume::Settings settings;
   settings.sync_age = config.seconds(Key::kSyncAge);
@@ -28,6 +43,11 @@ volume::Settings VolumeSettings(const config::Effective& config) {
     settings.journal_full_wait = config.seconds(Key::kJournalFull);
   }
   settings.codec = CodecOf(config[Key::kCodec].value);
+  // What nobody has said does not change what a volume was made with.
+  if (const config::Setting& durability = config[Key::kDurability]; !durability.is_default) {
+    settings.durability = DurabilityOf(durability.value);
+  }
+  settings.pack_bytes_max = config.number(Key::kPackBytesMax);
   settings.pack_bytes_target =
       std::min(config.number(Key::kPackBytesTarget), config.number(Key::kPackBytesMax));
   return settings;

@@ -4,9 +4,11 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/base/mutex.h"
 #include "core/config/config.h"
+#include "core/control/messages.h"
 #include "core/vault/vault.h"
 #include "core/volume/settings.h"
 
@@ -32,6 +34,10 @@ class LiveConfig {
   config::Config config_ GUARDED_BY(mutex_);
 };
 
+/// What a command said, in the terms of the config.
+Result<config::Overrides> OverridesOf(const std::vector<control::SettingValue>& said);
+/// All settings, as the control API shows them.
+[[nodiscard]] std::vector<control::SettingInfo> SettingInfos(const config::Effective& config);
 /// What an open volume goes by.
 [[nodiscard]] volume::Settings VolumeSettings(const config::Effective& config);
 /// What a new volume is made with; name and size are the caller's.

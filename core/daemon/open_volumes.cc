@@ -77,8 +77,21 @@ std::shared_ptr<OpenVolumes::Entry> OpenVolumes::FindLocked(const VolumeKey& key
   return found == entries_.end() ? nullptr : found->second;
 }
 
-volume::Settings OpenVolumes::SettingsOf(const VolumeKey& key) const {
-  return VolumeSettings(config_.For(VaultNameOf(key), key.volume));
+config::Effective OpenVolumes::ConfigOf(const VolumeKey& key) const {
+  config::Overrides overrides;
+  {
+    MutexLock lock(mutex_);
+    if (const auto entry = FindLocked(key); entry != nullptr) overrides = entry->overrides;
+  }
+  return config_.For(VaultNameOf(key), key.volume, overrides);
+}
+
+void OpenVolumes::Retune() {
+  for (const VolumeKey& key : keys()) {
+    const auto use = Use::Begin(*this, key);
+    // One that is being opened or closed has what it needs.
+    if (use.has_value()) (*use)->entry().volume->Retune(VolumeSettings(ConfigOf(key)));
+  }
 }
 
 std::string OpenVolumes::VaultNameOf(const VolumeKey& key) const {
@@ -120,6 +133,7 @@ Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::st
   for (const control::ExportRequest& wanted : WantedExports(request)) {
     RETURN_IF_ERROR(ExporterOf(wanted.kind));
   }
+  ASSIGN_OR_RETURN(const config::Overrides overrides, OverridesOf(request.settings));
   std::shared_ptr<Entry> entry;
   std::unique_ptr<Use> use;
   {
@@ -129,6 +143,7 @@ Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::st
       entry = std::make_shared<Entry>();
       entry->export_name = export_name;
       entry->read_only = request.read_only;
+      entry->overrides = overrides;
       entry->deed = "opened";
       entries_.emplace(key, entry);
     } else {
@@ -161,7 +176,7 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
   options.read_only = request.read_only;
   options.take_over = request.take_over;
   options.accept_damage = request.accept_damage;
-  options.settings = SettingsOf(key);
+  options.settings = VolumeSettings(config_.For(VaultNameOf(key), key.volume, entry.overrides));
   auto volume = volume::Volume::Open(lease.resources(), listed.id, options);
   if (!volume.has_value()) {
     LearnVolumes(lease.vault());
@@ -344,6 +359,15 @@ Result<control::OpenReply> OpenVolumes::DescribeIfSame(const VolumeKey& key, con
                  [](const control::ExportRequest& a, const Exported& b) {
                    return a.kind == b.exporter->kind() && a.address == b.address;
                  });
+  // To open it again without a word on its settings leaves them as they are.
+  ASSIGN_OR_RETURN(const config::Overrides overrides, OverridesOf(request.settings));
+  const bool same_settings = request.settings.empty() || overrides == entry.overrides;
+  if (same_exports && entry.read_only == request.read_only && !same_settings) {
+    return Fail(ErrorCode::kConflict,
+                "volume " + FullNameOf(key) + " is open already, with other settings",
+                "coffer config show " + FullNameOf(key) + " lists them; coffer close " +
+                    FullNameOf(key) + " first");
+  }
   if (!same_exports || entry.read_only != request.read_only) {
     return Fail(ErrorCode::kConflict,
                 "volume " + FullNameOf(key) + " is open already, " +

@@ -85,8 +85,10 @@ class OpenVolumes {
   void CloseAllForEnd(Executor& executor);
 
   [[nodiscard]] std::vector<VolumeKey> keys() const;
-  /// What the config says for it now.
-  [[nodiscard]] volume::Settings SettingsOf(const VolumeKey& key) const;
+  /// What holds for it now: the config, and what was said when it was opened.
+  [[nodiscard]] config::Effective ConfigOf(const VolumeKey& key) const;
+  /// The config has changed: open volumes go by it from now on.
+  void Retune();
   /// Fills in what is known of an open volume; false when it is not open.
   bool FillStatus(const VolumeKey& key, control::VolumeStatus* status);
 
@@ -103,6 +105,7 @@ class OpenVolumes {
     std::size_t users = 0;
     bool read_only = false;
     std::string export_name;
+    config::Overrides overrides;
     std::vector<Exported> exports;
     VaultPool::Lease lease;  // before the volume, which stands on it
     std::unique_ptr<volume::Volume> volume;

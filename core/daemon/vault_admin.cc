@@ -87,12 +87,14 @@ Result<control::InitReply> VaultAdmin::Init(const control::InitRequest& request)
   RETURN_IF_ERROR(CheckName(request.volume, "volume name"));
   RETURN_IF_ERROR(control::CheckVolumeSize(request.size_bytes));
   if (!request.alias.empty()) RETURN_IF_ERROR(CheckName(request.alias, "vault alias"));
+  RETURN_IF_ERROR(OverridesOf(request.settings));
   ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(request.store));
   bool created = false;
   ASSIGN_OR_RETURN(const VaultPool::Lease lease, CreateOrUnlock(request, url, &created));
   if (!created) {
     ASSIGN_OR_RETURN(const std::string alias, AliasFor(lease.vault().id(), url, request.alias));
-    const auto added = lease.vault().CreateVolume(SpecOf(request, alias));
+    ASSIGN_OR_RETURN(const vault::VolumeSpec spec, SpecOf(request, alias));
+    const auto added = lease.vault().CreateVolume(spec);
     if (!added.has_value()) return Fail(added.error());
   }
   ASSIGN_OR_RETURN(KnownVault known, Enter(lease, url, request.alias, request.single_writer));
@@ -117,12 +119,14 @@ Result<VaultPool::Lease> VaultAdmin::CreateOrUnlock(const control::InitRequest& 
   ASSIGN_OR_RETURN(const std::string alias, AliasFor(VaultId{}, url, request.alias));
   RETURN_IF_ERROR(CheckNoVaultBelongsAt(url, request.alias));
   *created = true;
-  return pool_.Create(url, request.password, SpecOf(request, alias), request.single_writer);
+  ASSIGN_OR_RETURN(const vault::VolumeSpec spec, SpecOf(request, alias));
+  return pool_.Create(url, request.password, spec, request.single_writer);
 }
 
-vault::VolumeSpec VaultAdmin::SpecOf(const control::InitRequest& request,
-                                     const std::string& alias) const {
-  vault::VolumeSpec spec = NewVolumeSpec(config_.For(alias, request.volume));
+Result<vault::VolumeSpec> VaultAdmin::SpecOf(const control::InitRequest& request,
+                                             const std::string& alias) const {
+  ASSIGN_OR_RETURN(const config::Overrides overrides, OverridesOf(request.settings));
+  vault::VolumeSpec spec = NewVolumeSpec(config_.For(alias, request.volume, overrides));
   spec.name = request.volume;
   spec.size = request.size_bytes;
   return spec;

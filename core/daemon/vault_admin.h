@@ -33,7 +33,8 @@ class VaultAdmin {
                                              const std::string& alias) const;
   Result<VaultPool::Lease> CreateOrUnlock(const control::InitRequest& request,
                                           const store::StoreUrl& url, bool* created);
-  vault::VolumeSpec SpecOf(const control::InitRequest& request, const std::string& alias) const;
+  Result<vault::VolumeSpec> SpecOf(const control::InitRequest& request,
+                                   const std::string& alias) const;
   /// Enters the vault, or what is new about it, and its volumes.
   Result<KnownVault> Enter(const VaultPool::Lease& lease, const store::StoreUrl& url,
                            const std::string& alias, bool single_writer);

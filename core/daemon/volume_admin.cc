@@ -145,7 +145,7 @@ Status VolumeAdmin::ResizeClosed(Held& held, const VolumeKey& key, std::uint64_t
   vault::Vault& vault = held.lease.vault();
   ASSIGN_OR_RETURN(const format::CatalogVolume listed, vault.FindVolume(key.volume));
   volume::OpenOptions options;
-  options.settings = open_.SettingsOf(key);
+  options.settings = VolumeSettings(open_.ConfigOf(key));
   auto opened = volume::Volume::Open(held.lease.resources(), listed.id, options);
   if (!opened.has_value()) return Fail(opened.error().Within("volume " + key.volume));
   volume::Volume& volume = **opened;

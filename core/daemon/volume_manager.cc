@@ -59,7 +59,17 @@ Status VolumeManager::StopDaemon() {
 }
 
 void VolumeManager::Reload(config::Config config) {
+  const config::Effective before = config_.Defaults();
+  const config::Effective after = config.Defaults();
+  for (const config::KeyInfo& key : config::Keys()) {
+    if (key.takes != config::Takes::kAtStart || before[key.key].value == after[key.key].value) {
+      continue;
+    }
+    LOG(kWarning, key.name, " = ", after.text(key.key),
+        " holds from the next start: coffer daemon restart");
+  }
   config_.Replace(std::move(config));
+  open_.Retune();
   pool_.SetFrameCacheBytes(config_.Defaults().number(config::Key::kMemoryCacheBytesMax));
 }
 
@@ -170,6 +180,11 @@ Result<control::VolumeStatus> VolumeManager::Volume(const std::string& reference
     return status;
   }
   return StatusOf(target.vault, *target.known);
+}
+
+Result<control::SettingList> VolumeManager::Settings(const std::string& reference) {
+  ASSIGN_OR_RETURN(const Target target, Resolve(reference));
+  return control::SettingList{options_.config_path, SettingInfos(open_.ConfigOf(target.key))};
 }
 
 // --- Open ---

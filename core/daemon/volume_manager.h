@@ -25,6 +25,7 @@ class VolumeManager final : public control::ControlService {
  public:
   struct Options {
     config::Config config;
+    std::string config_path;
     std::function<void()> request_stop;  // for POST /v1/daemon/stop; must not block
   };
 
@@ -43,6 +44,7 @@ class VolumeManager final : public control::ControlService {
   Result<control::AddReply> Add(control::AddRequest request) override;
   control::VolumeList Volumes() override;
   Result<control::VolumeStatus> Volume(const std::string& reference) override;
+  Result<control::SettingList> Settings(const std::string& reference) override;
   Result<control::OpenReply> Open(const std::string& reference,
                                   control::OpenRequest request) override;
   Result<control::JobInfo> Sync(const std::string& reference) override;

@@ -62,6 +62,10 @@ class FakeService final : public ControlService {
     return found->second;
   }
 
+  Result<SettingList> Settings(const std::string& reference) override {
+    return SettingList{"/config.toml", {{"sync_age", "60s", "default of " + reference}}};
+  }
+
   Result<OpenReply> Open(const std::string& reference, OpenRequest request) override {
     before_open();
     MutexLock lock(mutex_);
