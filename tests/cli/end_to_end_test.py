@@ -183,7 +183,11 @@ class Machine:
         """One request of the control API: status, decoded answer."""
         connection = http.client.HTTPConnection("coffer")
         connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(str(self.runtime / "coffer" / "control.sock"))
+        try:
+            connection.sock.connect(str(self.runtime / "coffer" / "control.sock"))
+        except OSError:
+            connection.close()
+            raise
         try:
             connection.request(method, path, body)
         except BrokenPipeError:
