@@ -253,9 +253,9 @@ void JournalImpl::NoteWritten(Segment& segment, const GroupSealer::Sealed& seale
   unsynced_bytes_ += sealed.total_bytes;
   const std::uint64_t most = std::min(options_.unsynced_bytes_max, capacity() / 2);
   if (unsynced_bytes_ >= most) PostSyncLocked();
-  if (!segment.spare_wanted && segment.end >= options_.segment_bytes / 2) {
-    segment.spare_wanted = true;
-    WantSpareLocked();
+  if (!segment.half_full && segment.end >= options_.segment_bytes / 2) {
+    segment.half_full = true;
+    if (segment.syncs >= options_.spare_syncs_min) WantSpareLocked();
   }
 }
 

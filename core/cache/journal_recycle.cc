@@ -31,7 +31,7 @@ void JournalImpl::RetireLocked() {
   if (!retiring_.empty()) PostHousekeepingLocked();
 }
 
-/// Called once per segment, when it is half full: its successor shall overwrite, not grow.
+/// Called at most once per segment, when it is half full: its successor shall overwrite, not grow.
 void JournalImpl::WantSpareLocked() {
   if (options_.free_segments_max == 0 || !free_.empty() || !retiring_.empty()) return;
   spare_wanted_ = true;

@@ -41,8 +41,9 @@ struct Segment {
   format::SegmentHeader header;
   std::uint64_t last_seq = 0;    // of the records here, 0 if there are none
   std::uint64_t synced_seq = 0;  // how far it was synced
+  std::uint32_t syncs = 0;       // how often
   bool bad = false;              // a sync failed: only what was durable before counts
-  bool spare_wanted = false;     // it has asked for its successor to be prepared
+  bool half_full = false;        // and so the question of a successor is decided
   std::uint32_t end = 0;         // of its last group
 
   [[nodiscard]] std::uint64_t number() const { return header.segment; }

@@ -66,6 +66,7 @@ void JournalImpl::RunSync(const SyncPlan& plan) {
   MutexLock lock(mutex_);
   for (const SyncPlan::Part& part : plan.parts) {
     part.segment->synced_seq = part.seq;
+    ++part.segment->syncs;
     if (plan.sync_directory) part.segment->slot.name_durable = true;
   }
   durable_ = plan.point;

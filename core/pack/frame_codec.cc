@@ -6,16 +6,31 @@
 
 namespace coffer::pack {
 
-CompressedFrame CompressFrame(compress::Compressor& compressor, const vault::KeyChest::Epoch& keys,
-                              format::FrameType type, ByteView plain) {
+namespace {
+
+CompressedFrame Compress(compress::Compressor& compressor, format::FrameType type,
+                         const ContentId& check, ByteView plain) {
   CompressedFrame frame{.type = type,
                         .plain_length = static_cast<std::uint32_t>(plain.size()),
                         .id = {},
-                        .check = keys.content->Id(static_cast<std::uint8_t>(type), plain),
+                        .check = check,
                         .stored = {}};
   frame.codec = static_cast<std::uint8_t>(compressor.Compress(plain, &frame.stored));
   if (type == format::FrameType::kData) frame.id = frame.check;
   return frame;
+}
+
+}  // namespace
+
+CompressedFrame CompressFrame(compress::Compressor& compressor, const vault::KeyChest::Epoch& keys,
+                              format::FrameType type, ByteView plain) {
+  return Compress(compressor, type, keys.content->Id(static_cast<std::uint8_t>(type), plain),
+                  plain);
+}
+
+CompressedFrame CompressDataFrame(compress::Compressor& compressor, const ContentId& content,
+                                  ByteView plain) {
+  return Compress(compressor, format::FrameType::kData, content, plain);
 }
 
 Result<Bytes> OpenFrame(const crypto::Sealer& sealer, ByteView sealed,

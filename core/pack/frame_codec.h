@@ -29,6 +29,9 @@ struct CompressedFrame {
 [[nodiscard]] CompressedFrame CompressFrame(compress::Compressor& compressor,
                                             const vault::KeyChest::Epoch& keys,
                                             format::FrameType type, ByteView plain);
+/// As CompressFrame, of data whose content id is known already.
+[[nodiscard]] CompressedFrame CompressDataFrame(compress::Compressor& compressor,
+                                                const ContentId& content, ByteView plain);
 
 /// Authenticates, then decompresses into exactly context.plain_length bytes.
 Result<Bytes> OpenFrame(const crypto::Sealer& sealer, ByteView sealed,

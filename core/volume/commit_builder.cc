@@ -175,9 +175,9 @@ CommitBuilder::BuiltPiece CommitBuilder::MakePiece(ByteView plain, std::uint8_t 
     return built;
   }
   built.piece.kind = Piece::Kind::kFrame;
+  built.piece.content =
+      context_.keys.content->Id(static_cast<std::uint8_t>(FrameType::kData), plain);
   if (context_.dedup != nullptr) {
-    built.piece.content =
-        context_.keys.content->Id(static_cast<std::uint8_t>(FrameType::kData), plain);
     if (const auto known = context_.dedup->Find(built.piece.content);
         known.has_value() && known->plain_length == plain.size() &&
         known->key_epoch == context_.keys.epoch) {
@@ -185,8 +185,7 @@ CommitBuilder::BuiltPiece CommitBuilder::MakePiece(ByteView plain, std::uint8_t 
       return built;
     }
   }
-  built.frame = pack::CompressFrame(compressor, context_.keys, FrameType::kData, plain);
-  built.piece.content = built.frame.id;
+  built.frame = pack::CompressDataFrame(compressor, built.piece.content, plain);
   built.is_new = true;
   return built;
 }

@@ -45,6 +45,7 @@ TEST(JournalRecycle, KeepsFewFreeSegments) {
 
 TEST(JournalRecycle, PreparesASuccessorOnceHalfOfASegmentIsUsed) {
   JournalWorld world;
+  world.options.spare_syncs_min = 0;
   ASSERT_OK(world.Open());
   ASSERT_OK(world.AppendOne(8));
   world.RunTasks();
@@ -61,6 +62,28 @@ TEST(JournalRecycle, PreparesASuccessorOnceHalfOfASegmentIsUsed) {
   }
   EXPECT_EQ(world.fs.call_count(FsCall::kOpen), opened);
   EXPECT_EQ(world.fs.call_count(FsCall::kSyncDirectory), directories);
+}
+
+TEST(JournalRecycle, ASuccessorIsPreparedForManySyncsNotForABulkWrite) {
+  const auto files_at_the_end_of_a_segment = [](std::uint32_t syncs) {
+    JournalWorld world;
+    world.options.spare_syncs_min = 3;
+    EXPECT_OK(world.Open());
+    for (std::uint32_t i = 0; i < syncs; ++i) {
+      EXPECT_OK(world.AppendOne(1));
+      EXPECT_OK(world.journal().Sync());
+    }
+    while (world.journal().used_bytes() == world.options.segment_bytes &&
+           world.SegmentFiles().size() == 1) {
+      EXPECT_OK(world.AppendOne(1));
+      world.RunTasks();
+    }
+    return std::pair(world.SegmentFiles().size(),
+                     world.journal().used_bytes() / world.options.segment_bytes);
+  };
+  using FilesAndUsed = std::pair<std::size_t, std::uint64_t>;
+  EXPECT_EQ(files_at_the_end_of_a_segment(3), FilesAndUsed(2, 1));  // one waits
+  EXPECT_EQ(files_at_the_end_of_a_segment(2), FilesAndUsed(2, 2));  // made when needed
 }
 
 TEST(JournalRecycle, AnEmptyJournalNamesNoStream) {
