@@ -14,15 +14,15 @@ import time
 REPO = pathlib.Path(__file__).resolve().parents[2]
 
 
-def build():
-    """The build directory to measure: $COFFER_BUILD, else a Release build made here."""
+def build(targets=("coffer", "cofferd")):
+    """The build directory to measure: $COFFER_BUILD, else a Release build of `targets` made here."""
     given = os.environ.get("COFFER_BUILD")
     if given:
         return pathlib.Path(given)
     path = REPO / "build" / "bench"
     subprocess.run(["cmake", "-S", REPO, "-B", path, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"],
                    check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", path, "--target", "coffer", "cofferd"], check=True,
+    subprocess.run(["cmake", "--build", path, "--target", *targets], check=True,
                    stdout=subprocess.DEVNULL)
     return path
 
