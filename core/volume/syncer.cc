@@ -4,12 +4,15 @@
 
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/base/memory.h"
 
 namespace coffer::volume {
 namespace {
 
 constexpr Duration kProgressInterval = std::chrono::milliseconds(200);
 constexpr Duration kFullPause = std::chrono::seconds(1);
+/// Dirty bytes committed after which an idle volume gives freed memory back to the system.
+constexpr std::uint64_t kFreedBytesMin = 1u << 20;
 /// Weight of the newest commit in the upload rate that is reported.
 constexpr double kRateWeight = 0.3;
 
@@ -180,6 +183,10 @@ void Syncer::Run() {
       status = RunOnce();
     }
     if (status.has_value()) (void)reserve_.Hold();  // the next time it lacks, writers say so
+    if (freed_bytes_ >= kFreedBytesMin && live_.numbers().generations == 0) {
+      ReturnFreeMemory();
+      freed_bytes_ = 0;
+    }
     std::unique_ptr<Executor::Timer> old;
     MutexLock lock(mutex_);
     building_bytes_ = 0;
@@ -339,6 +346,7 @@ void Syncer::Finish(const vault::HeadChain::Newest& newest) {
   pending_.reset();
   newest_ = newest;
   new_epoch_ = false;
+  freed_bytes_ += step.generation_bytes;
   if (step.commit.has_value()) {
     if (dedup_ != nullptr) {
       for (const format::DeltaEntry& entry : step.commit->delta.entries) {

@@ -100,7 +100,8 @@ class Syncer {
   // Only the running attempt touches these.
   vault::HeadChain::Newest newest_;
   bool new_epoch_;
-  std::optional<Step> pending_;  // its head is spooled, the answer outstanding
+  std::optional<Step> pending_;    // its head is spooled, the answer outstanding
+  std::uint64_t freed_bytes_ = 0;  // of committed generations, since free memory was given back
 
   mutable Mutex mutex_;
   CondVar changed_;

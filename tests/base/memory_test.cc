@@ -2,6 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "core/base/bytes.h"
+
 namespace coffer {
 namespace {
 
@@ -9,6 +15,33 @@ TEST(PhysicalMemory, IsAtLeastWhatATestNeeds) {
   EXPECT_GT(PhysicalMemoryBytes(), std::uint64_t{64} << 20);
   EXPECT_LT(PhysicalMemoryBytes(), std::uint64_t{1} << 50);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+std::uint64_t ResidentPages() {
+  unsigned long size = 0;
+  unsigned long resident = 0;
+  std::FILE* file = std::fopen("/proc/self/statm", "r");
+  EXPECT_NE(file, nullptr);
+  EXPECT_EQ(std::fscanf(file, "%lu %lu", &size, &resident), 2);
+  std::fclose(file);
+  return resident;
+}
+
+TEST(ReturnFreeMemory, GivesBackWhatLiesBetweenAllocationsInUse) {
+  constexpr std::size_t kBlocks = 1024;
+  constexpr std::uint64_t kPagesPerBlock = 8;
+  std::vector<std::unique_ptr<Bytes>> freed;
+  std::vector<std::unique_ptr<Bytes>> kept;  // so that the heap's end cannot simply move down
+  for (std::size_t i = 0; i < kBlocks; ++i) {
+    freed.push_back(std::make_unique<Bytes>(kPagesPerBlock * 4096, std::byte{1}));
+    kept.push_back(std::make_unique<Bytes>(1000, std::byte{1}));
+  }
+  freed.clear();
+  const std::uint64_t before = ResidentPages();
+  ReturnFreeMemory();
+  EXPECT_LT(ResidentPages() + kBlocks * (kPagesPerBlock - 2), before);
+}
+#endif
 
 }  // namespace
 }  // namespace coffer
