@@ -41,6 +41,9 @@ class File {
   /// Reserves [0, size) on disk and makes the file that long (fallocate); kUnsupported where the
   /// file system cannot.
   virtual Status Allocate(std::uint64_t size) = 0;
+  /// Gives the disk space of [offset, offset+length) back (a hole: it reads as zeros); the size
+  /// stays. kUnsupported where the file system cannot.
+  virtual Status Discard(std::uint64_t offset, std::uint64_t length) = 0;
   virtual Result<std::uint64_t> Size() = 0;
   /// Of the file that is open, whatever its name means by now: what a check of owner and mode
   /// needs.

@@ -106,6 +106,15 @@ class PosixFile final : public File {
                 "allocate space for", path_);
   }
 
+  Status Discard(std::uint64_t offset, std::uint64_t length) override {
+    if (length == 0) return {};
+    return Done(Retry([&] {
+                  return fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                   static_cast<off_t>(offset), static_cast<off_t>(length));
+                }),
+                "give back space of", path_);
+  }
+
   Result<std::uint64_t> Size() override {
     ASSIGN_OR_RETURN(const FileInfo info, Info());
     return info.size;

@@ -103,6 +103,19 @@ TYPED_TEST(FileSystemConformance, AllocateGrowsAndNeverShrinks) {
   EXPECT_EQ(size, 10000U);
 }
 
+TYPED_TEST(FileSystemConformance, DiscardedBytesAreZerosAndTheSizeStays) {
+  ASSERT_OK_AND_ASSIGN(const auto file, this->fs().Open(this->At("a"), Mode::kCreate));
+  ASSERT_OK(file->WriteAt(0, AsBytes(std::string(3 * 4096, 'x'))));
+  const Status status = file->Discard(4096, 4096);
+  if (!status.has_value() && status.error().code == ErrorCode::kUnsupported) {
+    GTEST_SKIP() << "this file system cannot give space back";
+  }
+  ASSERT_OK(status);
+  ASSERT_OK(file->Discard(3 * 4096, 4096));  // beyond the end: nothing to do
+  EXPECT_EQ(this->Got("a"),
+            std::string(4096, 'x') + std::string(4096, '\0') + std::string(4096, 'x'));
+}
+
 TYPED_TEST(FileSystemConformance, RenameReplaces) {
   this->Put("a", "new");
   this->Put("b", "old");

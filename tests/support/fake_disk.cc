@@ -50,6 +50,23 @@ void FakeFile::Allocate(std::uint64_t number, std::uint64_t size) {
   MarkAllocated(0, size);
 }
 
+void FakeFile::Discard(std::uint64_t number, std::uint64_t offset, std::uint64_t length) {
+  const std::uint64_t end = std::min<std::uint64_t>(visible_.size(), offset + length);
+  if (offset >= end) return;
+  unsynced_.push_back({number, offset, Bytes(end - offset, std::byte{0}), visible_.size(), false});
+  Apply(unsynced_.back(), visible_);
+  const std::uint64_t first = (offset + kFakePageBytes - 1) / kFakePageBytes;
+  const std::uint64_t last = end == visible_.size()
+                                 ? allocated_.size()
+                                 : std::min(allocated_.size(), end / kFakePageBytes);
+  for (std::uint64_t page = first; page < last; ++page) {
+    if (!allocated_[page]) continue;
+    allocated_[page] = false;
+    --allocated_count_;
+    --*disk_used_;
+  }
+}
+
 void FakeFile::Sync() {
   // Not durable_ = visible_: what a failed sync forgot stays forgotten.
   for (const Operation& operation : unsynced_) Apply(operation, durable_);

@@ -64,6 +64,8 @@ class FakeFile final : public FakeNode {
   /// Truncates, or grows with zeros.
   void Resize(std::uint64_t number, std::uint64_t size);
   void Allocate(std::uint64_t number, std::uint64_t size);
+  /// Zeros, and whole pages in [offset, offset+length) are free again; the size stays.
+  void Discard(std::uint64_t number, std::uint64_t offset, std::uint64_t length);
   void Sync();
   /// A failed sync (fsyncgate): the pages are clean now, so no later sync will write them.
   void ForgetUnsynced() { unsynced_.clear(); }

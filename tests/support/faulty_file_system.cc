@@ -27,6 +27,8 @@ const char* NameOf(FsCall call) {
       return "truncate";
     case FsCall::kAllocate:
       return "allocate";
+    case FsCall::kDiscard:
+      return "discard";
     case FsCall::kInfo:
       return "info";
     case FsCall::kCreateDirectory:
@@ -120,6 +122,14 @@ class FaultyFileSystem::OpenFile final : public File {
       return FailErrno(ENOSPC, "allocate space for", path_);
     }
     file_->Allocate(fs_.NextNumberLocked(), size);
+    return {};
+  }
+
+  Status Discard(std::uint64_t offset, std::uint64_t length) override {
+    MutexLock lock(fs_.mutex_);
+    RETURN_IF_ERROR(Begin({FsCall::kDiscard, Effect::kChanges, path_, offset, length}));
+    if (!writable_) return FailErrno(EBADF, "give back space of", path_);
+    file_->Discard(fs_.NextNumberLocked(), offset, length);
     return {};
   }
 

@@ -34,6 +34,7 @@ enum class FsCall {
   kSync,
   kTruncate,
   kAllocate,
+  kDiscard,
   kInfo,  // File::Info and File::Size
   kCreateDirectory,
   kSyncDirectory,

@@ -375,6 +375,16 @@ TEST(FullDisk, RefusesNewPagesAndTakesOldOnes) {
   EXPECT_OK(file->WriteAt(4096, AsBytes("e")));
 }
 
+TEST(FullDisk, DiscardedSpaceIsFreeAgain) {
+  FaultyFileSystem fs;
+  fs.SetTotalBytes(8192);
+  ASSERT_OK_AND_ASSIGN(const auto file, fs.Open("/a", FileSystem::OpenMode::kCreate));
+  ASSERT_OK(file->WriteAt(0, Bytes(8192, std::byte{1})));
+  EXPECT_FAILS(file->WriteAt(8192, Bytes(4096, std::byte{2})), kNoSpace);
+  ASSERT_OK(file->Discard(0, 4096));
+  ASSERT_OK(file->WriteAt(8192, Bytes(4096, std::byte{2})));
+}
+
 TEST(FullDisk, SpaceAllocatedIsThereToBeWritten) {
   FaultyFileSystem fs;
   ASSERT_OK_AND_ASSIGN(const auto reserve, fs.Open("/r", Mode::kCreate));
