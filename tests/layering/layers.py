@@ -34,6 +34,7 @@ _FOUNDATION = "errors, bytes, and the seams to clock, files, randomness and thre
 EDGES = {
     ("core/crypto", "core/base"): _FOUNDATION,
     ("core/compress", "core/base"): _FOUNDATION,
+    ("core/db", "core/base"): _FOUNDATION,
     ("core/block", "core/base"): _FOUNDATION,
 
     ("core/format", "core/base"): _FOUNDATION,
@@ -106,6 +107,7 @@ EDGES = {
 LIBRARIES = {
     "cryptopp/": ["core/crypto"],
     "argon2.h": ["core/crypto"],
+    "sqlite3.h": ["core/db"],
     "zstd": ["core/compress"],
     "lz4": ["core/compress"],
     "spdlog/": ["core/base/log.cc"],
