@@ -189,8 +189,8 @@ Result<Bytes> DirectoryStore::GetRange(const std::string& name, std::uint64_t of
                                        std::uint64_t length) {
   std::uint64_t size = 0;
   ASSIGN_OR_RETURN(const std::unique_ptr<File> file, OpenObject(name, &size));
-  RETURN_IF_ERROR(CheckObjectRange(name, size, offset, length));
-  return ReadObject(*file, name, offset, length);
+  ASSIGN_OR_RETURN(const std::uint64_t there, ClipObjectRange(name, size, offset, length));
+  return ReadObject(*file, name, offset, there);
 }
 
 Result<std::unique_ptr<File>> DirectoryStore::OpenObject(const std::string& name,

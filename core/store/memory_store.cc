@@ -26,8 +26,9 @@ Result<Bytes> MemoryStore::Get(const std::string& name, std::uint64_t size_max) 
 Result<Bytes> MemoryStore::GetRange(const std::string& name, std::uint64_t offset,
                                     std::uint64_t length) {
   ASSIGN_OR_RETURN(const auto object, Find(name));
-  RETURN_IF_ERROR(CheckObjectRange(name, object->size(), offset, length));
-  return ToBytes(ByteView(*object).subspan(offset, length));
+  ASSIGN_OR_RETURN(const std::uint64_t there,
+                   ClipObjectRange(name, object->size(), offset, length));
+  return ToBytes(ByteView(*object).subspan(offset, there));
 }
 
 Result<ListPage> MemoryStore::List(const std::string& prefix, const std::string& start_after,

@@ -40,9 +40,9 @@ Status CheckListLimit(std::size_t limit) {
       Concat("a listing of ", limit, " names was asked for; 1 to ", kListLimitMax, " work"));
 }
 
-Status CheckObjectRange(const std::string& name, std::uint64_t size, std::uint64_t offset,
-                        std::uint64_t length) {
-  if (offset <= size && length <= size - offset) return {};
+Result<std::uint64_t> ClipObjectRange(const std::string& name, std::uint64_t size,
+                                      std::uint64_t offset, std::uint64_t length) {
+  if (offset < size || (offset == size && length == 0)) return std::min(length, size - offset);
   return Fail(ErrorCode::kCorruption, Concat("object ", name, " ends at byte ", size,
                                              ", before the ", length, " bytes wanted at ", offset));
 }

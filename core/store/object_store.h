@@ -39,7 +39,8 @@ class ObjectStore {
   virtual Status Create(const std::string& name, ByteView data, ObjectClass object_class) = 0;
   /// The whole object; kInvalidArgument if longer than `size_max`, kNotFound.
   virtual Result<Bytes> Get(const std::string& name, std::uint64_t size_max) = 0;
-  /// Exactly [offset, offset+length); kCorruption if the object ends before.
+  /// [offset, offset+length) as far as the object reaches, as HTTP's ranges do: who reads in
+  /// windows need not know where it ends. kCorruption if it ends at or before `offset`.
   virtual Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
                                  std::uint64_t length) = 0;
   /// Names that start with `prefix` and come after `start_after`, at most `limit` (1 … 1000).
@@ -65,9 +66,9 @@ inline constexpr std::size_t kListLimitMax = 1000;
 Status CheckObjectName(const std::string& name);
 Status CheckListLimit(std::size_t limit);
 
-/// An object of `size` bytes holds [offset, offset+length), or kCorruption: a reference points
-/// beyond what is stored.
-Status CheckObjectRange(const std::string& name, std::uint64_t size, std::uint64_t offset,
-                        std::uint64_t length);
+/// How much of [offset, offset+length) an object of `size` bytes holds, or kCorruption: a reference
+/// points beyond what is stored.
+Result<std::uint64_t> ClipObjectRange(const std::string& name, std::uint64_t size,
+                                      std::uint64_t offset, std::uint64_t length);
 
 }  // namespace coffer::store
