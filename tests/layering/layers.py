@@ -63,6 +63,7 @@ EDGES = {
     ("core/cache", "core/base"): _FOUNDATION,
     ("core/cache", "core/format"): "journal records, references to frames",
     ("core/cache", "core/crypto"): "journal records are sealed",
+    ("core/cache", "core/db"): "the disk cache's index",
 
     ("core/volume", "core/base"): _FOUNDATION,
     ("core/volume", "core/block"): "a volume is a BlockDevice",
