@@ -43,6 +43,7 @@ struct DaemonKdf {
 /// interfaces.md promises 10 s; what is left is for the process to be torn down.
 constexpr Duration kEndWithin = std::chrono::seconds(9);
 
+constexpr int kFetchThreads = 16;   // requests to stores for readers at once
 constexpr int kSyncThreads = 4;     // volumes that sync at once
 constexpr int kControlThreads = 8;  // requests of the control API that run at once
 constexpr int kJobThreads = 8;      // jobs of it
@@ -133,13 +134,14 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   ASSIGN_OR_RETURN(config::Config config, config_file.Read());
   SystemClock clock;
   SystemRandom random;
+  const auto fetch = NewThreadExecutor("fetch", kFetchThreads);
   const auto work = NewThreadExecutor("work", WorkThreads());
   const auto sync = NewThreadExecutor("sync", kSyncThreads);
   const auto nbd_workers = NewThreadExecutor("nbd", kNbdThreads);
   const auto jobs = NewThreadExecutor("jobs", kJobThreads);
   const auto requests = NewThreadExecutor("requests", kControlThreads);
-  vault::Environment environment{fs,         clock,      random,       *sync,     *work,
-                                 kdf.policy, kdf.bounds, places.state, HostName()};
+  vault::Environment environment{fs,     clock,      random,     *sync,        *work,
+                                 *fetch, kdf.policy, kdf.bounds, places.state, HostName()};
 
   nbd::Server::Options nbd_options;
   nbd_options.shared_socket_path = places.nbd_socket();
@@ -148,6 +150,7 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   daemon::VolumeManager::Options manager_options;
   manager_options.config = std::move(config);
   manager_options.config_path = config_file.path;
+  manager_options.cache_directory = places.cache;
   manager_options.request_stop = [&signals] { signals.RequestStop(); };
   ASSIGN_OR_RETURN(const auto manager,
                    daemon::VolumeManager::Open(environment, *jobs, {nbd.get()}, manager_options));

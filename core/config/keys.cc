@@ -157,7 +157,7 @@ const std::vector<KeyInfo>& Keys() {
       {Key::kChunkSize, "chunk_size", Kind::kChunkSize, "64KiB", kChunkLeast, kChunkMost,
        Scope::kVolume, Takes::kAtInit, "Unit of compression and dedup of a new volume"},
       {Key::kDiskCacheBytesMax, "disk_cache_bytes_max", Kind::kBytes, "10GiB", 0, 16 * kTiB,
-       Scope::kMachine, Takes::kAtStart,
+       Scope::kMachine, Takes::kAtOnce,
        "Of frames on disk, for all volumes; at most a tenth of the free disk"},
       {Key::kMemoryCacheBytesMax, "memory_cache_bytes_max", Kind::kBytes, "256MiB", 0, 16 * kTiB,
        Scope::kMachine, Takes::kAtOnce, "Of frames in memory, for all volumes"},

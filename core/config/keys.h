@@ -36,7 +36,7 @@ enum class Scope {
 };
 
 /// What reads the new value after a reload.
-enum class Takes { kAtOnce, kAtInit, kAtStart };
+enum class Takes { kAtOnce, kAtInit };
 
 enum class Kind { kBytes, kSeconds, kChunkSize, kDurability, kJournalFull, kCodec, kLogLevel };
 

@@ -4,6 +4,7 @@
 
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/cache/sqlite_index.h"
 
 namespace coffer::daemon {
 
@@ -31,14 +32,33 @@ store::StoreCounts VaultPool::Lease::store_counts() const {
 }
 
 VaultPool::Unlocked::Unlocked(std::unique_ptr<vault::Vault> unlocked_vault, const StoreStack& stack,
-                              cache::FrameCache& frames)
+                              cache::FrameCache& frames, cache::DiskCache* disk)
     : vault(std::move(unlocked_vault)),
       counter(stack.counter),
       retrying(stack.retrying),
-      resources(*vault, frames) {}
+      resources(*vault, frames, disk) {}
 
-VaultPool::VaultPool(vault::Environment& env, std::size_t frame_cache_bytes)
-    : env_(env), frames_(frame_cache_bytes) {}
+namespace {
+
+std::unique_ptr<cache::DiskCache> MakeDiskCache(vault::Environment& env,
+                                                const cache::DiskCache::Options& options) {
+  if (options.directory.empty()) return nullptr;
+  return std::make_unique<cache::DiskCache>(
+      env.fs, env.clock, options,
+      [&fs = env.fs, path = options.directory + "/index.sqlite"](
+          std::vector<cache::IndexRow>* rows) { return cache::SqliteIndex::Open(fs, path, rows); });
+}
+
+}  // namespace
+
+VaultPool::VaultPool(vault::Environment& env, std::size_t frame_cache_bytes,
+                     cache::DiskCache::Options disk_cache)
+    : env_(env), frames_(frame_cache_bytes), disk_(MakeDiskCache(env, disk_cache)) {}
+
+cache::DiskCache* VaultPool::DiskCacheAfterUnlock() {
+  if (disk_ != nullptr) disk_->Start();
+  return disk_.get();
+}
 
 VaultPool::~VaultPool() {
   MutexLock lock(mutex_);
@@ -78,7 +98,7 @@ Result<VaultPool::Lease> VaultPool::Acquire(const VaultId& id, const store::Stor
     options.single_writer = single_writer;
     ASSIGN_OR_RETURN(auto vault,
                      vault::Vault::Unlock(env_, std::move(stack.store), password, options));
-    return std::make_unique<Unlocked>(std::move(vault), stack, frames_);
+    return std::make_unique<Unlocked>(std::move(vault), stack, frames_, DiskCacheAfterUnlock());
   };
   auto unlocked = unlock();
   lock.Lock();
@@ -98,7 +118,8 @@ Result<VaultPool::Lease> VaultPool::Create(const store::StoreUrl& url, const Sec
   options.single_writer = single_writer;
   ASSIGN_OR_RETURN(auto vault, vault::Vault::Create(env_, std::move(stack.store), password,
                                                     first_volume, options));
-  auto unlocked = std::make_unique<Unlocked>(std::move(vault), stack, frames_);
+  auto unlocked =
+      std::make_unique<Unlocked>(std::move(vault), stack, frames_, DiskCacheAfterUnlock());
   MutexLock lock(mutex_);
   // Nobody can have had a slot for an id made a moment ago.
   Slot& slot = slots_[unlocked->vault->id()];

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "core/base/mutex.h"
+#include "core/cache/disk_cache.h"
 #include "core/cache/frame_cache.h"
 #include "core/daemon/store_stack.h"
 #include "core/vault/vault.h"
@@ -46,7 +47,10 @@ class VaultPool {
     bool used_password_ = false;
   };
 
-  VaultPool(vault::Environment& env, std::size_t frame_cache_bytes);
+  /// The disk cache is opened with the first vault: nothing is read or written there before an
+  /// unlock. Without a directory there is none.
+  VaultPool(vault::Environment& env, std::size_t frame_cache_bytes,
+            cache::DiskCache::Options disk_cache);
   ~VaultPool();  // no lease is left
 
   /// The keys of `id` are held: no password is needed.
@@ -63,6 +67,9 @@ class VaultPool {
   Result<VaultId> IdentifyVault(const store::StoreUrl& url);
 
   void SetFrameCacheBytes(std::size_t bytes_max) { frames_.SetBytesMax(bytes_max); }
+  void SetDiskCacheBytes(std::uint64_t bytes_max) {
+    if (disk_ != nullptr) disk_->SetBytesMax(bytes_max);
+  }
 
   /// From now on every request to a store fails, and no wait for a store goes on.
   void ShutStores();
@@ -71,7 +78,7 @@ class VaultPool {
   /// An unlocked vault and what belongs to it, in the order of its building.
   struct Unlocked {
     Unlocked(std::unique_ptr<vault::Vault> unlocked_vault, const StoreStack& stack,
-             cache::FrameCache& frames);
+             cache::FrameCache& frames, cache::DiskCache* disk);
 
     std::unique_ptr<vault::Vault> vault;
     store::CountingStore* counter;
@@ -86,9 +93,12 @@ class VaultPool {
 
   Result<StoreStack> OpenStack(const store::StoreUrl& url, store::StoreOpenMode mode);
   void EndLease(Slot& slot);
+  /// Null without a directory for it.
+  cache::DiskCache* DiskCacheAfterUnlock();
 
   vault::Environment& env_;
   cache::FrameCache frames_;
+  const std::unique_ptr<cache::DiskCache> disk_;
   std::atomic<bool> stores_shut_{false};
   mutable Mutex mutex_;
   CondVar changed_;

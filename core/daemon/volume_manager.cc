@@ -27,7 +27,9 @@ VolumeManager::VolumeManager(vault::Environment& env, Executor& jobs,
       options_(std::move(options)),
       config_(options_.config),
       registry_(std::move(registry)),
-      pool_(env, config_.Defaults().number(config::Key::kMemoryCacheBytesMax)),
+      pool_(env, config_.Defaults().number(config::Key::kMemoryCacheBytesMax),
+            {.directory = options_.cache_directory,
+             .bytes_max = config_.Defaults().number(config::Key::kDiskCacheBytesMax)}),
       admin_(*registry_, pool_, config_),
       open_(env, *registry_, events_, std::move(exporters), config_),
       volume_admin_(*registry_, pool_, admin_, open_),
@@ -59,18 +61,11 @@ Status VolumeManager::StopDaemon() {
 }
 
 void VolumeManager::Reload(config::Config config) {
-  const config::Effective before = config_.Defaults();
   const config::Effective after = config.Defaults();
-  for (const config::KeyInfo& key : config::Keys()) {
-    if (key.takes != config::Takes::kAtStart || before[key.key].value == after[key.key].value) {
-      continue;
-    }
-    LOG(kWarning, key.name, " = ", after.text(key.key),
-        " holds from the next start: coffer daemon restart");
-  }
   config_.Replace(std::move(config));
   open_.Retune();
-  pool_.SetFrameCacheBytes(config_.Defaults().number(config::Key::kMemoryCacheBytesMax));
+  pool_.SetFrameCacheBytes(after.number(config::Key::kMemoryCacheBytesMax));
+  pool_.SetDiskCacheBytes(after.number(config::Key::kDiskCacheBytesMax));
 }
 
 // --- Which volume is meant ---

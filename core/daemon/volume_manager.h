@@ -26,6 +26,7 @@ class VolumeManager final : public control::ControlService {
   struct Options {
     config::Config config;
     std::string config_path;
+    std::string cache_directory;         // for frames on disk; empty: none
     std::function<void()> request_stop;  // for POST /v1/daemon/stop; must not block
   };
 

@@ -1,18 +1,24 @@
-// FrameReader: fetches one frame from the store and opens it. What comes out was sealed by this
-// vault, for this place, and for data has the content id asked for. Thread-safe.
+// FrameReader: gets one frame's sealed bytes and opens them. What comes out was sealed by this
+// vault, for this place, and for data from the store has the content id asked for. Sealed bytes
+// that do not open are fetched once more: a cache or the network may have damaged them.
+//
+// What lies in the disk cache came from the store, so there its tag is enough; until one frame is
+// met that opens and holds other content than the map says. From then on all are compared.
+// Thread-safe.
 #pragma once
 
 #include <atomic>
 
 #include "core/base/result.h"
+#include "core/format/associated_data.h"
 #include "core/format/pack.h"
 #include "core/format/page.h"
-#include "core/store/object_store.h"
+#include "core/pack/sealed_frames.h"
 #include "core/vault/key_chest.h"
 
 namespace coffer::pack {
 
-/// What has been fetched from the store since the start.
+/// What has been read since the start, from the store or a cache of sealed frames.
 struct FrameReads {
   std::uint64_t data_frames = 0;
   std::uint64_t pages = 0;
@@ -22,8 +28,7 @@ struct FrameReads {
 
 class FrameReader {
  public:
-  FrameReader(store::ObjectStore& store, const vault::KeyChest& keys)
-      : store_(store), keys_(keys) {}
+  FrameReader(SealedFrames& frames, const vault::KeyChest& keys) : frames_(frames), keys_(keys) {}
 
   /// kCorruption names pack, frame and why; kNotFound becomes kCorruption (MISSING-PACKS).
   Result<Bytes> ReadData(const format::FrameRef& frame, const ContentId& content);
@@ -33,11 +38,17 @@ class FrameReader {
   [[nodiscard]] FrameReads reads() const;
 
  private:
-  Result<Bytes> Read(const format::FrameRef& frame, format::FrameType type, std::uint8_t level,
-                     std::uint64_t index);
+  struct Opened {
+    Bytes plain;
+    SealedFrame::Origin origin;
+  };
+  Result<Opened> Read(const format::FrameRef& frame, format::FrameType type, std::uint8_t level,
+                      std::uint64_t index);
+  Result<Opened> Open(const format::FrameContext& context, Result<SealedFrame> sealed);
 
-  store::ObjectStore& store_;
+  SealedFrames& frames_;
   const vault::KeyChest& keys_;
+  std::atomic<bool> compare_all_{false};
   std::atomic<std::uint64_t> data_frames_{0};
   std::atomic<std::uint64_t> pages_{0};
   std::atomic<std::uint64_t> deltas_{0};

@@ -16,8 +16,9 @@ struct Environment {
   FileSystem& fs;
   Clock& clock;
   Random& random;
-  Executor& sync_executor;  // drives syncs: its tasks may wait for work_executor's
-  Executor& work_executor;  // compresses, seals, uploads, fetches: its tasks wait for nothing
+  Executor& sync_executor;   // drives syncs: its tasks may wait for work_executor's
+  Executor& work_executor;   // compresses, seals, uploads: its tasks wait for fetch_executor's only
+  Executor& fetch_executor;  // requests to the store for readers: its tasks wait for nothing
   crypto::KdfPolicy kdf_policy;
   crypto::KdfBounds kdf_bounds;
   std::string state_directory;  // $XDG_STATE_HOME/coffer, exists

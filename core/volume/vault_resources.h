@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/cache/frame_cache.h"
+#include "core/cache/sealed_windows.h"
 #include "core/map/page_cache.h"
 #include "core/pack/dedup_index.h"
 #include "core/pack/frame_reader.h"
@@ -11,12 +12,17 @@ namespace coffer::volume {
 
 class VaultResources {
  public:
-  /// `vault` and `frames` (one for the whole process) outlive this.
-  VaultResources(vault::Vault& vault, cache::FrameCache& frames)
-      : vault_(vault), frames_(frames), reader_(vault.store(), vault.keys()), pages_(reader_) {}
+  /// `vault`, and `frames` and `disk` (one for the whole process; `disk` may be null) outlive this.
+  VaultResources(vault::Vault& vault, cache::FrameCache& frames, cache::DiskCache* disk)
+      : vault_(vault),
+        frames_(frames),
+        windows_(vault.store(), vault.env().fetch_executor, vault.host().frame_cache, disk),
+        reader_(windows_, vault.keys()),
+        pages_(reader_) {}
 
   [[nodiscard]] vault::Vault& vault() { return vault_; }
   [[nodiscard]] cache::FrameCache& frames() { return frames_; }
+  [[nodiscard]] cache::SealedWindows& windows() { return windows_; }
   [[nodiscard]] pack::FrameReader& reader() { return reader_; }
   [[nodiscard]] map::PageCache& pages() { return pages_; }
   [[nodiscard]] pack::DedupIndex& dedup() { return dedup_; }
@@ -24,6 +30,7 @@ class VaultResources {
  private:
   vault::Vault& vault_;
   cache::FrameCache& frames_;
+  cache::SealedWindows windows_;
   pack::FrameReader reader_;
   map::PageCache pages_;
   pack::DedupIndex dedup_;

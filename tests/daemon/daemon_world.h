@@ -130,6 +130,7 @@ class Machine {
   std::unique_ptr<FileSystem> fs_ = NewPosixFileSystem();
   SystemClock clock_;
   SystemRandom random_;
+  std::unique_ptr<Executor> fetch_ = NewThreadExecutor("fetch", 4);
   std::unique_ptr<Executor> work_ = NewThreadExecutor("work", 2);
   std::unique_ptr<Executor> sync_ = NewThreadExecutor("sync", 2);
   std::unique_ptr<Executor> jobs_ = NewThreadExecutor("jobs", 4);
@@ -138,6 +139,7 @@ class Machine {
                           random_,
                           *sync_,
                           *work_,
+                          *fetch_,
                           crypto::KdfPolicy{64, 1, 1},
                           crypto::KdfBounds{64, 256, 1, 2, 1},
                           state_.path(),

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 
+#include "core/cache/sealed_windows.h"
 #include "core/crypto/hash.h"
 #include "core/map/block_map.h"
 #include "core/map/pieces.h"
@@ -57,12 +58,14 @@ class GoldenVault : public testing::Test {
   SystemClock clock_;
   SystemRandom random_;
   std::unique_ptr<Executor> sync_ = NewThreadExecutor("sync", 1);
+  std::unique_ptr<Executor> fetch_ = NewThreadExecutor("fetch", 1);
   std::unique_ptr<Executor> work_ = NewThreadExecutor("work", 1);
   vault::Environment env_{*fs_,
                           clock_,
                           random_,
                           *sync_,
                           *work_,
+                          *fetch_,
                           crypto::KdfPolicy{},
                           crypto::DefaultKdfBounds(4 * kGibibyte),
                           directory_ / "state",
@@ -71,7 +74,9 @@ class GoldenVault : public testing::Test {
 
 /// All bytes that `map` shows.
 Result<Bytes> ReadAll(vault::Vault& vault, const format::MapRoot& map, std::uint32_t chunk_size) {
-  pack::FrameReader reader(vault.store(), vault.keys());
+  cache::SealedWindows windows(vault.store(), vault.env().fetch_executor, vault.host().frame_cache,
+                               nullptr);
+  pack::FrameReader reader(windows, vault.keys());
   map::PageCache pages(reader);
   map::Overlay overlay;
   for (const format::DeltaRef& ref : map.deltas) {

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <random>
 
+#include "core/cache/sealed_windows.h"
 #include "core/compress/compressor.h"
 #include "core/crypto/hash.h"
 #include "core/format/chain_name.h"
@@ -37,7 +38,8 @@ class Writer {
       : vault_(vault),
         work_(work),
         chain_(vault, volume, vault.VolumeDirectory(volume).value()),
-        reader_(vault.store(), vault.keys()),
+        windows_(vault.store(), vault.env().fetch_executor, vault.host().frame_cache, nullptr),
+        reader_(windows_, vault.keys()),
         pages_(reader_),
         engine_(seed),
         image_(kChunks * kChunkSize, std::byte{0}) {
@@ -156,6 +158,7 @@ class Writer {
   vault::Vault& vault_;
   Executor& work_;
   vault::HeadChain chain_;
+  cache::SealedWindows windows_;
   pack::FrameReader reader_;
   map::PageCache pages_;
   SystemRandom random_;
@@ -190,12 +193,14 @@ TEST(IndependentReader, ReadsWhatCofferWrites) {
   SystemClock clock;
   SystemRandom random;
   const std::unique_ptr<Executor> sync = NewThreadExecutor("sync", 1);
+  const std::unique_ptr<Executor> fetch = NewThreadExecutor("fetch", 1);
   const std::unique_ptr<Executor> work = NewThreadExecutor("work", 2);
   vault::Environment env{*fs,
                          clock,
                          random,
                          *sync,
                          *work,
+                         *fetch,
                          crypto::KdfPolicy{19 * 1024, 2, 1},
                          crypto::DefaultKdfBounds(4 * kGibibyte),
                          directory / "state",

@@ -52,7 +52,7 @@ EDGES = {
     ("core/pack", "core/crypto"): "frames are sealed here",
     ("core/pack", "core/compress"): "and compressed before",
     ("core/pack", "core/format"): "layout of packs, names of objects",
-    ("core/pack", "core/store"): "packs are objects",
+    ("core/pack", "core/store"): "packs are uploaded as objects",
     ("core/pack", "core/vault"): "the keys of the epochs come from the key chest",
 
     ("core/map", "core/base"): _FOUNDATION,
@@ -62,8 +62,10 @@ EDGES = {
 
     ("core/cache", "core/base"): _FOUNDATION,
     ("core/cache", "core/format"): "journal records, references to frames",
-    ("core/cache", "core/crypto"): "journal records are sealed",
+    ("core/cache", "core/crypto"): "journal records are sealed; names in the disk cache are keyed",
     ("core/cache", "core/db"): "the disk cache's index",
+    ("core/cache", "core/store"): "what no cache has comes from the store",
+    ("core/cache", "core/pack"): "it is where sealed frames come from",
 
     ("core/volume", "core/base"): _FOUNDATION,
     ("core/volume", "core/block"): "a volume is a BlockDevice",

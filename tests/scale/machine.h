@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "core/cache/sqlite_index.h"
 #include "core/store/counting_store.h"
 #include "core/store/directory_store.h"
 #include "core/volume/volume.h"
@@ -61,12 +62,14 @@ class Machine {
       std::function<std::unique_ptr<store::ObjectStore>(std::unique_ptr<store::ObjectStore>)>;
 
   Machine(FileSystem& fs, Clock& clock, Random& random, Executor& sync, Executor& work,
-          const std::string& state_directory, const std::string& store_directory, Wrap wrap)
+          Executor& fetch, const std::string& state_directory, const std::string& store_directory,
+          Wrap wrap)
       : env_{.fs = fs,
              .clock = clock,
              .random = random,
              .sync_executor = sync,
              .work_executor = work,
+             .fetch_executor = fetch,
              .kdf_policy = {64, 1, 1},
              .kdf_bounds = {64, 256, 1, 2, 1},
              .state_directory = state_directory,
@@ -86,7 +89,7 @@ class Machine {
     auto store = Must(store::DirectoryStore::Open(env_.fs, env_.random, store_directory_), "store");
     vault_ = Must(vault::Vault::Unlock(env_, Layers(std::move(store)), Password(), {}), "unlock");
     frames_ = std::make_unique<cache::FrameCache>(frame_cache_bytes);
-    resources_ = std::make_unique<volume::VaultResources>(*vault_, *frames_);
+    resources_ = std::make_unique<volume::VaultResources>(*vault_, *frames_, disk_.get());
     const auto found = Must(vault_->FindVolume("disk"), "volume");
     volume_ = Must(volume::Volume::Open(*resources_, found.id, options), "open");
   }
@@ -99,7 +102,19 @@ class Machine {
     volume_.reset();
     resources_.reset();
     vault_.reset();
+    disk_.reset();
   }
+  /// Before Open, and again after each Forget: without it there is no disk cache.
+  void UseDiskCache(const std::string& directory, std::uint64_t bytes_max) {
+    disk_ = std::make_unique<cache::DiskCache>(
+        env_.fs, env_.clock,
+        cache::DiskCache::Options{.directory = directory, .bytes_max = bytes_max},
+        [this, directory](std::vector<cache::IndexRow>* rows) {
+          return cache::SqliteIndex::Open(env_.fs, directory + "/index.sqlite", rows);
+        });
+    disk_->Start();
+  }
+  [[nodiscard]] cache::DiskCache& disk_cache() { return *disk_; }
 
   vault::Vault& vault() { return *vault_; }
   volume::Volume& volume() { return *volume_; }
@@ -119,6 +134,7 @@ class Machine {
   const std::string store_directory_;
   const Wrap wrap_;
   store::CountingStore* counter_ = nullptr;
+  std::unique_ptr<cache::DiskCache> disk_;
   std::unique_ptr<vault::Vault> vault_;
   std::unique_ptr<cache::FrameCache> frames_;
   std::unique_ptr<volume::VaultResources> resources_;

@@ -19,6 +19,7 @@ struct SimulatedParts {
   SimScheduler scheduler;
   SimExecutor sync{scheduler, 2};
   SimExecutor work{scheduler, 1};
+  SimExecutor fetch{scheduler, 0};
 };
 
 class SimulatedMachine : private SimulatedParts, public Machine {
@@ -26,7 +27,8 @@ class SimulatedMachine : private SimulatedParts, public Machine {
   SimulatedMachine(const std::string& state_directory, const std::string& store_directory,
                    std::uint64_t seed, Wrap wrap = {})
       : SimulatedParts(seed),
-        Machine(fs, clock, random, sync, work, state_directory, store_directory, std::move(wrap)) {}
+        Machine(fs, clock, random, sync, work, fetch, state_directory, store_directory,
+                std::move(wrap)) {}
 
   using SimulatedParts::scheduler;
 };

@@ -18,6 +18,9 @@ class UnsyncedFile final : public File {
   Status SyncData() override { return {}; }
   Status Truncate(std::uint64_t size) override { return inner_->Truncate(size); }
   Status Allocate(std::uint64_t size) override { return inner_->Allocate(size); }
+  Status Discard(std::uint64_t offset, std::uint64_t length) override {
+    return inner_->Discard(offset, length);
+  }
   Result<std::uint64_t> Size() override { return inner_->Size(); }
   Result<FileInfo> Info() override { return inner_->Info(); }
 

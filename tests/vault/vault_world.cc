@@ -20,7 +20,8 @@ Machine::Machine(store::ObjectStore& provider, std::uint64_t seed, std::string n
       scheduler(clock, seed + 4),
       sync_executor(scheduler, 2),
       work_executor(scheduler, 1),
-      env{fs,        clock,        random,          sync_executor,  work_executor,
+      fetch_executor(scheduler, 0),
+      env{fs,        clock,        random,          sync_executor,  work_executor, fetch_executor,
           kCheapKdf, kCheapBounds, kStateDirectory, std::move(name)} {
   fs.AddDirectories(kStateDirectory);
   SetLogLevel(LogLevel::kError);  // what goes wrong here goes wrong on purpose

@@ -89,6 +89,7 @@ class Machine {
   SimScheduler scheduler;
   SimExecutor sync_executor;
   SimExecutor work_executor;
+  SimExecutor fetch_executor;
   Environment env;
 };
 

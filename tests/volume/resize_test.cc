@@ -252,12 +252,19 @@ TEST_F(ResizeTest, BehavesLikeADiskThroughAnySequence) {
 TEST(ResizeConcurrency, WritersAndReadersGoOnMeanwhile) {
   store::MemoryStore provider;
   vault::Machine machine(provider, TestSeed());
+  const auto fetch = NewThreadExecutor("fetch", 2);
   const auto work = NewThreadExecutor("work", 2);
   const auto sync = NewThreadExecutor("sync", 2);
-  vault::Environment env{
-      machine.fs, machine.clock,    machine.random,      *sync,
-      *work,      vault::kCheapKdf, vault::kCheapBounds, machine.env.state_directory,
-      "threads"};
+  vault::Environment env{machine.fs,
+                         machine.clock,
+                         machine.random,
+                         *sync,
+                         *work,
+                         *fetch,
+                         vault::kCheapKdf,
+                         vault::kCheapBounds,
+                         machine.env.state_directory,
+                         "threads"};
   constexpr std::uint64_t kLarge = 1 << 20;
   constexpr std::uint64_t kSmall = 256 * 1024;
   ASSERT_OK_AND_ASSIGN(
@@ -265,7 +272,7 @@ TEST(ResizeConcurrency, WritersAndReadersGoOnMeanwhile) {
       vault::Vault::Create(env, machine.Store(), vault::Password("x"),
                            {.name = "photos", .size = kLarge, .chunk_size = kChunk}));
   cache::FrameCache frames(1 << 20);
-  VaultResources resources(*vault, frames);
+  VaultResources resources(*vault, frames, nullptr);
   ASSERT_OK_AND_ASSIGN(const auto listed, vault->FindVolume("photos"));
   OpenOptions options;
   options.settings.sync_bytes = 128 * 1024;

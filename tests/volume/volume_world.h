@@ -28,11 +28,12 @@ class OpenedVolume {
  public:
   static Result<std::unique_ptr<OpenedVolume>> Open(vault::Machine& machine,
                                                     const OpenOptions& options,
-                                                    const std::string& name = "photos") {
+                                                    const std::string& name = "photos",
+                                                    cache::DiskCache* disk = nullptr) {
     auto opened = std::make_unique<OpenedVolume>();
     ASSIGN_OR_RETURN(opened->vault_, machine.Unlock());
     ASSIGN_OR_RETURN(const format::CatalogVolume found, opened->vault_->FindVolume(name));
-    opened->resources_ = std::make_unique<VaultResources>(*opened->vault_, opened->frames_);
+    opened->resources_ = std::make_unique<VaultResources>(*opened->vault_, opened->frames_, disk);
     ASSIGN_OR_RETURN(opened->volume_, Volume::Open(*opened->resources_, found.id, options));
     return opened;
   }
