@@ -10,6 +10,11 @@ std::shared_ptr<const Bytes> FrameCache::Find(const FrameKey& key) {
   return found->second->plain;
 }
 
+bool FrameCache::Contains(const FrameKey& key) const {
+  MutexLock lock(mutex_);
+  return by_key_.contains(key);
+}
+
 void FrameCache::Insert(const FrameKey& key, std::shared_ptr<const Bytes> plain) {
   MutexLock lock(mutex_);
   if (plain->size() > bytes_max_) return;

@@ -30,6 +30,8 @@ class FrameCache {
 
   /// Null on a miss.
   [[nodiscard]] std::shared_ptr<const Bytes> Find(const FrameKey& key);
+  /// Without counting as a use.
+  [[nodiscard]] bool Contains(const FrameKey& key) const;
   void Insert(const FrameKey& key, std::shared_ptr<const Bytes> plain);
   void Clear();
   [[nodiscard]] std::size_t bytes() const;

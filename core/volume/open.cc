@@ -84,6 +84,9 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
   head_seq_ = newest.point.seq;
   live_ = std::make_unique<LiveMap>(env.clock, settings_, TreeOf(head), head.map.size);
   RETURN_IF_ERROR(LoadDeltas(head.map));
+  ahead_ = std::make_unique<ReadAhead>(
+      env.work_executor, chunk_size_,
+      [this](std::uint64_t offset, std::uint64_t length) { FetchAhead(offset, length); });
 
   MeasureDisk();
   if (!tail_is_lost) RETURN_IF_ERROR(ReplayJournal(newest, options));
@@ -112,16 +115,13 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
 }
 
 Status OpenVolume::LoadDeltas(const format::MapRoot& root) {
-  Executor& work = resources_.vault().env().work_executor;
-  std::vector<Result<Bytes>> plain(root.deltas.size());
-  ParallelFor(work, plain.size(), [&](std::size_t i) {
-    plain[i] = resources_.reader().ReadDelta(root.deltas[i].frame);
-  });
-  for (std::size_t i = 0; i < plain.size(); ++i) {
-    if (!plain[i].has_value()) return Fail(std::move(plain[i]).error());
-    const format::FrameRef& frame = root.deltas[i].frame;
+  std::vector<format::FrameRef> frames;
+  for (const format::DeltaRef& delta : root.deltas) frames.push_back(delta.frame);
+  resources_.windows().Want(frames);
+  for (const format::FrameRef& frame : frames) {
+    ASSIGN_OR_RETURN(const Bytes plain, resources_.reader().ReadDelta(frame));
     ASSIGN_OR_RETURN(const format::Delta delta,
-                     format::DecodeDelta(*plain[i], frame.pack, frame.key_epoch));
+                     format::DecodeDelta(plain, frame.pack, frame.key_epoch));
     if (delta.chunk_size != chunk_size_)
       return Fail(ErrorCode::kCorruption, "a delta of the head is for another chunk size");
     live_->LoadDelta(delta);

@@ -8,6 +8,7 @@
 #include "core/cache/journal.h"
 #include "core/vault/head_chain.h"
 #include "core/volume/live_map.h"
+#include "core/volume/read_ahead.h"
 #include "core/volume/syncer.h"
 #include "core/volume/tail_forks.h"
 #include "core/volume/volume.h"
@@ -65,6 +66,7 @@ class OpenVolume final : public Volume {
   [[nodiscard]] Status CheckWritable(std::uint64_t offset, std::uint64_t length) const;
   [[nodiscard]] static Status CheckRangeOf(std::uint64_t size, std::uint64_t offset,
                                            std::uint64_t length);
+  void FetchAhead(std::uint64_t offset, std::uint64_t length);
   Status ReadDirty(const DirtyPart& part, MutableByteView out);
   Status ReadAgain(std::uint64_t offset, MutableByteView out, Error first_error);
   Status WritePartial(std::uint64_t offset, ByteView data);
@@ -103,7 +105,8 @@ class OpenVolume final : public Volume {
   std::unique_ptr<pack::DedupIndex> own_dedup_;  // dedup = volume
   std::unique_ptr<cache::Journal> journal_;
   WriteGate gate_;
-  std::unique_ptr<Syncer> syncer_;  // null when read-only
+  std::unique_ptr<Syncer> syncer_;    // null when read-only
+  std::unique_ptr<ReadAhead> ahead_;  // last: its tasks use the others
 };
 
 }  // namespace coffer::volume

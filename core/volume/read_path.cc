@@ -10,6 +10,10 @@ namespace {
 
 using format::kBlockBytes;
 
+/// A large read asks for its frames in groups of so many stretches, one group ahead of the one
+/// being opened: about 4 MiB.
+constexpr std::size_t kGroupStretches = 64;
+
 Result<format::Pieces> PiecesOf(VaultResources& resources, const map::Tree& tree,
                                 const CleanPart& part, ReadFrom from) {
   format::Pieces pieces;
@@ -27,9 +31,11 @@ Result<format::Pieces> PiecesOf(VaultResources& resources, const map::Tree& tree
   return pieces;
 }
 
+cache::FrameKey KeyOf(const format::Piece& piece) { return {piece.frame.pack, piece.frame.frame}; }
+
 Result<std::shared_ptr<const Bytes>> FrameOf(VaultResources& resources, const format::Piece& piece,
                                              ReadFrom from) {
-  const cache::FrameKey key{piece.frame.pack, piece.frame.frame};
+  const cache::FrameKey key = KeyOf(piece);
   if (auto cached = resources.frames().Find(key);
       cached != nullptr && cached->size() == piece.frame.plain_length)
     return cached;
@@ -40,54 +46,86 @@ Result<std::shared_ptr<const Bytes>> FrameOf(VaultResources& resources, const fo
   return shared;
 }
 
-/// A run of bytes of one chunk that shows one piece, or zeros.
-struct ByteRun {
-  std::uint64_t begin, end;  // in the chunk
-  const format::Piece* piece;
-};
-
-std::vector<ByteRun> RunsOf(const format::Pieces& pieces, std::uint64_t begin, std::uint64_t end) {
+Status AppendStretches(VaultResources& resources, const map::Tree& tree, const CleanPart& part,
+                       ReadFrom from, std::vector<Stretch>* stretches) {
+  ASSIGN_OR_RETURN(const format::Pieces pieces, PiecesOf(resources, tree, part, from));
+  const std::uint64_t start = part.chunk * tree.chunk_size;
+  const std::uint64_t begin = part.offset - start;
+  const std::uint64_t end = begin + part.length;
   const auto first_block = static_cast<std::uint8_t>(begin / kBlockBytes);
   const auto block_count =
       static_cast<std::uint8_t>((end + kBlockBytes - 1) / kBlockBytes - first_block);
-  std::vector<ByteRun> runs;
   for (const map::VisibleRun& run : map::Resolve(pieces, first_block, block_count)) {
-    const std::uint64_t run_begin = std::uint64_t{run.first_block} * kBlockBytes;
-    const std::uint64_t run_end = run_begin + std::uint64_t{run.block_count} * kBlockBytes;
-    runs.push_back({std::max(begin, run_begin), std::min(end, run_end), run.piece});
-  }
-  return runs;
-}
-
-}  // namespace
-
-Status ReadClean(VaultResources& resources, const map::Tree& tree, const CleanPart& part,
-                 ReadFrom from, MutableByteView out) {
-  ASSIGN_OR_RETURN(const format::Pieces pieces, PiecesOf(resources, tree, part, from));
-  const std::uint64_t begin = part.offset - part.chunk * tree.chunk_size;
-  for (const ByteRun& run : RunsOf(pieces, begin, begin + part.length)) {
-    const MutableByteView place = out.subspan(run.begin - begin, run.end - run.begin);
-    if (run.piece == nullptr) {
-      std::fill(place.begin(), place.end(), std::byte{0});
-      continue;
+    const std::uint64_t run_begin = std::max(begin, std::uint64_t{run.first_block} * kBlockBytes);
+    const std::uint64_t run_end =
+        std::min(end, (std::uint64_t{run.first_block} + run.block_count) * kBlockBytes);
+    Stretch stretch{start + run_begin, run_end - run_begin, std::nullopt, 0};
+    if (run.piece != nullptr) {
+      stretch.piece = *run.piece;
+      stretch.skip = run_begin - std::uint64_t{run.piece->first_block} * kBlockBytes;
     }
-    ASSIGN_OR_RETURN(const auto frame, FrameOf(resources, *run.piece, from));
-    const std::uint64_t skip = run.begin - std::uint64_t{run.piece->first_block} * kBlockBytes;
-    std::memcpy(place.data(), frame->data() + skip, place.size());
+    stretches->push_back(std::move(stretch));
   }
   return {};
 }
 
-Status CleanExtents(VaultResources& resources, const map::Tree& tree, const CleanPart& part,
-                    std::vector<std::pair<std::uint64_t, block::Extent>>* extents) {
-  ASSIGN_OR_RETURN(const format::Pieces pieces,
-                   PiecesOf(resources, tree, part, ReadFrom::kAnywhere));
-  const std::uint64_t start = part.chunk * tree.chunk_size;
-  const std::uint64_t begin = part.offset - start;
-  for (const ByteRun& run : RunsOf(pieces, begin, begin + part.length)) {
-    const bool hole = run.piece == nullptr;
-    extents->push_back({start + run.begin, {run.end - run.begin, hole, hole}});
+/// The frames of `stretches` that are not in memory, each once.
+std::vector<format::FrameRef> MissingFrames(VaultResources& resources,
+                                            std::span<const Stretch> stretches) {
+  std::vector<format::FrameRef> frames;
+  for (const Stretch& stretch : stretches) {
+    if (!stretch.piece.has_value() || resources.frames().Contains(KeyOf(*stretch.piece))) continue;
+    if (frames.empty() || frames.back() != stretch.piece->frame)
+      frames.push_back(stretch.piece->frame);
   }
+  return frames;
+}
+
+Status Fill(VaultResources& resources, const Stretch& stretch, ReadFrom from, MutableByteView out) {
+  if (!stretch.piece.has_value()) {
+    std::fill(out.begin(), out.end(), std::byte{0});
+    return {};
+  }
+  ASSIGN_OR_RETURN(const auto frame, FrameOf(resources, *stretch.piece, from));
+  std::memcpy(out.data(), frame->data() + stretch.skip, out.size());
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Stretch>> Resolve(VaultResources& resources, const map::Tree& tree,
+                                     std::span<const CleanPart> parts, ReadFrom from) {
+  std::vector<Stretch> stretches;
+  stretches.reserve(parts.size());
+  for (const CleanPart& part : parts)
+    RETURN_IF_ERROR(AppendStretches(resources, tree, part, from, &stretches));
+  return stretches;
+}
+
+Status ReadClean(VaultResources& resources, const map::Tree& tree, std::span<const CleanPart> parts,
+                 ReadFrom from, std::uint64_t offset, MutableByteView out) {
+  ASSIGN_OR_RETURN(const std::vector<Stretch> stretches, Resolve(resources, tree, parts, from));
+  const auto want = [&](std::size_t first) {
+    if (from == ReadFrom::kMemory || first >= stretches.size()) return;
+    const auto group =
+        std::span(stretches).subspan(first, std::min(kGroupStretches, stretches.size() - first));
+    resources.windows().Want(MissingFrames(resources, group));
+  };
+  if (stretches.size() > 1) want(0);  // a single frame is fetched when it is read
+  for (std::size_t i = 0; i < stretches.size(); ++i) {
+    if (i % kGroupStretches == 0) want(i + kGroupStretches);
+    const Stretch& stretch = stretches[i];
+    RETURN_IF_ERROR(
+        Fill(resources, stretch, from, out.subspan(stretch.offset - offset, stretch.length)));
+  }
+  return {};
+}
+
+Status ReadAheadOf(VaultResources& resources, const map::Tree& tree,
+                   std::span<const CleanPart> parts) {
+  ASSIGN_OR_RETURN(const std::vector<Stretch> stretches,
+                   Resolve(resources, tree, parts, ReadFrom::kAnywhere));
+  resources.windows().WantSoon(MissingFrames(resources, stretches));
   return {};
 }
 

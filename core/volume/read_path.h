@@ -1,6 +1,9 @@
-// The way of a read below the dirty generations: pieces -> decoded frames -> the store. Stateless
-// but for the caches it is given; thread-safe.
+// The way of a read below the dirty generations: pieces -> decoded frames -> sealed frames, from
+// wherever SealedWindows has them. Stateless but for the caches it is given; thread-safe.
 #pragma once
+
+#include <optional>
+#include <span>
 
 #include "core/block/block_device.h"
 #include "core/volume/live_map.h"
@@ -13,12 +16,25 @@ enum class ReadFrom {
   kAnywhere,
 };
 
-/// Fills `out` with the bytes of `part`, which lies in one chunk.
-Status ReadClean(VaultResources& resources, const map::Tree& tree, const CleanPart& part,
-                 ReadFrom from, MutableByteView out);
+/// A run of bytes that one piece shows, or zeros.
+struct Stretch {
+  std::uint64_t offset;  // in the volume
+  std::uint64_t length;
+  std::optional<format::Piece> piece;
+  std::uint64_t skip;  // where it begins in the piece's frame
+};
 
-/// Appends the extents of `part`, each with its offset.
-Status CleanExtents(VaultResources& resources, const map::Tree& tree, const CleanPart& part,
-                    std::vector<std::pair<std::uint64_t, block::Extent>>* extents);
+/// What `parts`, each in one chunk, are made of, in their order.
+Result<std::vector<Stretch>> Resolve(VaultResources& resources, const map::Tree& tree,
+                                     std::span<const CleanPart> parts, ReadFrom from);
+
+/// Fills `out`, which begins at byte `offset` of the volume, with the bytes of `parts`. Frames that
+/// are missing are fetched together.
+Status ReadClean(VaultResources& resources, const map::Tree& tree, std::span<const CleanPart> parts,
+                 ReadFrom from, std::uint64_t offset, MutableByteView out);
+
+/// Begins to fetch what ReadClean of `parts` would have to, as a guess.
+Status ReadAheadOf(VaultResources& resources, const map::Tree& tree,
+                   std::span<const CleanPart> parts);
 
 }  // namespace coffer::volume

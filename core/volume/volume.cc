@@ -15,6 +15,8 @@ namespace {
 using block::kBlockSize;
 
 constexpr int kWarmAttemptsMax = 8;
+/// Read-ahead is planned in steps, so that its first requests go out before the last are found.
+constexpr std::uint64_t kAheadStepBytes = 4u << 20;
 /// Zeroing of less than this is written as data, so that it is one request in the journal.
 constexpr std::uint64_t kSmallZeroBytes = 256 * 1024;
 
@@ -85,6 +87,7 @@ Status OpenVolume::ReadDirty(const DirtyPart& part, MutableByteView out) {
 
 Status OpenVolume::Read(std::uint64_t offset, MutableByteView out) {
   RETURN_IF_ERROR(CheckRange(offset, out.size()));
+  ahead_->NoteRead(offset, out.size(), size());
   const Look look = live_->At(offset, out.size());
   // Cut off since: what lies there now is neither what was there nor an error.
   RETURN_IF_ERROR(CheckRangeOf(look.size, offset, out.size()));
@@ -95,11 +98,18 @@ Status OpenVolume::Read(std::uint64_t offset, MutableByteView out) {
     // now.
     return ReadAgain(offset, out, std::move(status).error());
   }
-  for (const CleanPart& part : look.clean) {
-    RETURN_IF_ERROR(ReadClean(resources_, look.tree, part, ReadFrom::kAnywhere,
-                              out.subspan(part.offset - offset, part.length)));
+  return ReadClean(resources_, look.tree, look.clean, ReadFrom::kAnywhere, offset, out);
+}
+
+void OpenVolume::FetchAhead(std::uint64_t offset, std::uint64_t length) {
+  const std::uint64_t end = std::min(offset + length, size());
+  while (offset < end) {
+    const std::uint64_t stop = std::min(end, offset + kAheadStepBytes);
+    const Look look = live_->At(offset, stop - offset);
+    // What it can't get, the read that asks for it will say.
+    if (!ReadAheadOf(resources_, look.tree, look.clean).has_value()) return;
+    offset = stop;
   }
-  return {};
 }
 
 Status OpenVolume::ReadAgain(std::uint64_t offset, MutableByteView out, Error first_error) {
@@ -116,11 +126,7 @@ Status OpenVolume::ReadAgain(std::uint64_t offset, MutableByteView out, Error fi
       }
     }
     if (moved) continue;
-    for (const CleanPart& part : look.clean) {
-      RETURN_IF_ERROR(ReadClean(resources_, look.tree, part, ReadFrom::kAnywhere,
-                                out.subspan(part.offset - offset, part.length)));
-    }
-    return {};
+    return ReadClean(resources_, look.tree, look.clean, ReadFrom::kAnywhere, offset, out);
   }
   return Fail(std::move(first_error));
 }
@@ -132,11 +138,8 @@ std::optional<Status> OpenVolume::TryRead(std::uint64_t offset, MutableByteView 
   for (const DirtyPart& part : look.dirty) {
     if (part.record != nullptr && part.buffer == nullptr) return std::nullopt;
   }
-  for (const CleanPart& part : look.clean) {
-    const Status status = ReadClean(resources_, look.tree, part, ReadFrom::kMemory,
-                                    out.subspan(part.offset - offset, part.length));
-    if (!status.has_value()) return std::nullopt;
-  }
+  const Status clean = ReadClean(resources_, look.tree, look.clean, ReadFrom::kMemory, offset, out);
+  if (!clean.has_value()) return std::nullopt;
   for (const DirtyPart& part : look.dirty) {
     if (Status status = ReadDirty(part, out.subspan(part.offset - offset, part.length));
         !status.has_value())
@@ -178,8 +181,11 @@ Result<std::vector<block::Extent>> OpenVolume::Extents(std::uint64_t offset, std
       const bool hole = part.record == nullptr;
       parts.push_back({part.offset, {part.length, hole, hole}});
     }
-    for (const CleanPart& part : look.clean) {
-      RETURN_IF_ERROR(CleanExtents(resources_, look.tree, part, &parts));
+    ASSIGN_OR_RETURN(const std::vector<Stretch> stretches,
+                     Resolve(resources_, look.tree, look.clean, ReadFrom::kAnywhere));
+    for (const Stretch& stretch : stretches) {
+      const bool hole = !stretch.piece.has_value();
+      parts.push_back({stretch.offset, {stretch.length, hole, hole}});
     }
     std::sort(parts.begin(), parts.end(),
               [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -470,6 +476,7 @@ void OpenVolume::Retune(const Settings& settings) {
 Status OpenVolume::Close(CloseMode mode, const SyncProgress& progress) {
   CHECK(!closed_);
   closed_ = true;
+  ahead_.reset();
   if (read_only_) {
     lock_.reset();
     return {};
