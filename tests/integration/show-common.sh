@@ -8,7 +8,7 @@ build=${COFFER_BUILD:-}
 if [ -z "$build" ]; then
   build=$repo/build/show
   cmake -S "$repo" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release >/dev/null
-  cmake --build "$build" --target coffer cofferd large_volume scattered_writes idle_day ext4_day >/dev/null
+  cmake --build "$build" --target coffer cofferd cold_reads large_volume scattered_writes idle_day ext4_day >/dev/null
 fi
 coffer=$build/cli/coffer
 work=$(mktemp -d "${SHOW_TMP:-${TMPDIR:-/var/tmp}}/coffer-show-XXXXXX")
