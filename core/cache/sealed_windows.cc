@@ -146,6 +146,17 @@ bool SealedWindows::AtHand(const Window& window) {
   return disk_ != nullptr && disk_->Contains(KeyOf(window));
 }
 
+bool SealedWindows::Has(const format::FrameRef& frame) {
+  const std::vector<Window> windows = WindowsOf(frame);
+  return std::ranges::all_of(windows, [this](const Window& window) {
+    {
+      MutexLock lock(mutex_);
+      if (recent_by_window_.contains(window)) return true;
+    }
+    return disk_ != nullptr && disk_->Contains(KeyOf(window));
+  });
+}
+
 void SealedWindows::Want(std::span<const format::FrameRef> frames) { Order(frames, false); }
 
 void SealedWindows::WantSoon(std::span<const format::FrameRef> frames) { Order(frames, true); }

@@ -51,6 +51,8 @@ class SealedWindows final : public pack::SealedFrames {
   Result<pack::SealedFrame> Get(const format::FrameRef& frame) override;
   Result<pack::SealedFrame> GetAgain(const format::FrameRef& frame) override;
   void Want(std::span<const format::FrameRef> frames) override;
+  /// Whether Get of it needs no request to the store, as of now.
+  [[nodiscard]] bool Has(const format::FrameRef& frame);
   /// As Want, but a guess: not many at once, and some may be left out.
   void WantSoon(std::span<const format::FrameRef> frames);
   /// Forgets the windows in memory.

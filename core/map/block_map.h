@@ -38,17 +38,20 @@ struct FoldOptions {
   compress::CodecSetting codec;
   std::size_t pack_bytes_target;
   std::size_t packs_in_flight_max;
+  /// Changed chunks of more pieces are reported.
+  std::size_t pieces_max = format::kPiecesPerChunkMax;
 };
 
 struct FoldResult {
   Tree tree;
   std::uint64_t pages = 0;  // written
   std::uint64_t uploaded_bytes = 0;
+  std::vector<std::uint64_t> fragmented;  // changed chunks of many pieces, ascending; not all
 };
 
 /// Writes the tree that shows `overlay` over `tree`, for a volume of `size` bytes; all its pages
-/// are in the store on return. Reads the pages it changes, nothing else. Memory: one page per level
-/// and the packs in flight.
+/// are in the store on return, and the first of them in `pages`. Reads the pages it changes,
+/// nothing else. Memory: one page per level, 8 MiB of pages and the packs in flight.
 Result<FoldResult> Fold(PageCache& pages, const Tree& tree, const Overlay& overlay,
                         std::uint64_t size, const FoldOptions& options, store::ObjectStore& store,
                         Executor& work, Random& random);

@@ -52,7 +52,12 @@ class PageWriter {
     frame.level = page.level;
     frame.index = page.index;
     ++pages_;
-    return Written{{.id = id, .frame = builder_->AddMetadata(std::move(frame))}, flushed_};
+    const Written written{{.id = id, .frame = builder_->AddMetadata(std::move(frame))}, flushed_};
+    if (kept_bytes_ + plain.size() <= kKeptBytesMax) {
+      kept_bytes_ += plain.size();
+      kept_.push_back({written, std::move(page)});
+    }
+    return written;
   }
 
   void Flush() {
@@ -61,11 +66,19 @@ class PageWriter {
     ++flushed_;
   }
 
-  /// Everything in the store; `root` gets its pack.
-  Status Finish(Written* root) {
+  /// Everything in the store; `root` gets its pack, and `pages` what was kept of what was written.
+  Status Finish(Written* root, PageCache& pages) {
     Flush();
     RETURN_IF_ERROR(uploader_.AwaitUploaded());
     if (root != nullptr) root->ref.frame.pack = uploader_.IdOf(root->pack);
+    for (Kept& kept : kept_) {
+      PageRef& ref = kept.written.ref;
+      ref.frame.pack = uploader_.IdOf(kept.written.pack);
+      for (format::InteriorEntry& entry : kept.page.children)
+        if (entry.child.frame.pack == PackId{}) entry.child.frame.pack = ref.frame.pack;
+      pages.Insert(ref, std::make_shared<const Page>(std::move(kept.page)));
+    }
+    kept_.clear();
     return {};
   }
 
@@ -74,6 +87,12 @@ class PageWriter {
 
  private:
   static constexpr std::size_t kPageRoom = 64 * 1024;
+  /// Encoded; a page takes about three times that in memory.
+  static constexpr std::size_t kKeptBytesMax = 8u << 20;
+  struct Kept {
+    Written written;
+    Page page;  // children in packs that were open have no pack yet
+  };
 
   const FoldOptions& options_;
   Random& random_;
@@ -82,12 +101,17 @@ class PageWriter {
   std::unique_ptr<pack::PackBuilder> builder_;
   std::size_t flushed_ = 0;  // packs submitted = number of the one being built
   std::uint64_t pages_ = 0;
+  std::vector<Kept> kept_;
+  std::size_t kept_bytes_ = 0;
 };
 
 class Folder {
  public:
-  Folder(PageCache& pages, const Tree& tree, const Overlay& overlay, PageWriter& writer)
-      : pages_(pages), tree_(tree), overlay_(overlay), writer_(writer) {}
+  Folder(PageCache& pages, const Tree& tree, const Overlay& overlay, PageWriter& writer,
+         std::size_t pieces_max)
+      : pages_(pages), tree_(tree), overlay_(overlay), writer_(writer), pieces_max_(pieces_max) {}
+
+  [[nodiscard]] std::vector<std::uint64_t> TakeFragmented() { return std::move(fragmented_); }
 
   /// What stands for one subtree afterwards: nothing, the old page, or a new one.
   struct Node {
@@ -120,6 +144,8 @@ class Folder {
       if (change.has_value()) {
         pieces.insert(pieces.end(), change->pieces.begin(), change->pieces.end());
         pieces = Normalize(pieces);
+        if (pieces.size() > pieces_max_ && fragmented_.size() < kFragmentedMax)
+          fragmented_.push_back(index * format::kPageFanOut + slot);
       }
       if (!pieces.empty())
         page.chunks.push_back({static_cast<std::uint8_t>(slot), std::move(pieces)});
@@ -151,10 +177,14 @@ class Folder {
     return Node{written.ref, written.pack};
   }
 
+  static constexpr std::size_t kFragmentedMax = 1024;
+
   PageCache& pages_;
   const Tree& tree_;
   const Overlay& overlay_;
   PageWriter& writer_;
+  const std::size_t pieces_max_;
+  std::vector<std::uint64_t> fragmented_;
 };
 
 /// Puts pages of a single child on top of the root until it has `level`, so that a grown volume's
@@ -180,14 +210,14 @@ Result<FoldResult> Fold(PageCache& pages, const Tree& tree, const Overlay& overl
   // The old root may be lower than the volume's size wants by now: it becomes the first of its
   // raised parent's children. Changes beyond its reach belong to the siblings.
   const std::uint8_t level = std::max(tree.level, RootLevel(size, tree.chunk_size));
-  Folder folder(pages, tree, overlay, writer);
+  Folder folder(pages, tree, overlay, writer, options.pieces_max);
   Folder::Node root;
   if (tree.root.has_value() && level > tree.level) {
     ASSIGN_OR_RETURN(root,
                      Raise(writer, tree.chunk_size, {tree.root, std::nullopt}, tree.level, level));
     // A raised page that lies in a pack not yet sealed cannot be read back: seal it first.
     PageWriter::Written raised{*root.ref, *root.pack};
-    RETURN_IF_ERROR(writer.Finish(&raised));
+    RETURN_IF_ERROR(writer.Finish(&raised, pages));
     root.ref = raised.ref;
     root.pack.reset();
   } else {
@@ -197,11 +227,12 @@ Result<FoldResult> Fold(PageCache& pages, const Tree& tree, const Overlay& overl
   FoldResult result{.tree = {.chunk_size = tree.chunk_size, .level = level, .root = root.ref}};
   if (root.pack.has_value()) {
     PageWriter::Written written{*root.ref, *root.pack};
-    RETURN_IF_ERROR(writer.Finish(&written));
+    RETURN_IF_ERROR(writer.Finish(&written, pages));
     result.tree.root = written.ref;
   } else {
-    RETURN_IF_ERROR(writer.Finish(nullptr));
+    RETURN_IF_ERROR(writer.Finish(nullptr, pages));
   }
+  result.fragmented = folder.TakeFragmented();
   result.pages = writer.pages();
   result.uploaded_bytes = writer.uploaded_bytes();
   return result;

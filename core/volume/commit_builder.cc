@@ -5,6 +5,8 @@
 
 #include "core/base/check.h"
 #include "core/format/limits.h"
+#include "core/map/pieces.h"
+#include "core/volume/read_path.h"
 
 namespace coffer::volume {
 namespace {
@@ -16,6 +18,8 @@ using format::Piece;
 
 constexpr std::uint64_t kRunBytes = 1u << 20;
 constexpr std::size_t kItemsPerRunMax = 1024;
+constexpr std::uint64_t kConsolidationBytesMin = 1u << 20;
+constexpr std::size_t kKeptBytesMax = 16u << 20;
 /// A generous guess of an encoded delta entry, to keep a pack within its limit.
 constexpr std::size_t kDeltaEntryBytes = 96;
 
@@ -33,7 +37,9 @@ struct CommitBuilder::Pending {
   };
 
   explicit Pending(const Context& commit)
-      : context(commit), uploader(commit.store, commit.work, commit.settings.packs_in_flight_max) {}
+      : context(commit),
+        uploader(commit.resources.vault().store(), commit.work,
+                 commit.settings.packs_in_flight_max) {}
 
   const Context& context;
   format::Delta delta;
@@ -43,10 +49,17 @@ struct CommitBuilder::Pending {
   std::unordered_map<ContentId, Known, IdHash> seen;  // content new in this commit
   std::uint64_t frames = 0;
   std::uint64_t hits = 0;
+  struct Kept {
+    std::size_t entry, piece;
+    std::shared_ptr<const Bytes> plain;
+  };
+  std::vector<Kept> kept;
+  std::size_t kept_bytes = 0;
 
   void OpenPack() {
     if (builder != nullptr) return;
-    builder = std::make_unique<pack::PackBuilder>(context.vault, context.keys, context.random);
+    builder = std::make_unique<pack::PackBuilder>(context.resources.vault().id(), context.keys,
+                                                  context.random);
     places.emplace_back();
   }
 
@@ -95,6 +108,10 @@ struct CommitBuilder::Pending {
       }
       OpenPack();
       ++frames;
+      if (built.keep != nullptr && kept_bytes + built.keep->size() <= kKeptBytesMax) {
+        kept_bytes += built.keep->size();
+        kept.push_back({entry, piece, std::move(built.keep)});
+      }
       const std::size_t ticket = builder->AddData(std::move(built.frame), run);
       places.back().push_back({entry, piece, ticket});
       if (context.dedup != nullptr) seen[built.piece.content] = {places.size() - 1, ticket};
@@ -110,16 +127,25 @@ struct CommitBuilder::Pending {
   }
 };
 
-std::vector<CommitBuilder::Run> CommitBuilder::Plan(const Generation& generation) const {
+std::vector<CommitBuilder::Run> CommitBuilder::Plan(
+    const Generation& generation, std::span<const std::uint64_t> fragmented) const {
   std::vector<Run> runs;
   const std::uint64_t chunk_size = context_.chunk_size;
   std::uint64_t next_chunk = 0;  // first not planned yet
-  const auto add = [&](const Item& item, std::uint64_t bytes) {
+  const auto append = [&](const Item& item, std::uint64_t bytes) {
     if (runs.empty() || runs.back().data_bytes + bytes > kRunBytes ||
         runs.back().items.size() >= kItemsPerRunMax)
       runs.emplace_back();
     runs.back().items.push_back(item);
     runs.back().data_bytes += bytes;
+  };
+  auto extra = fragmented.begin();
+  const auto add = [&](const Item& item, std::uint64_t bytes) {
+    for (; extra != fragmented.end() && *extra < item.chunk; ++extra)
+      append({*extra, 0}, chunk_size);
+    const std::uint64_t end = item.chunk + std::max<std::uint64_t>(item.clear_count, 1);
+    while (extra != fragmented.end() && *extra < end) ++extra;  // dirty, and planned as that
+    append(item, bytes);
   };
   generation.dirty.ForEach(
       0, generation.dirty.end_offset(), [&](const cache::DirtyMap::Extent& extent) {
@@ -146,6 +172,7 @@ std::vector<CommitBuilder::Run> CommitBuilder::Plan(const Generation& generation
         }
         next_chunk = std::max(next_chunk, chunk);
       });
+  for (; extra != fragmented.end(); ++extra) append({*extra, 0}, chunk_size);
   return runs;
 }
 
@@ -197,9 +224,6 @@ Result<CommitBuilder::BuiltChunk> CommitBuilder::BuildChunk(const Generation& ge
   const std::uint64_t end = std::max(start, std::min(start + context_.chunk_size, generation.size));
   // Beyond the volume's end only zeros are dirty (a cut-off tail); a chunk wholly there is a hole.
   const std::vector<DirtyPart> parts = live_.Gather(generation, start, start + context_.chunk_size);
-  struct Range {
-    std::uint64_t offset, end;
-  };
   std::vector<Range> runs;  // dirty, joined where they touch
   Bytes plain(context_.chunk_size);
   for (const DirtyPart& part : parts) {
@@ -210,18 +234,64 @@ Result<CommitBuilder::BuiltChunk> CommitBuilder::BuildChunk(const Generation& ge
   }
   BuiltChunk built{.entry = {.op = DeltaEntry::Op::kOverlay, .chunk = chunk, .pieces = {}},
                    .pieces = {}};
-  const bool whole = runs.size() == 1 && runs[0].offset == start && runs[0].end >= end;
+  bool whole = runs.size() == 1 && runs[0].offset == start && runs[0].end >= end;
+  const bool keep = !whole;
+  if (!whole && Consolidate(chunk, runs, end, plain)) {
+    whole = true;
+    runs.assign(1, {start, end});
+  }
   if (whole) built.entry.op = DeltaEntry::Op::kReplace;
   for (const Range& run : runs) {
     const ByteView bytes = ByteView(plain).subspan(run.offset - start, run.end - run.offset);
     built.pieces.push_back(MakePiece(
         bytes, static_cast<std::uint8_t>((run.offset - start) / kBlockBytes), compressor));
+    if (keep && built.pieces.back().is_new)
+      built.pieces.back().keep = std::make_shared<const Bytes>(ToBytes(bytes));
   }
   if (whole && built.pieces[0].piece.kind == Piece::Kind::kZero) {
     built.entry.op = DeltaEntry::Op::kClear;
     built.pieces.clear();
   }
   return built;
+}
+
+/// Fills the places of `plain` that are not dirty, if the chunk should be written whole. What goes
+/// wrong with the bytes at hand is no error: the dirty ranges go on top, and a reader will see it.
+bool CommitBuilder::Consolidate(std::uint64_t chunk, std::span<const Range> dirty,
+                                std::uint64_t end, MutableByteView plain) {
+  const CleanPart committed = live_.Committed(chunk);
+  if (end <= committed.offset) return false;
+  const map::Tree tree = live_.tree();
+  auto pieces = PiecesInMemory(context_.resources, tree, committed);
+  if (!pieces.has_value()) return false;
+  std::vector<CleanPart> gaps;
+  std::uint64_t at = committed.offset;
+  const auto add_gap = [&](std::uint64_t to) {
+    if (at >= to) return;
+    gaps.push_back(committed);
+    gaps.back().offset = at;
+    gaps.back().length = to - at;
+  };
+  for (const Range& range : dirty) {
+    add_gap(std::min(range.offset, end));
+    at = range.end;
+    pieces->push_back(
+        {.kind = Piece::Kind::kZero,
+         .first_block = static_cast<std::uint8_t>((range.offset - committed.offset) / kBlockBytes),
+         .block_count = static_cast<std::uint8_t>((range.end - range.offset) / kBlockBytes)});
+  }
+  add_gap(end);
+  if (map::DropShadowed(*pieces).size() <= context_.settings.pieces_at_hand_max) return false;
+  const auto bytes = static_cast<std::int64_t>(end - committed.offset);
+  if (consolidation_bytes_.fetch_sub(bytes) < bytes) return false;
+  const Status status = ReadClean(context_.resources, tree, gaps, ReadFrom::kMachine,
+                                  committed.offset, plain.first(end - committed.offset));
+  if (!status.has_value()) {
+    consolidation_bytes_.fetch_add(bytes);
+    return false;
+  }
+  ++consolidated_;
+  return true;
 }
 
 CommitBuilder::BuiltRun CommitBuilder::BuildRun(const Generation& generation, const Run& run) {
@@ -241,16 +311,21 @@ CommitBuilder::BuiltRun CommitBuilder::BuildRun(const Generation& generation, co
       result.status = Fail(std::move(chunk).error());
       return result;
     }
+    // Of a chunk that is not dirty and not at hand there is nothing to say.
+    if (chunk->pieces.empty() && chunk->entry.op == DeltaEntry::Op::kOverlay) continue;
     result.chunks.push_back(std::move(*chunk));
   }
   return result;
 }
 
 Result<BuiltCommit> CommitBuilder::Build(const Generation& generation,
+                                         std::span<const std::uint64_t> fragmented,
                                          const std::function<void(std::uint64_t)>& progress) {
   Pending pending(context_);
   pending.delta.chunk_size = context_.chunk_size;
-  const std::vector<Run> runs = Plan(generation);
+  consolidation_bytes_ =
+      static_cast<std::int64_t>(std::max(generation.dirty.data_bytes(), kConsolidationBytesMin));
+  const std::vector<Run> runs = Plan(generation, fragmented);
   const auto window = static_cast<std::size_t>(context_.work.parallelism()) * 2;
   std::uint64_t done_bytes = 0;
   for (std::size_t first = 0; first < runs.size(); first += window) {
@@ -289,10 +364,15 @@ Result<BuiltCommit> CommitBuilder::Build(const Generation& generation,
   const std::size_t last = pending.places.size() - 1;
   pending.FillIds(last);
   commit.reference.frame.pack = pending.uploader.IdOf(last);
+  for (Pending::Kept& kept : pending.kept) {
+    const format::FrameRef& frame = pending.delta.entries[kept.entry].pieces[kept.piece].frame;
+    commit.kept.push_back({{frame.pack, frame.frame}, std::move(kept.plain)});
+  }
   commit.delta = std::move(pending.delta);
   commit.uploaded_bytes = pending.uploader.uploaded_bytes();
   commit.data_frames = pending.frames;
   commit.dedup_hits = pending.hits;
+  commit.consolidated_chunks = consolidated_.load();
   return commit;
 }
 

@@ -2,12 +2,18 @@
 // nothing from the store: what is dirty becomes pieces, whole chunks replace, parts of chunks lie
 // on top.
 //
+// Consolidation: a chunk that would end up in many pieces is written whole instead, when the bytes
+// that are not dirty are in memory or in the disk cache. A commit spends no more on that than its
+// own data, or 1 MiB: it uploads at most twice of what was written.
+//
 // Frames are built in parallel, about 1 MiB of plaintext a task; packs are sealed, verified and
 // uploaded while the next are being filled. Memory: a few runs of plaintext and the packs in
 // flight, whatever the generation's size. Driven by one thread at a time.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <span>
 
 #include "core/cache/journal.h"
 #include "core/compress/compressor.h"
@@ -15,6 +21,7 @@
 #include "core/pack/dedup_index.h"
 #include "core/pack/pack_uploader.h"
 #include "core/volume/live_map.h"
+#include "core/volume/vault_resources.h"
 
 namespace coffer::volume {
 
@@ -24,14 +31,21 @@ struct BuiltCommit {
   std::uint64_t uploaded_bytes = 0;
   std::uint64_t data_frames = 0;
   std::uint64_t dedup_hits = 0;
+  std::uint64_t consolidated_chunks = 0;
+  /// Plaintexts of frames that are likely to be needed again: small pieces, of which the next may
+  /// complete a chunk, and consolidated chunks. At most 16 MiB.
+  struct Kept {
+    cache::FrameKey key;
+    std::shared_ptr<const Bytes> plain;
+  };
+  std::vector<Kept> kept;
 };
 
 class CommitBuilder {
  public:
   struct Context {
-    VaultId vault;
+    VaultResources& resources;
     const vault::KeyChest::Epoch& keys;
-    store::ObjectStore& store;
     Executor& work;
     Random& random;
     const Settings& settings;
@@ -42,9 +56,10 @@ class CommitBuilder {
   CommitBuilder(const Context& context, const LiveMap& live, cache::Journal& journal)
       : context_(context), live_(live), journal_(journal) {}
 
-  /// `progress` gets the bytes of dirty data that are built, as they grow. On success everything
-  /// that the delta refers to is in the store.
-  Result<BuiltCommit> Build(const Generation& generation,
+  /// `progress` gets the bytes of dirty data that are built, as they grow. `fragmented` are chunks,
+  /// ascending, to consolidate though they may not be dirty, as far as at hand. On success
+  /// everything that the delta refers to is in the store.
+  Result<BuiltCommit> Build(const Generation& generation, std::span<const std::uint64_t> fragmented,
                             const std::function<void(std::uint64_t)>& progress);
 
  private:
@@ -62,6 +77,7 @@ class CommitBuilder {
     format::Piece piece;          // complete if zero or already stored
     pack::CompressedFrame frame;  // empty if so
     bool is_new = false;
+    std::shared_ptr<const Bytes> keep = nullptr;  // its plaintext, if the caches shall have it
   };
   struct BuiltChunk {
     format::DeltaEntry entry;  // pieces are filled in while packing
@@ -73,16 +89,26 @@ class CommitBuilder {
   };
   struct Pending;  // the packs being filled
 
-  [[nodiscard]] std::vector<Run> Plan(const Generation& generation) const;
+  /// A byte range of the volume.
+  struct Range {
+    std::uint64_t offset, end;
+  };
+
+  [[nodiscard]] std::vector<Run> Plan(const Generation& generation,
+                                      std::span<const std::uint64_t> fragmented) const;
   BuiltRun BuildRun(const Generation& generation, const Run& run);
   Result<BuiltChunk> BuildChunk(const Generation& generation, std::uint64_t chunk,
                                 compress::Compressor& compressor);
+  bool Consolidate(std::uint64_t chunk, std::span<const Range> dirty, std::uint64_t end,
+                   MutableByteView plain);
   Status ReadPart(const DirtyPart& part, MutableByteView out);
   BuiltPiece MakePiece(ByteView plain, std::uint8_t first_block, compress::Compressor& compressor);
 
   const Context context_;
   const LiveMap& live_;
   cache::Journal& journal_;
+  std::atomic<std::int64_t> consolidation_bytes_{0};  // that this commit may still spend
+  std::atomic<std::uint64_t> consolidated_{0};
 };
 
 }  // namespace coffer::volume

@@ -183,6 +183,11 @@ std::vector<DirtyPart> LiveMap::Gather(const Generation& generation, std::uint64
   return parts;
 }
 
+CleanPart LiveMap::Committed(std::uint64_t chunk) const {
+  MutexLock lock(mutex_);
+  return {chunk * tree_.chunk_size, tree_.chunk_size, chunk, overlay_.Find(chunk)};
+}
+
 void LiveMap::Commit(const format::Delta& delta) {
   std::unique_ptr<Generation> done;  // freed outside the lock
   MutexLock lock(mutex_);

@@ -84,6 +84,8 @@ class LiveMap final : public cache::JournalListener {
   /// What the building generation holds of [offset, end), with copies of locations and buffers.
   [[nodiscard]] std::vector<DirtyPart> Gather(const Generation& generation, std::uint64_t offset,
                                               std::uint64_t end) const;
+  /// All of `chunk` as it is committed, beneath every generation.
+  [[nodiscard]] CleanPart Committed(std::uint64_t chunk) const;
   /// The building generation is committed: its delta joins the map, it leaves the queue.
   void Commit(const format::Delta& delta);
   /// A fold is committed: `tree` shows all deltas.

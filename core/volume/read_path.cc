@@ -18,7 +18,7 @@ Result<format::Pieces> PiecesOf(VaultResources& resources, const map::Tree& tree
                                 const CleanPart& part, ReadFrom from) {
   format::Pieces pieces;
   if (!part.change.has_value() || !part.change->replaces) {
-    if (from == ReadFrom::kMemory) {
+    if (from != ReadFrom::kAnywhere) {
       auto cached = map::LookupCached(resources.pages(), tree, part.chunk);
       if (!cached.has_value()) return Fail(ErrorCode::kNotFound, {});
       pieces = std::move(*cached);
@@ -39,7 +39,9 @@ Result<std::shared_ptr<const Bytes>> FrameOf(VaultResources& resources, const fo
   if (auto cached = resources.frames().Find(key);
       cached != nullptr && cached->size() == piece.frame.plain_length)
     return cached;
-  if (from == ReadFrom::kMemory) return Fail(ErrorCode::kNotFound, {});
+  if (from == ReadFrom::kMemory ||
+      (from == ReadFrom::kMachine && !resources.windows().Has(piece.frame)))
+    return Fail(ErrorCode::kNotFound, {});
   ASSIGN_OR_RETURN(Bytes plain, resources.reader().ReadData(piece.frame, piece.content));
   auto shared = std::make_shared<const Bytes>(std::move(plain));
   resources.frames().Insert(key, shared);
@@ -106,7 +108,7 @@ Status ReadClean(VaultResources& resources, const map::Tree& tree, std::span<con
                  ReadFrom from, std::uint64_t offset, MutableByteView out) {
   ASSIGN_OR_RETURN(const std::vector<Stretch> stretches, Resolve(resources, tree, parts, from));
   const auto want = [&](std::size_t first) {
-    if (from == ReadFrom::kMemory || first >= stretches.size()) return;
+    if (from != ReadFrom::kAnywhere || first >= stretches.size()) return;
     const auto group =
         std::span(stretches).subspan(first, std::min(kGroupStretches, stretches.size() - first));
     resources.windows().Want(MissingFrames(resources, group));
@@ -119,6 +121,13 @@ Status ReadClean(VaultResources& resources, const map::Tree& tree, std::span<con
         Fill(resources, stretch, from, out.subspan(stretch.offset - offset, stretch.length)));
   }
   return {};
+}
+
+std::optional<format::Pieces> PiecesInMemory(VaultResources& resources, const map::Tree& tree,
+                                             const CleanPart& part) {
+  auto pieces = PiecesOf(resources, tree, part, ReadFrom::kMemory);
+  if (!pieces.has_value()) return std::nullopt;
+  return std::move(*pieces);
 }
 
 Status ReadAheadOf(VaultResources& resources, const map::Tree& tree,

@@ -12,7 +12,8 @@
 namespace coffer::volume {
 
 enum class ReadFrom {
-  kMemory,  // fail with kNotFound rather than wait for disk or network
+  kMemory,   // fail with kNotFound rather than wait for disk or network
+  kMachine,  // … rather than ask the store; pages from memory only
   kAnywhere,
 };
 
@@ -32,6 +33,11 @@ Result<std::vector<Stretch>> Resolve(VaultResources& resources, const map::Tree&
 /// are missing are fetched together.
 Status ReadClean(VaultResources& resources, const map::Tree& tree, std::span<const CleanPart> parts,
                  ReadFrom from, std::uint64_t offset, MutableByteView out);
+
+/// What the map holds of the chunk of `part`, if its pages are in memory.
+[[nodiscard]] std::optional<format::Pieces> PiecesInMemory(VaultResources& resources,
+                                                           const map::Tree& tree,
+                                                           const CleanPart& part);
 
 /// Begins to fetch what ReadClean of `parts` would have to, as a guess.
 Status ReadAheadOf(VaultResources& resources, const map::Tree& tree,

@@ -39,6 +39,10 @@ struct Settings {
   std::uint64_t generation_bytes_max = 512u << 20;  // merging stops here
   std::size_t deltas_max = 32;                      // then they are folded into the tree
   std::uint64_t delta_bytes_max = 4u << 20;         // likewise
+  // A chunk of more pieces than this is written whole again: when it changes anyway and its bytes
+  // are at hand, or in the background. 64 is never.
+  std::size_t pieces_at_hand_max = 4;
+  std::size_t pieces_background_max = 8;
 
   Duration retry_min = std::chrono::seconds(1);
   Duration retry_max = std::chrono::minutes(5);

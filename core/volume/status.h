@@ -30,9 +30,10 @@ struct VolumeStatus {
   std::uint64_t journal_bytes_max = 0;  // where writers begin to wait
 
   std::uint64_t head_seq = 0;
-  std::size_t unfolded_deltas = 0;   // of that head
-  std::uint64_t commits = 0;         // heads written since open
-  std::uint64_t uploaded_bytes = 0;  // packs and heads since open
+  std::size_t unfolded_deltas = 0;        // of that head
+  std::uint64_t commits = 0;              // heads written since open
+  std::uint64_t uploaded_bytes = 0;       // packs and heads since open
+  std::uint64_t consolidated_chunks = 0;  // since open: written whole, though they were not dirty
 
   /// The newest failure of a sync, gone after the next success; empty message = none. A
   /// kNeedsPerson error names its state (FENCED, NO-SPACE, …) and hint.

@@ -1,10 +1,12 @@
 #include "core/volume/syncer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/check.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/volume/read_path.h"
 
 namespace coffer::volume {
 namespace {
@@ -15,6 +17,8 @@ constexpr Duration kFullPause = std::chrono::seconds(1);
 constexpr std::uint64_t kFreedBytesMin = 1u << 20;
 /// Weight of the newest commit in the upload rate that is reported.
 constexpr double kRateWeight = 0.3;
+/// Chunks that one commit consolidates though they are not dirty, at most: 4 MiB.
+constexpr std::size_t kFragmentedAtOnce = 64;
 
 }  // namespace
 
@@ -265,19 +269,19 @@ Status Syncer::CommitGeneration(const Generation& generation) {
             .committed_seq = generation.last_seq,
             .generation_bytes = generation.dirty.data_bytes()};
   if (!generation.dirty.empty()) {
-    CommitBuilder builder({.vault = resources_.vault().id(),
+    CommitBuilder builder({.resources = resources_,
                            .keys = resources_.vault().keys().current(),
-                           .store = resources_.vault().store(),
                            .work = env_.work_executor,
                            .random = env_.random,
                            .settings = settings,
                            .chunk_size = newest_.head.chunk_size,
                            .dedup = dedup_},
                           live_, journal_);
-    ASSIGN_OR_RETURN(step.commit, builder.Build(generation, [this](std::uint64_t done) {
-      MutexLock lock(mutex_);
-      building_bytes_ = done;
-    }));
+    ASSIGN_OR_RETURN(step.commit,
+                     builder.Build(generation, fragmented_, [this](std::uint64_t done) {
+                       MutexLock lock(mutex_);
+                       building_bytes_ = done;
+                     }));
     step.head.map.deltas.push_back(step.commit->reference);
   }
   step.head.map.size = generation.size;
@@ -291,7 +295,8 @@ Result<map::FoldResult> Syncer::FoldTree() {
                                  .keys = resources_.vault().keys().current(),
                                  .codec = settings.codec,
                                  .pack_bytes_target = settings.pack_bytes_target,
-                                 .packs_in_flight_max = settings_.packs_in_flight_max};
+                                 .packs_in_flight_max = settings_.packs_in_flight_max,
+                                 .pieces_max = settings_.pieces_background_max};
   ASSIGN_OR_RETURN(
       map::FoldResult folded,
       map::Fold(resources_.pages(), live_.tree(), live_.overlay(), newest_.head.map.size, options,
@@ -305,7 +310,7 @@ Result<map::FoldResult> Syncer::FoldTree() {
 
 Status Syncer::FoldDeltas() {
   ASSIGN_OR_RETURN(map::FoldResult folded, FoldTree());
-  Step step{.head = NextHead(), .commit = std::nullopt, .folded = folded.tree};
+  Step step{.head = NextHead(), .commit = std::nullopt, .folded = folded};
   step.head.map.level = folded.tree.level;
   step.head.map.page = folded.tree.root;
   step.head.map.deltas.clear();
@@ -322,7 +327,7 @@ Status Syncer::Release() {
     step.head.map.level = folded.tree.level;
     step.head.map.page = folded.tree.root;
     step.head.map.deltas.clear();
-    step.folded = folded.tree;
+    step.folded = folded;
   }
   step.head.released = true;
   step.committed_seq = newest_.head.journal.seq;
@@ -342,7 +347,7 @@ Status Syncer::Append(Step step) {
 }
 
 void Syncer::Finish(const vault::HeadChain::Newest& newest) {
-  const Step step = std::move(*pending_);
+  Step step = std::move(*pending_);
   pending_.reset();
   newest_ = newest;
   new_epoch_ = false;
@@ -356,8 +361,14 @@ void Syncer::Finish(const vault::HeadChain::Newest& newest) {
     }
     live_.Commit(step.commit->delta);
     journal_.Release(step.committed_seq);
+    for (BuiltCommit::Kept& kept : step.commit->kept)
+      resources_.frames().Insert(kept.key, std::move(kept.plain));
+    FetchFragmented();
   }
-  if (step.folded.has_value()) live_.Folded(*step.folded);
+  if (step.folded.has_value()) {
+    live_.Folded(step.folded->tree);
+    found_ = std::move(step.folded->fragmented);
+  }
   MutexLock lock(mutex_);
   committed_seq_ = std::max(committed_seq_, step.committed_seq);
   committed_bytes_ += step.generation_bytes;
@@ -367,6 +378,7 @@ void Syncer::Finish(const vault::HeadChain::Newest& newest) {
   ++commits_;
   if (step.commit.has_value()) {
     uploaded_bytes_ += step.commit->uploaded_bytes;
+    consolidated_chunks_ += step.commit->consolidated_chunks;
     const double seconds = std::chrono::duration<double>(env_.clock.Now() - build_started_).count();
     if (seconds > 0 && step.generation_bytes > 0) {
       const double rate = static_cast<double>(step.generation_bytes) / seconds;
@@ -381,6 +393,16 @@ void Syncer::Finish(const vault::HeadChain::Newest& newest) {
   changed_.notify_all();
 }
 
+void Syncer::FetchFragmented() {
+  if (found_.size() > kFragmentedAtOnce) found_.resize(kFragmentedAtOnce);
+  fragmented_ = std::exchange(found_, {});
+  for (const std::uint64_t chunk : fragmented_) {
+    const CleanPart part = live_.Committed(chunk);
+    // What does not come stays as it is until it changes again.
+    if (!ReadAheadOf(resources_, live_.tree(), std::span(&part, 1)).has_value()) return;
+  }
+}
+
 void Syncer::FillStatus(VolumeStatus* status) const {
   MutexLock lock(mutex_);
   status->committed_seq = committed_seq_;
@@ -389,6 +411,7 @@ void Syncer::FillStatus(VolumeStatus* status) const {
   status->unfolded_deltas = unfolded_deltas_;
   status->commits = commits_;
   status->uploaded_bytes = uploaded_bytes_;
+  status->consolidated_chunks = consolidated_chunks_;
   status->sync_bytes_per_second = dirty_bytes_per_second_;
   status->trouble = trouble_;
   if (!trouble_.message.empty() && !hopeless_) {

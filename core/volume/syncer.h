@@ -1,6 +1,6 @@
 // Syncer: carries generations into the store, one after the other: journal sync, packs, delta,
 // head; then the generation leaves the queue and its journal segments are free. Folds when deltas
-// pile up.
+// pile up, and has chunks of many pieces fetched then, for the next commit to consolidate.
 //
 // States: idle (nothing to do, no timer: an idle volume costs nothing) -> waiting (the age timer
 // runs)
@@ -69,7 +69,7 @@ class Syncer {
   struct Step {
     format::Head head;
     std::optional<BuiltCommit> commit;  // of the building generation
-    std::optional<map::Tree> folded;
+    std::optional<map::FoldResult> folded;
     std::uint64_t committed_seq = 0;
     std::uint64_t generation_bytes = 0;
   };
@@ -84,6 +84,7 @@ class Syncer {
   [[nodiscard]] format::Head NextHead() const;
   Result<map::FoldResult> FoldTree();
   Status Append(Step step);
+  void FetchFragmented();
   void Finish(const vault::HeadChain::Newest& newest);
   void FailLocked(Error error) REQUIRES_LOCK(mutex_);
 
@@ -102,6 +103,10 @@ class Syncer {
   bool new_epoch_;
   std::optional<Step> pending_;    // its head is spooled, the answer outstanding
   std::uint64_t freed_bytes_ = 0;  // of committed generations, since free memory was given back
+  /// Chunks of many pieces: found by the last fold; then, after the commit that follows it at once,
+  /// being fetched, so that the next one can write them whole.
+  std::vector<std::uint64_t> found_;
+  std::vector<std::uint64_t> fragmented_;
 
   mutable Mutex mutex_;
   CondVar changed_;
@@ -124,6 +129,7 @@ class Syncer {
   std::size_t unfolded_deltas_ GUARDED_BY(mutex_) = 0;
   std::uint64_t commits_ GUARDED_BY(mutex_) = 0;
   std::uint64_t uploaded_bytes_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t consolidated_chunks_ GUARDED_BY(mutex_) = 0;
   MonotonicTime build_started_ GUARDED_BY(mutex_){};      // of the running commit
   double dirty_bytes_per_second_ GUARDED_BY(mutex_) = 0;  // committed, smoothed; 0: unknown
 };

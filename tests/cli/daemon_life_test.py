@@ -192,7 +192,6 @@ class ConfigFile(DaemonTest):
         wait_until(lambda: self.status()["waiting_bytes"] == 0, "the upload, by the new age", 30)
         self.assertEqual(self.status()["journal_bytes_max"], 16 * MIB)
         self.assertIn(" debug ", self.log())
-        self.assertIn("disk_cache_bytes_max = 1GiB holds from the next start", self.log())
 
     def test_a_flag_wins_until_the_volume_is_closed(self):
         self.write_config('[volumes."backups/photos"]\nsync_age = "1d"\ncodec = "lz4"\n')
