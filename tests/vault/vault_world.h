@@ -18,43 +18,42 @@
 namespace coffer::vault {
 
 /// A machine's end of a store that somebody else owns: dead while the machine's file system is
-/// halted, since a machine that crashes asks nothing more.
+/// halted, since a machine that crashes asks nothing more; and a machine whose line is told to halt
+/// at a request dies there.
 class PoweredStore final : public store::ObjectStore {
  public:
-  PoweredStore(store::ObjectStore& inner, const FaultyFileSystem& fs) : inner_(inner), fs_(fs) {}
+  PoweredStore(FaultyStore& inner, FaultyFileSystem& fs) : inner_(inner), fs_(fs) {}
   Status Create(const std::string& name, ByteView data, store::ObjectClass object_class) override {
-    RETURN_IF_ERROR(CheckPower());
-    return inner_.Create(name, data, object_class);
+    return Ask([&] { return inner_.Create(name, data, object_class); });
   }
   Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override {
-    RETURN_IF_ERROR(CheckPower());
-    return inner_.Get(name, size_max);
+    return Ask([&] { return inner_.Get(name, size_max); });
   }
   Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
                          std::uint64_t length) override {
-    RETURN_IF_ERROR(CheckPower());
-    return inner_.GetRange(name, offset, length);
+    return Ask([&] { return inner_.GetRange(name, offset, length); });
   }
   Result<store::ListPage> List(const std::string& prefix, const std::string& start_after,
                                std::size_t limit) override {
-    RETURN_IF_ERROR(CheckPower());
-    return inner_.List(prefix, start_after, limit);
+    return Ask([&] { return inner_.List(prefix, start_after, limit); });
   }
   Status Delete(const std::string& name) override {
-    RETURN_IF_ERROR(CheckPower());
-    return inner_.Delete(name);
+    return Ask([&] { return inner_.Delete(name); });
   }
   [[nodiscard]] store::StoreStrength strength() const override { return inner_.strength(); }
   [[nodiscard]] std::string description() const override { return inner_.description(); }
 
  private:
-  [[nodiscard]] Status CheckPower() const {
+  template <class Request>
+  auto Ask(const Request& request) -> decltype(request()) {
     if (fs_.halted()) return Fail(ErrorCode::kCancelled, "the machine is down");
-    return {};
+    auto reply = request();
+    if (inner_.halted()) fs_.Halt();
+    return reply;
   }
 
-  store::ObjectStore& inner_;
-  const FaultyFileSystem& fs_;
+  FaultyStore& inner_;
+  FaultyFileSystem& fs_;
 };
 
 inline SecretBytes Password(std::string_view text) { return SecretBytes::CopyOf(AsBytes(text)); }

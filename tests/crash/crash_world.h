@@ -1,0 +1,88 @@
+// CrashWorld: a machine with a volume that is crashed and started again, and the oracle that knows
+// what must be there. Restoring its first state costs no key derivation and no writing, so that one
+// script can be run thousands of times.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tests/crash/prefix_oracle.h"
+#include "tests/volume/volume_world.h"
+
+namespace coffer::crash {
+
+inline constexpr std::uint64_t kBlocks = 48;
+inline constexpr std::uint32_t kChunkBytes = 16 * 1024;
+inline constexpr std::uint64_t kChunkBlocks = kChunkBytes / block::kBlockSize;
+
+enum class CrashMode {
+  kKill,     // the process; the page cache stays
+  kDropAll,  // the power; see CutMode
+  kKeepAll,
+  kRandomSubset,
+  kPrefix,
+};
+inline constexpr CrashMode kCrashModes[] = {CrashMode::kKill, CrashMode::kDropAll,
+                                            CrashMode::kKeepAll, CrashMode::kRandomSubset,
+                                            CrashMode::kPrefix};
+std::string_view NameOf(CrashMode mode);
+
+/// Where a machine stops: before its nth change of the disk, or around its nth request, counted
+/// from when it is set.
+struct CrashPoint {
+  enum class At { kNever, kDisk, kBeforeRequest, kAfterRequest };
+  At at = At::kNever;
+  std::uint64_t nth = 0;
+};
+std::string Describe(const CrashPoint& point);
+
+class CrashWorld {
+ public:
+  CrashWorld(std::uint64_t seed, const volume::Settings& settings);
+
+  /// Back to how it was when the world was made: a volume with some of its blocks written,
+  /// committed, closed. `seed` decides what follows.
+  void Reset(std::uint64_t seed);
+
+  /// The machine starts: unlocks, opens the volume. The error is the machine's.
+  Status Open();
+  /// As a user closes: uploads, releases.
+  Status Close();
+  void SetCrashPoint(const CrashPoint& point);
+  /// Whether the crash point was met.
+  [[nodiscard]] bool halted() const;
+  /// Kills what runs, as if now, and leaves of the disk what `mode` says. Nothing is set any more.
+  void Crash(CrashMode mode);
+
+  /// Opens, checks against the oracle what is there; empty if right.
+  std::string Recover(CrashMode mode);
+  /// What a machine that has only the store and the password finds; empty if right (L4).
+  [[nodiscard]] std::string CheckRemote(bool everything);
+  /// The chain of heads at the provider (O6).
+  [[nodiscard]] std::string CheckHeads();
+
+  [[nodiscard]] volume::Volume& volume() { return **opened_; }
+  [[nodiscard]] bool is_open() const { return opened_ != nullptr; }
+  [[nodiscard]] PrefixOracle& oracle() { return oracle_; }
+  [[nodiscard]] vault::Machine& machine() { return *machine_; }
+  [[nodiscard]] store::MemoryStore& provider() { return provider_; }
+
+  // Write-class requests, on the volume and in the oracle.
+  Status Write(std::uint64_t first, std::uint64_t count, block::WriteFlag flag);
+  Status Zero(std::uint64_t first, std::uint64_t count, bool trim);
+  Status Flush();
+  Status Sync();
+
+ private:
+  const volume::Settings settings_;
+  store::MemoryStore provider_;
+  std::unique_ptr<vault::Machine> machine_;
+  PrefixOracle oracle_{kBlocks};
+  std::unique_ptr<volume::OpenedVolume> opened_;
+
+  store::MemoryStore::Objects first_objects_;
+  std::shared_ptr<const FaultyFileSystem::Image> first_disk_;
+  PrefixOracle first_oracle_{kBlocks};
+};
+
+}  // namespace coffer::crash

@@ -1,0 +1,31 @@
+// The operations of which crash scripts are made, and running them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tests/crash/crash_world.h"
+
+namespace coffer::crash {
+
+enum class Step {
+  kWriteBlock,
+  kWriteAcrossChunks,
+  kOverwrite,
+  kTrim,
+  kWriteZeroes,
+  kFlush,
+  kForcedWrite,  // FUA
+  kSync,
+  kReopen,
+};
+inline constexpr int kSteps = 9;
+using Script = std::vector<Step>;
+
+std::string Describe(const Script& script);
+/// Every script of one to `length` steps, in a fixed order.
+std::vector<Script> AllScripts(std::size_t length);
+/// Runs `script` on the open volume; ends at the first failure.
+Status Run(CrashWorld& world, const Script& script);
+
+}  // namespace coffer::crash
