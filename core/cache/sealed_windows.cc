@@ -147,13 +147,13 @@ bool SealedWindows::AtHand(const Window& window) {
 }
 
 bool SealedWindows::Has(const format::FrameRef& frame) {
-  const std::vector<Window> windows = WindowsOf(frame);
-  return std::ranges::all_of(windows, [this](const Window& window) {
+  const std::vector<Span> spans = SpansOf(frame);
+  return std::ranges::all_of(spans, [this](const Span& span) {
     {
       MutexLock lock(mutex_);
-      if (recent_by_window_.contains(window)) return true;
+      if (recent_by_window_.contains(span.window)) return true;
     }
-    return disk_ != nullptr && disk_->Contains(KeyOf(window));
+    return disk_ != nullptr && disk_->Contains(KeyOf(span.window));
   });
 }
 

@@ -63,6 +63,8 @@ class CrashWorld {
 
   [[nodiscard]] volume::Volume& volume() { return **opened_; }
   [[nodiscard]] bool is_open() const { return opened_ != nullptr; }
+  [[nodiscard]] volume::VaultResources& resources() { return opened_->resources(); }
+  [[nodiscard]] cache::FrameCache& frames() { return opened_->resources().frames(); }
   [[nodiscard]] PrefixOracle& oracle() { return oracle_; }
   [[nodiscard]] vault::Machine& machine() { return *machine_; }
   [[nodiscard]] store::MemoryStore& provider() { return provider_; }

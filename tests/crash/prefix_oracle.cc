@@ -98,7 +98,28 @@ std::string PrefixOracle::Describe(const Stamps& found, std::uint64_t least) con
                    request.change.first, "+", request.change.count,
                    request.lost ? ", lost before)" : ")");
   }
-  return text;
+  // Where it differs from the state that is nearest.
+  Stamps stamps = base_stamps_;
+  std::size_t nearest_count = found.size() + 1;
+  std::string nearest;
+  for (std::uint64_t number = base_;; ++number) {
+    if (number >= least && stamps.size() == found.size()) {
+      std::string differences;
+      std::size_t count = 0;
+      for (std::size_t block = 0; block < found.size(); ++block) {
+        if (found[block] == stamps[block]) continue;
+        ++count;
+        differences += Concat(" ", block, ":", found[block], "(not ", stamps[block], ")");
+      }
+      if (count < nearest_count) {
+        nearest_count = count;
+        nearest = Concat("; nearest is ", number, " but for blocks", differences);
+      }
+    }
+    if (number == issued()) break;
+    Apply(number + 1, &stamps);
+  }
+  return text + nearest;
 }
 
 std::string PrefixOracle::CheckAfterCrash(block::BlockDevice& device, Loss loss) {
