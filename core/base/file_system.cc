@@ -106,4 +106,11 @@ Status ReplaceFile(FileSystem& fs, const std::string& path, ByteView data) {
   return fs.SyncDirectory(ParentOf(path));
 }
 
+Result<Bytes> ReadReplacedFile(FileSystem& fs, const std::string& path, std::uint64_t size_max) {
+  ASSIGN_OR_RETURN(Bytes data, ReadWholeFile(fs, path, size_max));
+  // Its bytes were synced before the rename.
+  RETURN_IF_ERROR(fs.SyncDirectory(ParentOf(path)));
+  return data;
+}
+
 }  // namespace coffer

@@ -113,4 +113,9 @@ Status RemoveTree(FileSystem& fs, const std::string& path);
 /// Durable on success. Callers of one path take turns.
 Status ReplaceFile(FileSystem& fs, const std::string& path, ByteView data);
 
+/// Reads what ReplaceFile has written, and makes it durable: a run that was killed between rename
+/// and sync has left what the next power cut takes back. For whatever is acted upon, that is, where
+/// others can see it.
+Result<Bytes> ReadReplacedFile(FileSystem& fs, const std::string& path, std::uint64_t size_max);
+
 }  // namespace coffer

@@ -6,7 +6,7 @@
 namespace coffer::vault {
 
 Result<std::optional<format::Spool>> HeadSpool::Read() {
-  const Result<Bytes> bytes = ReadWholeFile(fs_, path_, format::kSpoolBytesMax);
+  const Result<Bytes> bytes = ReadReplacedFile(fs_, path_, format::kSpoolBytesMax);
   if (!bytes.has_value() && bytes.error().code == ErrorCode::kNotFound) {
     return std::optional<format::Spool>();
   }

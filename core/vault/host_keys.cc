@@ -63,7 +63,7 @@ Result<HostKeys> Create(FileSystem& fs, Random& random, const std::string& path,
 Result<HostKeys> HostKeys::OpenOrCreate(FileSystem& fs, Random& random,
                                         const std::string& directory, const KeyChest& keys) {
   const std::string path = directory + "/" + kHostKeyFile;
-  const Result<Bytes> stored = ReadWholeFile(fs, path, kFileBytesMax);
+  const Result<Bytes> stored = ReadReplacedFile(fs, path, kFileBytesMax);
   if (!stored.has_value() && stored.error().code == ErrorCode::kNotFound) {
     ASSIGN_OR_RETURN(const bool used, HasBeenUsed(fs, directory));
     if (used) return Fail(HostKeyLostError(Concat(path, " is missing")));

@@ -52,7 +52,7 @@ Result<std::unique_ptr<TrustFile>> TrustFile::OpenOrCreate(FileSystem& fs, Rando
                                                            const VaultId& vault,
                                                            const HostKeys& host) {
   std::string path = Concat(directory, "/", kTrustFile);
-  const Result<Bytes> stored = ReadWholeFile(fs, path, kFileBytesMax);
+  const Result<Bytes> stored = ReadReplacedFile(fs, path, kFileBytesMax);
   if (stored.has_value()) {
     Result<format::Trust> trust = Decode(*stored, vault, host);
     if (!trust.has_value() && trust.error().code == ErrorCode::kUnsupported) {

@@ -198,6 +198,40 @@ TEST(HeadChainSpool, OfAHeadThatAnotherWriterWentOnFromCountsAsWritten) {
   EXPECT_EQ(open.vault->trust().volume(open.volume)->own.seq, 2u);
 }
 
+/// A run is killed at any call around a commit; the next one, which may have offered what it found
+/// spooled, meets a power cut at any call of its own. The third knows its head.
+TEST(HeadChainSpool, OfAKilledRunIsDurableBeforeItIsOffered) {
+  for (std::uint64_t killed_at = 1;; ++killed_at) {
+    for (std::uint64_t cut_at = 1;; ++cut_at) {
+      store::MemoryStore provider;
+      Machine a(provider, killed_at, "a");
+      ASSERT_OK(a.Create());
+      bool killed = false;
+      {
+        ASSERT_OK_AND_ASSIGN(OpenChain open, OpenPhotos(a));
+        ASSERT_OK_AND_ASSIGN(const HeadChain::Newest newest, open.chain->Load());
+        a.fs.HaltAt(killed_at);
+        (void)open.chain->Append(NextHead(newest.head));
+        killed = a.fs.halted();
+      }
+      if (!killed) return;
+      a.fs.Crash();
+      a.fs.HaltAt(cut_at);
+      {
+        auto open = OpenPhotos(a);
+        if (open.has_value()) (void)open->chain->Load();
+      }
+      const bool cut = a.fs.halted();
+      a.fs.PowerCut(CutMode::kDropAll);
+      ASSERT_OK_AND_ASSIGN(OpenChain open, OpenPhotos(a));
+      ASSERT_OK_AND_ASSIGN(const HeadChain::Newest newest, open.chain->Load());
+      ASSERT_TRUE(newest.ours) << "killed at " << killed_at << ", cut at " << cut_at;
+      ASSERT_OK(open.chain->Append(NextHead(newest.head)));
+      if (!cut) break;
+    }
+  }
+}
+
 TEST(HeadChainSpool, ThatIsDamagedStandsInNobodysWay) {
   for (std::uint64_t at = 0; at < 200; at += 3) {
     store::MemoryStore provider;
