@@ -143,6 +143,15 @@ std::string CrashWorld::CheckHeads() {
   return seq.has_value() ? std::string() : "heads: " + seq.error().message;
 }
 
+Status CrashWorld::Answered(std::uint64_t number, Status status) {
+  if (status.has_value()) {
+    oracle_.Done(number);
+  } else if (!halted()) {
+    oracle_.Failed(number);
+  }
+  return status;
+}
+
 Status CrashWorld::Write(std::uint64_t first, std::uint64_t count, WriteFlag flag) {
   const std::uint64_t number = oracle_.Begin({Change::Kind::kWrite, first, count});
   Bytes data;
@@ -150,19 +159,17 @@ Status CrashWorld::Write(std::uint64_t first, std::uint64_t count, WriteFlag fla
     const Bytes block = PrefixOracle::Content(number, first + i);
     data.insert(data.end(), block.begin(), block.end());
   }
-  RETURN_IF_ERROR(volume().Write(first * kBlockSize, data, flag));
-  oracle_.Done(number);
+  RETURN_IF_ERROR(Answered(number, volume().Write(first * kBlockSize, data, flag)));
   if (flag == WriteFlag::kForceUnitAccess) oracle_.Barrier();
   return {};
 }
 
 Status CrashWorld::Zero(std::uint64_t first, std::uint64_t count, bool trim) {
   const std::uint64_t number = oracle_.Begin({Change::Kind::kZero, first, count});
-  RETURN_IF_ERROR(
-      trim ? volume().Trim(first * kBlockSize, count * kBlockSize, WriteFlag::kNone)
-           : volume().WriteZeroes(first * kBlockSize, count * kBlockSize, ZeroFlag::kNoHole));
-  oracle_.Done(number);
-  return {};
+  const std::uint64_t offset = first * kBlockSize;
+  const std::uint64_t length = count * kBlockSize;
+  return Answered(number, trim ? volume().Trim(offset, length, WriteFlag::kNone)
+                               : volume().WriteZeroes(offset, length, ZeroFlag::kNoHole));
 }
 
 Status CrashWorld::Flush() {

@@ -76,6 +76,9 @@ class CrashWorld {
   Status Sync();
 
  private:
+  /// Of a write-class request with its number in the oracle.
+  Status Answered(std::uint64_t number, Status status);
+
   const volume::Settings settings_;
   store::MemoryStore provider_;
   std::unique_ptr<vault::Machine> machine_;

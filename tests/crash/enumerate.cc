@@ -4,22 +4,14 @@
 // is there with the prefix oracle; then writes, closes, and compares what a blank machine finds.
 // With --sample only one crash in N is run, picked by the seed. Exits 1 at the first loss, with
 // what replays it; also when nothing was run.
-#include <charconv>
 #include <cstdio>
-#include <cstring>
 
 #include "core/base/log.h"
+#include "tests/crash/options.h"
 #include "tests/crash/script.h"
 
 namespace coffer::crash {
 namespace {
-
-struct Options {
-  std::size_t length = 3;
-  std::uint64_t sample = 1;
-  std::uint64_t seed = 1;
-  std::uint64_t shard = 0, shards = 1;
-};
 
 struct Counts {
   std::uint64_t scripts = 0;
@@ -28,20 +20,11 @@ struct Counts {
   std::uint64_t recoveries = 0;
 };
 
-/// Small enough that a script cuts generations, folds and recycles journal segments.
-volume::Settings TinySettings() {
-  volume::Settings settings = volume::SmallSettings();
-  settings.sync_bytes = 64 * 1024;
-  settings.segment_bytes = 256 * 1024;  // no request of a script is longer than one piece
-  settings.deltas_max = 2;
-  return settings;
-}
-
 constexpr int kRecoveryCrashesMax = 10;
 
 class Enumeration {
  public:
-  explicit Enumeration(const Options& options)
+  explicit Enumeration(const EnumerationOptions& options)
       : options_(options), world_(options.seed, TinySettings()), random_(options.seed + 1) {}
 
   /// False at the first loss.
@@ -103,6 +86,7 @@ class Enumeration {
     // Crashes during recovery: each a few steps further, until one does not stop it.
     SeededRandom random(seed + 1);
     CrashMode last = mode;
+    bool power = mode != CrashMode::kKill;
     std::uint64_t nth = 0;
     for (int i = 0; i < kRecoveryCrashesMax; ++i) {
       nth += 1 + random.Below(4);
@@ -115,11 +99,14 @@ class Enumeration {
         world_.Crash(last);  // forgets the crash point
         break;
       }
-      if (mode != CrashMode::kKill) last = kCrashModes[1 + random.Below(4)];
+      last = kCrashModes[random.Below(5)];
+      power = power || last != CrashMode::kKill;
       world_.Crash(last);
     }
     ++counts_.recoveries;
-    if (const std::string wrong = world_.Recover(mode); !wrong.empty()) return lost(wrong);
+    if (const std::string wrong = world_.Recover(power ? CrashMode::kDropAll : CrashMode::kKill);
+        !wrong.empty())
+      return lost(wrong);
     // It is a volume like any other.
     if (Status more = world_.Write(5, 9, block::WriteFlag::kNone); !more.has_value())
       return lost("does not take writes: " + more.error().message);
@@ -137,40 +124,15 @@ class Enumeration {
     return false;
   }
 
-  const Options options_;
+  const EnumerationOptions options_;
   CrashWorld world_;
   SeededRandom random_;
   Counts counts_;
 };
 
-bool ParseNumber(const char* text, std::uint64_t* number, char until = 0) {
-  if (text == nullptr) return false;
-  const char* end = text + std::strlen(text);
-  const auto [at, error] = std::from_chars(text, end, *number);
-  return error == std::errc() && *at == until;
-}
-
 int Main(int argc, char** argv) {
-  Options options;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string name = argv[i];
-    const char* value = argv[i + 1];
-    std::uint64_t length = options.length;
-    bool good = false;
-    if (name == "--length") good = ParseNumber(value, &length);
-    if (name == "--sample") good = ParseNumber(value, &options.sample) && options.sample > 0;
-    if (name == "--seed") good = ParseNumber(value, &options.seed);
-    if (name == "--shard") {
-      const char* slash = std::strchr(value, '/');
-      good = ParseNumber(value, &options.shard, '/') && slash != nullptr &&
-             ParseNumber(slash + 1, &options.shards) && options.shard < options.shards;
-    }
-    options.length = length;
-    if (!good) {
-      std::fprintf(stderr, "bad option %s %s\n", argv[i], value);
-      return 2;
-    }
-  }
+  EnumerationOptions options;
+  if (!ParseOptions(argc, argv, &options)) return 2;
   Enumeration enumeration(options);
   const std::vector<Script> scripts = AllScripts(options.length);
   for (std::size_t i = options.shard; i < scripts.size(); i += options.shards)

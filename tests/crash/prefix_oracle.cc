@@ -41,6 +41,8 @@ std::uint64_t PrefixOracle::Begin(const Change& change) {
 
 void PrefixOracle::Done(std::uint64_t number) { done_ = std::max(done_, number); }
 
+void PrefixOracle::Failed(std::uint64_t number) { history_[number - base_ - 1].uncertain = true; }
+
 void PrefixOracle::Apply(std::uint64_t number, Stamps* stamps) const {
   const Request& request = history_[number - base_ - 1];
   if (request.lost) return;
@@ -53,11 +55,23 @@ void PrefixOracle::Apply(std::uint64_t number, Stamps* stamps) const {
   std::fill_n(stamps->begin() + static_cast<std::ptrdiff_t>(change.first), change.count, value);
 }
 
-std::optional<std::uint64_t> PrefixOracle::Match(const Stamps& found, std::uint64_t least) const {
-  Stamps stamps = base_stamps_;
-  for (std::uint64_t number = base_;; ++number) {
-    if (number >= least && stamps == found) return number;
+std::optional<PrefixOracle::Matched> PrefixOracle::Match(const Stamps& found,
+                                                         std::uint64_t least) const {
+  return MatchFrom(base_, base_stamps_, found, least);
+}
+
+std::optional<PrefixOracle::Matched> PrefixOracle::MatchFrom(std::uint64_t number, Stamps stamps,
+                                                             const Stamps& found,
+                                                             std::uint64_t least) const {
+  for (;; ++number) {
+    if (number >= least && stamps == found) return Matched{number, {}};
     if (number == issued()) return std::nullopt;
+    if (history_[number - base_].uncertain && !history_[number - base_].lost) {
+      if (auto without = MatchFrom(number + 1, stamps, found, least)) {
+        without->absent.push_back(number + 1);
+        return without;
+      }
+    }
     Apply(number + 1, &stamps);
   }
 }
@@ -129,11 +143,13 @@ std::string PrefixOracle::CheckAfterCrash(block::BlockDevice& device, Loss loss)
   // Later states may look the same: the first is as good, what follows is compared alike.
   const auto match = Match(*found, least);
   if (!match.has_value()) return Describe(*found, least);
-  for (std::uint64_t number = *match + 1; number <= issued(); ++number)
+  for (std::uint64_t number = match->number + 1; number <= issued(); ++number)
     history_[number - base_ - 1].lost = true;
+  for (const std::uint64_t number : match->absent) history_[number - base_ - 1].lost = true;
+  for (Request& request : history_) request.uncertain = false;
   size_ = found->size();
   // What has been seen after a crash must not go in the next one.
-  done_ = durable_ = *match;
+  done_ = durable_ = match->number;
   while (base_ < committed_) {
     Apply(base_ + 1, &base_stamps_);
     history_.erase(history_.begin());
@@ -151,15 +167,7 @@ std::string PrefixOracle::CheckRemote(block::BlockDevice& device) const {
 std::string PrefixOracle::Check(block::BlockDevice& device) const {
   const Result<Stamps> found = ReadStamps(device);
   if (!found.has_value()) return found.error().message;
-  Stamps stamps = base_stamps_;
-  for (std::uint64_t number = base_ + 1; number <= done_; ++number) Apply(number, &stamps);
-  if (stamps.size() != found->size())
-    return Concat("the volume has ", found->size(), " blocks, not ", stamps.size());
-  for (std::uint64_t block = 0; block < stamps.size(); ++block) {
-    if (stamps[block] != (*found)[block])
-      return Concat("block ", block, " is of request ", (*found)[block], ", not ", stamps[block]);
-  }
-  return {};
+  return Match(*found, issued()).has_value() ? std::string() : Describe(*found, issued());
 }
 
 }  // namespace coffer::crash

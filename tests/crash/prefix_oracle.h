@@ -42,6 +42,8 @@ class PrefixOracle {
   std::uint64_t Begin(const Change& change);
   /// It was acknowledged.
   void Done(std::uint64_t number);
+  /// It failed, and what runs goes on: it may have happened, whole, or not at all. A few at most.
+  void Failed(std::uint64_t number);
   /// Everything acknowledged until now is durable.
   void Barrier() { durable_ = done_; }
   /// Everything up to `number` is committed.
@@ -69,13 +71,20 @@ class PrefixOracle {
   using Stamps = std::vector<std::uint64_t>;
   struct Request {
     Change change;
-    bool lost = false;  // a crash has taken it, rightly
+    bool lost = false;       // a crash has taken it, rightly, or it failed and did nothing
+    bool uncertain = false;  // it failed: there or not
   };
 
   [[nodiscard]] static Result<Stamps> ReadStamps(block::BlockDevice& device);
   void Apply(std::uint64_t number, Stamps* stamps) const;
+  struct Matched {
+    std::uint64_t number;
+    std::vector<std::uint64_t> absent;  // of the uncertain requests up to it
+  };
   /// The first request from `least` on after which the volume looks like `found`.
-  [[nodiscard]] std::optional<std::uint64_t> Match(const Stamps& found, std::uint64_t least) const;
+  [[nodiscard]] std::optional<Matched> Match(const Stamps& found, std::uint64_t least) const;
+  [[nodiscard]] std::optional<Matched> MatchFrom(std::uint64_t number, Stamps stamps,
+                                                 const Stamps& found, std::uint64_t least) const;
   [[nodiscard]] std::string Describe(const Stamps& found, std::uint64_t least) const;
 
   std::uint64_t size_;

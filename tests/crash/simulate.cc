@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <sstream>
 
 #include "core/base/log.h"
 #include "tests/crash/crash_world.h"
@@ -65,6 +66,18 @@ class Simulation {
     return world_.machine().scheduler.digest() * 31 + world_.machine().fs.digest();
   }
   [[nodiscard]] const Counts& counts() const { return counts_; }
+  /// The last requests as the provider has seen them, and the last calls of the disk.
+  void PrintTrace() {
+    const auto requests = world_.machine().wire.requests();
+    const std::size_t first = requests.size() - std::min<std::size_t>(requests.size(), 60);
+    for (std::size_t i = first; i < requests.size(); ++i) {
+      std::ostringstream text;
+      text << requests[i];
+      std::fprintf(stderr, "  %s\n", text.str().c_str());
+    }
+    for (const std::string& call : world_.machine().fs.RecentCalls())
+      std::fprintf(stderr, "  %s\n", call.c_str());
+  }
 
  private:
   std::string Step() {
@@ -122,7 +135,7 @@ class Simulation {
 
   /// A read that a line in trouble has failed says nothing about the volume.
   std::string Unless(std::string wrong) const {
-    return faults_ && wrong.find("is of request") == std::string::npos &&
+    return faults_ && wrong.find("no state") == std::string::npos &&
                    wrong.find("nobody has written") == std::string::npos
                ? std::string()
                : wrong;
@@ -248,6 +261,7 @@ int Main(int argc, char** argv) {
       Simulation simulation(seed, options.steps);
       const std::string lost = simulation.Run();
       if (!lost.empty()) {
+        simulation.PrintTrace();
         std::fprintf(stderr, "LOST: --first %llu --seeds 1 --steps %llu: %s\n",
                      static_cast<unsigned long long>(seed),
                      static_cast<unsigned long long>(options.steps), lost.c_str());
