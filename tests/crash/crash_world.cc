@@ -172,6 +172,14 @@ Status CrashWorld::Zero(std::uint64_t first, std::uint64_t count, bool trim) {
                                : volume().WriteZeroes(offset, length, ZeroFlag::kNoHole));
 }
 
+Status CrashWorld::Resize(std::uint64_t blocks) {
+  const std::uint64_t number = oracle_.Begin({Change::Kind::kResize, 0, blocks});
+  RETURN_IF_ERROR(
+      Answered(number, volume().Resize(blocks * kBlockSize, volume::Volume::Tail::kDiscard)));
+  oracle_.Barrier();
+  return {};
+}
+
 Status CrashWorld::Flush() {
   RETURN_IF_ERROR(volume().Flush());
   oracle_.Barrier();

@@ -72,6 +72,7 @@ class CrashWorld {
   // Write-class requests, on the volume and in the oracle.
   Status Write(std::uint64_t first, std::uint64_t count, block::WriteFlag flag);
   Status Zero(std::uint64_t first, std::uint64_t count, bool trim);
+  Status Resize(std::uint64_t blocks);
   Status Flush();
   Status Sync();
 

@@ -23,6 +23,10 @@ Status RunStep(CrashWorld& world, Step step) {
       return world.Write(kChunkBlocks + 2, 1, WriteFlag::kForceUnitAccess);
     case Step::kSync:
       return world.Sync();
+    case Step::kGrow:
+      return world.Resize(kBlocks + 9);
+    case Step::kShrink:
+      return world.Resize(kBlocks - 9);  // in the middle of a chunk
     case Step::kReopen:
       RETURN_IF_ERROR(world.Close());
       return world.Open();
@@ -33,9 +37,9 @@ Status RunStep(CrashWorld& world, Step step) {
 }  // namespace
 
 std::string Describe(const Script& script) {
-  static constexpr const char* kNames[] = {"write-block",  "write-across", "overwrite",
-                                           "trim",         "write-zeroes", "flush",
-                                           "forced-write", "sync",         "reopen"};
+  static constexpr const char* kNames[] = {"write-block",  "write-across", "overwrite",    "trim",
+                                           "write-zeroes", "flush",        "forced-write", "sync",
+                                           "grow",         "shrink",       "reopen"};
   std::string text;
   for (const Step step : script) {
     if (!text.empty()) text += ", ";

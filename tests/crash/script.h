@@ -17,9 +17,11 @@ enum class Step {
   kFlush,
   kForcedWrite,  // FUA
   kSync,
+  kGrow,
+  kShrink,
   kReopen,
 };
-inline constexpr int kSteps = 9;
+inline constexpr int kSteps = 11;
 using Script = std::vector<Step>;
 
 std::string Describe(const Script& script);

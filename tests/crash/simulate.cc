@@ -98,9 +98,13 @@ class Simulation {
 
   Status Operate() {
     ++counts_.requests;
-    const std::uint64_t first = random_.Below(kBlocks);
-    const std::uint64_t count = 1 + random_.Below(std::min<std::uint64_t>(12, kBlocks - first));
-    switch (random_.Below(16)) {
+    const std::uint64_t blocks = world_.volume().size() / block::kBlockSize;
+    const std::uint64_t first = random_.Below(blocks);
+    const std::uint64_t count = 1 + random_.Below(std::min<std::uint64_t>(12, blocks - first));
+    switch (random_.Below(17)) {
+      case 16:
+        if (!random_.OneIn(4)) return {};
+        return world_.Resize(kBlocks / 2 + random_.Below(kBlocks));
       case 0:
         return world_.Zero(first, count, random_.OneIn(2));
       case 1:
