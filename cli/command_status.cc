@@ -42,6 +42,10 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   }
   table.Print();
   for (const auto& status : list.volumes) PrintNeeds(status, NameText(status, list));
+  if (!name.empty() && list.volumes.front().requests_per_day > 0) {
+    PrintLine("uploads cost at most " + std::to_string(list.volumes.front().requests_per_day) +
+              " requests a day while little is written; a longer sync_age costs fewer");
+  }
   return control::kExitDone;
 }
 

@@ -149,6 +149,7 @@ void Fields(V& v, VolumeStatus& m) {
   v("writers_waiting", m.writers_waiting);
   v("upload_seconds", m.upload_seconds);
   v("store_requests", m.store_requests);
+  v("requests_per_day", m.requests_per_day);
   v("uploaded_bytes", m.uploaded_bytes);
   v("last_error", m.last_error);
 }

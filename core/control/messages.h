@@ -146,6 +146,8 @@ struct VolumeStatus {
   /// Until what waits is uploaded, as the last commits went; 0: nothing waits, or unknown.
   std::uint64_t upload_seconds = 0;
   std::uint64_t store_requests = 0;
+  /// What the sync age costs: requests a day if small writes never cease.
+  std::uint64_t requests_per_day = 0;
   std::uint64_t uploaded_bytes = 0;
   std::string last_error;  // why the newest sync failed, while it is being tried again
 };

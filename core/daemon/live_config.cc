@@ -34,6 +34,14 @@ std::vector<control::SettingInfo> SettingInfos(const config::Effective& config) 
   return infos;
 }
 
+std::uint64_t RequestsPerDay(const volume::Settings& settings) {
+  constexpr std::uint64_t kPerHead = 3;  // a pack, the head, a look whether it stands
+  constexpr auto kDay = std::chrono::hours(24);
+  const auto commits = static_cast<std::uint64_t>(
+      kDay / std::max<Duration>(settings.sync_age, std::chrono::seconds(1)));
+  return kPerHead * (commits + commits / settings.deltas_max);  // and a head for each fold
+}
+
 volume::Settings VolumeSettings(const config::Effective& config) {
   volume::Settings settings;
   settings.sync_age = config.seconds(Key::kSyncAge);

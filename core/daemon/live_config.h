@@ -38,6 +38,8 @@ class LiveConfig {
 Result<config::Overrides> OverridesOf(const std::vector<control::SettingValue>& said);
 /// All settings, as the control API shows them.
 [[nodiscard]] std::vector<control::SettingInfo> SettingInfos(const config::Effective& config);
+/// What a volume costs its store at most by its sync age: small writes that never cease.
+[[nodiscard]] std::uint64_t RequestsPerDay(const volume::Settings& settings);
 /// What an open volume goes by.
 [[nodiscard]] volume::Settings VolumeSettings(const config::Effective& config);
 /// What a new volume is made with; name and size are the caller's.

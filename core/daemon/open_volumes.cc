@@ -425,6 +425,9 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
         std::ceil(static_cast<double>(now.behind_bytes) / now.sync_bytes_per_second));
   }
   status->uploaded_bytes = now.uploaded_bytes;
+  if (!entry.read_only) {
+    status->requests_per_day = RequestsPerDay(VolumeSettings(ConfigOf(key)));
+  }
   status->store_requests = entry.lease.store_counts().Total().requests;
   if (now.trouble.code == ErrorCode::kNeedsPerson) {
     status->needs.push_back(now.trouble.message);

@@ -156,6 +156,15 @@ class ConfigFile(DaemonTest):
         self.copy_in(self.data(), self.open())
         wait_until(lambda: self.status()["waiting_bytes"] == 0, "the upload, by age", 30)
 
+    def test_status_says_what_the_sync_age_costs(self):
+        self.write_config('[defaults]\nsync_age = "10m"\n')
+        self.init()
+        self.open()
+        # 144 commits a day and 4 folds, each a pack, a head and a look.
+        self.assertEqual(self.status()["requests_per_day"], 3 * (144 + 4))
+        text = self.expect(0, "status", "photos", password=False).stdout
+        self.assertIn("at most 444 requests a day", text)
+
     def test_sync_bytes_uploads_by_itself(self):
         self.write_config('[defaults]\nsync_age = "1d"\nsync_bytes = "1MiB"\n')
         self.init()
