@@ -65,6 +65,11 @@ std::uint64_t Overlay::NextTouched(std::uint64_t first, std::uint64_t end) const
   return next;
 }
 
+std::uint64_t Overlay::NextChanged(std::uint64_t first, std::uint64_t end) const {
+  const auto change = changes_.lower_bound(first);
+  return change == changes_.end() ? end : std::min(change->first, end);
+}
+
 bool Overlay::Clears(std::uint64_t first, std::uint64_t end) const {
   auto range = cleared_.upper_bound(first);
   if (range == cleared_.begin() || std::prev(range)->second < end) return false;

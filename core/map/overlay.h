@@ -26,6 +26,9 @@ class Overlay {
   [[nodiscard]] bool Touches(std::uint64_t first, std::uint64_t end) const;
   /// The first changed or cleared chunk of [first, end), or `end`.
   [[nodiscard]] std::uint64_t NextTouched(std::uint64_t first, std::uint64_t end) const;
+  /// The first chunk of [first, end) with a change of its own, or `end`; one that was only cleared
+  /// has none.
+  [[nodiscard]] std::uint64_t NextChanged(std::uint64_t first, std::uint64_t end) const;
   /// Whether all of [first, end) is cleared and nothing was written there since.
   [[nodiscard]] bool Clears(std::uint64_t first, std::uint64_t end) const;
   [[nodiscard]] bool empty() const { return changes_.empty() && cleared_.empty(); }
