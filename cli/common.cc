@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "cli/terminal.h"
 #include "core/base/log.h"
 #include "core/control/error_table.h"
@@ -33,18 +34,6 @@ Result<std::string> AbsolutePath(const std::string& path) {
     return Fail(ErrorFromErrno(errno, "asking for the working directory"));
   }
   return std::string(directory.data()) + "/" + path;
-}
-
-std::string ProgressText(const control::JobInfo& job) {
-  std::string text = job.kind + " " + job.volume;
-  if (!job.message.empty()) text.append(": ").append(EscapeForTerminal(job.message));
-  if (job.total == 0) return text;
-  const bool bytes = job.unit == "bytes";
-  const auto amount = [bytes](std::uint64_t n) {
-    return bytes ? control::FormatBytes(n) : std::to_string(n);
-  };
-  text.append(": ").append(amount(job.done)).append(" of ").append(amount(job.total));
-  return bytes ? text : text.append(" ").append(job.unit);
 }
 
 /// A close that could not upload has closed all the same; anything else has simply failed.
@@ -82,14 +71,14 @@ std::vector<control::SettingValue> SettingsFrom(const Arguments& arguments,
   return settings;
 }
 
+Result<control::JobInfo> AwaitJob(control::ControlClient& client, control::JobInfo job) {
+  JobProgress progress;
+  return client.WaitForJob(std::move(job),
+                           [&progress](const control::JobInfo& now) { progress.Show(now); });
+}
+
 Result<int> FinishJob(Session& session, control::ControlClient& client, control::JobInfo job) {
-  control::JobInfo ended;
-  {
-    ProgressLine progress;
-    ASSIGN_OR_RETURN(ended, client.WaitForJob(std::move(job), [&](const control::JobInfo& now) {
-      progress.Show(ProgressText(now));
-    }));
-  }
+  ASSIGN_OR_RETURN(const control::JobInfo ended, AwaitJob(client, std::move(job)));
   if (session.json()) PrintJson(ended);
   if (ended.error) ShowError(*ended.error, session.json());
   if (ended.waiting_bytes > 0 && !session.json()) {

@@ -23,6 +23,12 @@ Result<std::string> AbsoluteNbdAddress(const std::string& address);
                                                               const std::vector<Option>& options);
 
 /// Waits for `job`, showing how it gets on, and prints its end with --json. Returns the exit code.
+
+/// Waits for `job`, showing how it gets on. Its end; an error of the job itself is in there.
+/// kCancelled by Ctrl-C: the job goes on.
+Result<control::JobInfo> AwaitJob(control::ControlClient& client, control::JobInfo job);
+
+/// AwaitJob, shows the job's error, and prints its end with --json. Returns the exit code.
 Result<int> FinishJob(Session& session, control::ControlClient& client, control::JobInfo job);
 
 /// "open", "locked, 12 MiB waiting", "open, 3 KiB waiting for 5 s".

@@ -1,6 +1,7 @@
 // Talking to the person at the terminal: questions without echo, progress, lines on stderr.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "core/base/result.h"
@@ -26,6 +27,9 @@ class ProgressLine {
   ProgressLine();
   ~ProgressLine();  // clears it
   void Show(const std::string& line);
+  [[nodiscard]] bool on_terminal() const { return on_terminal_; }
+  /// That a line may have without wrapping.
+  [[nodiscard]] std::size_t columns() const;
 
  private:
   const bool on_terminal_;

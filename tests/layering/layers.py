@@ -190,6 +190,7 @@ SYSTEM_HEADERS = {
         "nbd/address.cc": "the own uid",
         "nbd/sockets.cc": "close, read and write of sockets",
     },
+    "sys/ioctl.h": {"cli/terminal.cc": "how wide the terminal is"},
     "sys/mman.h": {"core/crypto/kdf.cc": "Argon2's working memory is left out of dumps"},
 }
 
