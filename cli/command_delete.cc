@@ -31,6 +31,13 @@ Result<std::string> Confirmation(Session& session, const Arguments& arguments,
   return answer;
 }
 
+std::string WaitingText(const control::Deleted& deleted) {
+  if (!deleted.gc_bytes) return "what it has stored waits for gc; it could not be counted";
+  std::string text = control::FormatBytes(*deleted.gc_bytes) + " in the store wait for gc";
+  if (deleted.gc_bytes_shared) text.append(", less what other volumes of the vault share");
+  return text;
+}
+
 Result<int> Run(Session& session, const Arguments& arguments) {
   const std::string name = arguments.Get("NAME");
   ASSIGN_OR_RETURN(auto client, session.Daemon());
@@ -43,13 +50,16 @@ Result<int> Run(Session& session, const Arguments& arguments) {
                 "nothing was deleted");
   }
   ASSIGN_OR_RETURN(request.password, session.Password("vault " + status.vault));
-  ASSIGN_OR_RETURN(const auto reply, client.Delete(name, request));
+  ASSIGN_OR_RETURN(auto job, client.Delete(name, request));
+  ASSIGN_OR_RETURN(job, AwaitJob(client, std::move(job)));
+  if (job.error) return Fail(*job.error);
+  if (!job.deleted) return Fail(ErrorCode::kIoError, "cofferd does not say what it has deleted");
   if (session.json()) {
-    PrintJson(reply);
+    PrintJson(*job.deleted);
     return control::kExitDone;
   }
-  PrintLine("deleted volume " + reply.volume + " of vault " + reply.vault);
-  PrintLine("what it has stored waits for gc");
+  PrintLine("deleted volume " + job.deleted->volume + " of vault " + job.deleted->vault);
+  PrintLine(WaitingText(*job.deleted));
   return control::kExitDone;
 }
 

@@ -55,11 +55,15 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   if (!status.keys_held) {
     ASSIGN_OR_RETURN(request.password, session.Password("vault " + status.vault));
   }
-  ASSIGN_OR_RETURN(const auto reply, client.Open(name, request));
+  request.background = true;
+  ASSIGN_OR_RETURN(auto job, client.StartOpen(name, request));
+  ASSIGN_OR_RETURN(job, AwaitJob(client, std::move(job)));
+  if (job.error) return Fail(*job.error);
+  if (!job.opened) return Fail(ErrorCode::kIoError, "cofferd does not say where the volume is");
   if (session.json()) {
-    PrintJson(reply);
+    PrintJson(*job.opened);
   } else {
-    PrintLine(reply.uri);
+    PrintLine(job.opened->uri);
   }
   return control::kExitDone;
 }

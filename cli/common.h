@@ -22,8 +22,6 @@ Result<std::string> AbsoluteNbdAddress(const std::string& address);
 [[nodiscard]] std::vector<control::SettingValue> SettingsFrom(const Arguments& arguments,
                                                               const std::vector<Option>& options);
 
-/// Waits for `job`, showing how it gets on, and prints its end with --json. Returns the exit code.
-
 /// Waits for `job`, showing how it gets on. Its end; an error of the job itself is in there.
 /// kCancelled by Ctrl-C: the job goes on.
 Result<control::JobInfo> AwaitJob(control::ControlClient& client, control::JobInfo job);

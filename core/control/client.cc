@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "core/base/check.h"
 #include "core/control/error_table.h"
 #include "core/control/message_json.h"
 #include "core/control/unix_socket.h"
@@ -160,6 +161,10 @@ Result<SettingList> ControlClient::Settings(const std::string& reference) {
 Result<OpenReply> ControlClient::Open(const std::string& reference, const OpenRequest& request) {
   return Call<OpenReply>("PUT", VolumePath(reference, "/open"), EncodeJson(request));
 }
+Result<JobInfo> ControlClient::StartOpen(const std::string& reference, const OpenRequest& request) {
+  CHECK(request.background);
+  return Call<JobInfo>("PUT", VolumePath(reference, "/open"), EncodeJson(request));
+}
 Result<JobInfo> ControlClient::Sync(const std::string& reference) {
   return Call<JobInfo>("POST", VolumePath(reference, "/sync"), {});
 }
@@ -180,9 +185,14 @@ Result<VolumeStatus> ControlClient::Rename(const std::string& reference,
 Result<JobInfo> ControlClient::Resize(const std::string& reference, const ResizeRequest& request) {
   return Call<JobInfo>("POST", VolumePath(reference, "/resize"), EncodeJson(request));
 }
-Result<DeleteReply> ControlClient::Delete(const std::string& reference,
-                                          const DeleteRequest& request) {
-  return Call<DeleteReply>("POST", VolumePath(reference, "/delete"), EncodeJson(request));
+Result<JobInfo> ControlClient::Delete(const std::string& reference, const DeleteRequest& request) {
+  return Call<JobInfo>("POST", VolumePath(reference, "/delete"), EncodeJson(request));
+}
+Result<VolumeInfo> ControlClient::Info(const std::string& reference) {
+  return Call<VolumeInfo>("GET", VolumePath(reference, "/info"), {});
+}
+Result<JobInfo> ControlClient::Survey(const std::string& reference, const SurveyRequest& request) {
+  return Call<JobInfo>("POST", VolumePath(reference, "/survey"), EncodeJson(request));
 }
 Result<JobList> ControlClient::Jobs() { return Call<JobList>("GET", "/v1/jobs", {}); }
 Result<JobInfo> ControlClient::Job(const std::string& id) {

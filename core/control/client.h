@@ -30,6 +30,8 @@ class ControlClient {
   Result<VolumeStatus> Volume(const std::string& reference);
   Result<SettingList> Settings(const std::string& reference);
   Result<OpenReply> Open(const std::string& reference, const OpenRequest& request);
+  /// REQUIRES: request.background.
+  Result<JobInfo> StartOpen(const std::string& reference, const OpenRequest& request);
   /// An empty reference: every open volume.
   Result<JobInfo> Sync(const std::string& reference);
   Result<JobInfo> Close(const std::string& reference, const CloseRequest& request);
@@ -37,7 +39,9 @@ class ControlClient {
   Result<KeyList> Keys(const std::string& reference, const KeysRequest& request);
   Result<VolumeStatus> Rename(const std::string& reference, const RenameRequest& request);
   Result<JobInfo> Resize(const std::string& reference, const ResizeRequest& request);
-  Result<DeleteReply> Delete(const std::string& reference, const DeleteRequest& request);
+  Result<JobInfo> Delete(const std::string& reference, const DeleteRequest& request);
+  Result<VolumeInfo> Info(const std::string& reference);
+  Result<JobInfo> Survey(const std::string& reference, const SurveyRequest& request);
   Result<JobList> Jobs();
   Result<JobInfo> Job(const std::string& id);
   Status StopDaemon();

@@ -61,6 +61,9 @@ Answer AddVault(Call& call) {
 }
 Answer OpenVolume(Call& call) {
   ASSIGN_OR_RETURN(auto request, call.Decode<OpenRequest>());
+  if (request.background) {
+    return ReplyOf(call.service.StartOpen(call.arguments[0], std::move(request)), kAccepted);
+  }
   return ReplyOf(call.service.Open(call.arguments[0], std::move(request)));
 }
 Answer SyncVolume(Call& call) { return ReplyOf(call.service.Sync(call.arguments[0]), kAccepted); }
@@ -91,7 +94,12 @@ Answer ResizeVolume(Call& call) {
 }
 Answer DeleteVolume(Call& call) {
   ASSIGN_OR_RETURN(auto request, call.Decode<DeleteRequest>());
-  return ReplyOf(call.service.Delete(call.arguments[0], std::move(request)));
+  return ReplyOf(call.service.Delete(call.arguments[0], std::move(request)), kAccepted);
+}
+Answer GetInfo(Call& call) { return ReplyOf(call.service.Info(call.arguments[0])); }
+Answer SurveyVolume(Call& call) {
+  ASSIGN_OR_RETURN(auto request, call.Decode<SurveyRequest>());
+  return ReplyOf(call.service.Survey(call.arguments[0], std::move(request)), kAccepted);
 }
 Answer StopDaemon(Call& call) {
   RETURN_IF_ERROR(call.service.StopDaemon());
@@ -123,6 +131,8 @@ constexpr Route kRoutes[] = {
     {"POST", {"v1", "volumes", kAny, "rename"}, 4, RenameVolume},
     {"POST", {"v1", "volumes", kAny, "resize"}, 4, ResizeVolume},
     {"POST", {"v1", "volumes", kAny, "delete"}, 4, DeleteVolume},
+    {"GET", {"v1", "volumes", kAny, "info"}, 4, GetInfo},
+    {"POST", {"v1", "volumes", kAny, "survey"}, 4, SurveyVolume},
     {"POST", {"v1", "sync"}, 2, SyncAll},
     {"POST", {"v1", "close"}, 2, CloseAll},
     {"GET", {"v1", "jobs"}, 2, GetJobs},

@@ -109,6 +109,7 @@ void Fields(V& v, OpenRequest& m) {
   v("accept_damage", m.accept_damage);
   v("single_writer", m.single_writer);
   v("settings", m.settings);
+  v("background", m.background);
   v("password", m.password);
 }
 template <class V>
@@ -211,10 +212,64 @@ void Fields(V& v, DeleteRequest& m) {
   v("password", m.password);
 }
 template <class V>
-void Fields(V& v, DeleteReply& m) {
+void Fields(V& v, Deleted& m) {
   v("volume", m.volume);
   v("vault", m.vault);
   v("discarded_bytes", m.discarded_bytes);
+  v("gc_bytes", m.gc_bytes);
+  v("gc_bytes_shared", m.gc_bytes_shared);
+}
+template <class V>
+void Fields(V& v, RequestCounts& m) {
+  v("creates", m.creates);
+  v("gets", m.gets);
+  v("range_gets", m.range_gets);
+  v("lists", m.lists);
+  v("deletes", m.deletes);
+  v("failures", m.failures);
+  v("bytes_up", m.bytes_up);
+  v("bytes_down", m.bytes_down);
+}
+template <class V>
+void Fields(V& v, SurveyRequest& m) {
+  v("password", m.password);
+}
+template <class V>
+void Fields(V& v, SurveyInfo& m) {
+  v("taken_unix", m.taken_unix);
+  v("head_sequence", m.head_sequence);
+  v("head_created_unix", m.head_created_unix);
+  v("head_host", m.head_host);
+  v("head_released", m.head_released);
+  v("size_bytes", m.size_bytes);
+  v("chunk_size", m.chunk_size);
+  v("data_bytes", m.data_bytes);
+  v("chunks", m.chunks);
+  v("patched_chunks", m.patched_chunks);
+  v("frames", m.frames);
+  v("frame_plain_bytes", m.frame_plain_bytes);
+  v("frame_bytes", m.frame_bytes);
+  v("dedup_saved_bytes", m.dedup_saved_bytes);
+  v("pages", m.pages);
+  v("page_bytes", m.page_bytes);
+  v("deltas", m.deltas);
+  v("delta_bytes", m.delta_bytes);
+  v("packs", m.packs);
+  v("pack_bytes", m.pack_bytes);
+  v("heads", m.heads);
+  v("heads_exact", m.heads_exact);
+  v("head_bytes", m.head_bytes);
+}
+template <class V>
+void Fields(V& v, VolumeInfo& m) {
+  v("volume", m.volume);
+  v("codec", m.codec);
+  v("created_unix", m.created_unix);
+  v("dedup", m.dedup);
+  v("header_sequence", m.header_sequence);
+  v("keys", m.keys);
+  v("requests", m.requests);
+  v("survey", m.survey);
 }
 template <class V>
 void Fields(V& v, JobInfo& m) {
@@ -228,6 +283,8 @@ void Fields(V& v, JobInfo& m) {
   v("message", m.message);
   v("waiting_bytes", m.waiting_bytes);
   v("error", m.error);
+  v("opened", m.opened);
+  v("deleted", m.deleted);
 }
 template <class V>
 void Fields(V& v, JobList& m) {
@@ -478,7 +535,9 @@ COFFER_BODY(KeyList)
 COFFER_BODY(RenameRequest)
 COFFER_BODY(ResizeRequest)
 COFFER_BODY(DeleteRequest)
-COFFER_BODY(DeleteReply)
+COFFER_BODY(Deleted)
+COFFER_BODY(SurveyRequest)
+COFFER_BODY(VolumeInfo)
 COFFER_BODY(JobInfo)
 COFFER_BODY(JobList)
 COFFER_BODY(Event)

@@ -103,6 +103,7 @@ struct OpenRequest {
   bool accept_damage = false;
   bool single_writer = false;
   std::vector<SettingValue> settings;  // hold until the volume is closed
+  bool background = false;             // answer with a job
   SecretBytes password;                // not looked at while the vault's keys are held
 };
 struct OpenReply {
@@ -155,6 +156,49 @@ struct VolumeList {
   std::vector<VolumeStatus> volumes;
 };
 
+/// Requests to a vault's store since it was unlocked, each attempt counted, and their bytes.
+struct RequestCounts {
+  std::uint64_t creates = 0;
+  std::uint64_t gets = 0;
+  std::uint64_t range_gets = 0;
+  std::uint64_t lists = 0;
+  std::uint64_t deletes = 0;
+  std::uint64_t failures = 0;  // of all these
+  std::uint64_t bytes_up = 0;
+  std::uint64_t bytes_down = 0;
+};
+
+struct SurveyRequest {
+  SecretBytes password;  // not looked at while the vault's keys are held
+};
+/// What a volume has in its store, as one of its heads says. Bytes of objects and frames are as
+/// stored, sealed.
+struct SurveyInfo {
+  std::int64_t taken_unix = 0;
+  std::uint64_t head_sequence = 0;
+  std::int64_t head_created_unix = 0;
+  std::string head_host;       // that wrote it
+  bool head_released = false;  // closed: any machine may go on
+  std::uint64_t size_bytes = 0;
+  std::uint32_t chunk_size = 0;
+  std::uint64_t data_bytes = 0;  // of the volume that are neither holes nor zeros
+  std::uint64_t chunks = 0;      // that hold some of them
+  std::uint64_t patched_chunks = 0;
+  std::uint64_t frames = 0;
+  std::uint64_t frame_plain_bytes = 0;
+  std::uint64_t frame_bytes = 0;
+  std::uint64_t dedup_saved_bytes = 0;  // plain bytes that were there already
+  std::uint64_t pages = 0;
+  std::uint64_t page_bytes = 0;
+  std::uint64_t deltas = 0;
+  std::uint64_t delta_bytes = 0;
+  std::uint64_t packs = 0;
+  std::uint64_t pack_bytes = 0;  // whole, with what this volume does not use; at least
+  std::uint64_t heads = 0;
+  bool heads_exact = true;       // false: there are more
+  std::uint64_t head_bytes = 0;  // of the newest
+};
+
 struct CloseRequest {
   bool no_wait = false;  // leave what is not uploaded in the journal
 };
@@ -205,24 +249,44 @@ struct DeleteRequest {
   std::string confirm;   // the volume's name once more
   SecretBytes password;  // always looked at
 };
-struct DeleteReply {
+/// What a job "delete" has done.
+struct Deleted {
   std::string volume;
   std::string vault;
-  std::uint64_t discarded_bytes = 0;  // that waited in this machine's journal
+  std::uint64_t discarded_bytes = 0;      // that waited in this machine's journal
+  std::optional<std::uint64_t> gc_bytes;  // in the store, that wait for gc; unless unknown
+  bool gc_bytes_shared = false;           // other volumes may use some of them
+};
+
+/// Everything known of one volume.
+struct VolumeInfo {
+  VolumeStatus volume;
+  std::string codec;  // for what is written from now on: "zstd 1"
+
+  // While the vault's keys are held; else as they were at the survey.
+  std::int64_t created_unix = 0;
+  std::string dedup;  // "off" "volume" "vault"
+  std::uint64_t header_sequence = 0;
+  std::vector<KeyInfo> keys;
+  std::optional<RequestCounts> requests;
+
+  std::optional<SurveyInfo> survey;  // the newest that this daemon has made
 };
 
 /// Long work. `state` is "running", "done" or "failed"; a failed one carries `error`.
 struct JobInfo {
   std::string id;
-  std::string kind;    // "sync" "close" "resize"
+  std::string kind;    // "open" "sync" "close" "resize" "delete" "survey"
   std::string volume;  // VAULT/VOLUME, or empty for all
   std::string state;
   std::uint64_t done = 0;
   std::uint64_t total = 0;
-  std::string unit;  // "bytes", "volumes"
+  std::string unit;  // "bytes" "volumes" "chunks"
   std::string message;
   std::uint64_t waiting_bytes = 0;  // left in journals when the job ended
   std::optional<Error> error;
+  std::optional<OpenReply> opened;  // by an "open" that is done
+  std::optional<Deleted> deleted;   // by a "delete" that is done
 };
 struct JobList {
   std::vector<JobInfo> jobs;

@@ -39,6 +39,8 @@ class ControlService {
   /// What holds for a volume, and who said so.
   virtual Result<SettingList> Settings(const std::string& reference) = 0;
   virtual Result<OpenReply> Open(const std::string& reference, OpenRequest request) = 0;
+  /// Open as a job, which tells how the journal's replay gets on and carries the reply.
+  virtual Result<JobInfo> StartOpen(const std::string& reference, OpenRequest request) = 0;
   /// An empty reference means every open volume.
   virtual Result<JobInfo> Sync(const std::string& reference) = 0;
   virtual Result<JobInfo> Close(const std::string& reference, const CloseRequest& request) = 0;
@@ -48,7 +50,11 @@ class ControlService {
   /// The volume as it stands under its new name.
   virtual Result<VolumeStatus> Rename(const std::string& reference, RenameRequest request) = 0;
   virtual Result<JobInfo> Resize(const std::string& reference, ResizeRequest request) = 0;
-  virtual Result<DeleteReply> Delete(const std::string& reference, DeleteRequest request) = 0;
+  virtual Result<JobInfo> Delete(const std::string& reference, DeleteRequest request) = 0;
+
+  virtual Result<VolumeInfo> Info(const std::string& reference) = 0;
+  /// Counts what the volume has in its store; Info tells the result.
+  virtual Result<JobInfo> Survey(const std::string& reference, SurveyRequest request) = 0;
 
   virtual JobList Jobs() = 0;
   virtual Result<JobInfo> Job(const std::string& id) = 0;

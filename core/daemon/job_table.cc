@@ -121,6 +121,16 @@ void JobTable::Reporter::Message(std::string message) {
       number_, [&message](control::JobInfo& info) { info.message = std::move(message); }, true);
 }
 
+void JobTable::Reporter::Opened(control::OpenReply reply) {
+  table_.Change(
+      number_, [&reply](control::JobInfo& info) { info.opened = std::move(reply); }, false);
+}
+
+void JobTable::Reporter::Deleted(control::Deleted deleted) {
+  table_.Change(
+      number_, [&deleted](control::JobInfo& info) { info.deleted = std::move(deleted); }, false);
+}
+
 void JobTable::Reporter::WaitingBytes(std::uint64_t bytes) {
   table_.Change(
       number_, [bytes](control::JobInfo& info) { info.waiting_bytes = bytes; }, true);

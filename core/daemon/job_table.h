@@ -25,6 +25,8 @@ class JobTable {
     void Progress(std::uint64_t done, std::uint64_t total);
     void Message(std::string message);
     void WaitingBytes(std::uint64_t bytes);
+    void Opened(control::OpenReply reply);
+    void Deleted(control::Deleted deleted);
 
    private:
     friend class JobTable;

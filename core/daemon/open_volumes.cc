@@ -129,7 +129,8 @@ Result<block::Exporter*> OpenVolumes::ExporterOf(const std::string& kind) const 
 
 Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::string& export_name,
                                              const control::OpenRequest& request,
-                                             const Unlock& unlock) {
+                                             const Unlock& unlock,
+                                             const volume::ReplayProgress& progress) {
   for (const control::ExportRequest& wanted : WantedExports(request)) {
     RETURN_IF_ERROR(ExporterOf(wanted.kind));
   }
@@ -151,7 +152,7 @@ Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::st
     }
   }
   if (use != nullptr) return DescribeIfSame(key, use->entry(), request);
-  const Status built = Build(key, *entry, request, unlock);
+  const Status built = Build(key, *entry, request, unlock, progress);
   if (!built.has_value()) {
     Remove(key);
     return Fail(built.error());
@@ -168,7 +169,7 @@ Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::st
 }
 
 Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::OpenRequest& request,
-                          const Unlock& unlock) {
+                          const Unlock& unlock, const volume::ReplayProgress& progress) {
   ASSIGN_OR_RETURN(VaultPool::Lease lease, unlock());
   ASSIGN_OR_RETURN(const format::CatalogVolume listed, lease.vault().FindVolume(key.volume));
   if (!request.read_only) RETURN_IF_ERROR(lease.vault().PrepareToWrite());
@@ -177,6 +178,7 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
   options.take_over = request.take_over;
   options.accept_damage = request.accept_damage;
   options.settings = VolumeSettings(config_.For(VaultNameOf(key), key.volume, entry.overrides));
+  options.replay_progress = progress;
   auto volume = volume::Volume::Open(lease.resources(), listed.id, options);
   if (!volume.has_value()) {
     LearnVolumes(lease.vault());

@@ -51,7 +51,8 @@ class OpenVolumes {
   /// Opens and exports. A volume open already with the same exports and mode is left as it is;
   /// kConflict when they differ. `export_name` is what clients ask for.
   Result<control::OpenReply> Open(const VolumeKey& key, const std::string& export_name,
-                                  const control::OpenRequest& request, const Unlock& unlock);
+                                  const control::OpenRequest& request, const Unlock& unlock,
+                                  const volume::ReplayProgress& progress);
   Status Sync(const VolumeKey& key, const volume::SyncProgress& progress);
   /// Withdraws the exports, waits for syncs that run, closes. Returns how many bytes are left in
   /// the journal; a failure is the upload's, the volume is closed all the same.
@@ -113,7 +114,7 @@ class OpenVolumes {
   class Use;  // counts itself in `users`
 
   Status Build(const VolumeKey& key, Entry& entry, const control::OpenRequest& request,
-               const Unlock& unlock);
+               const Unlock& unlock, const volume::ReplayProgress& progress);
   Status ExportAll(const VolumeKey& key, Entry& entry, const control::OpenRequest& request);
   void WithdrawAll(Entry& entry);
   Result<block::Exporter*> ExporterOf(const std::string& kind) const;

@@ -1,9 +1,11 @@
 #include "core/daemon/volume_admin.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/log.h"
 #include "core/control/names.h"
+#include "core/volume/survey.h"
 
 namespace coffer::daemon {
 namespace {
@@ -34,6 +36,61 @@ control::KeyInfo KeyInfoOf(const vault::KeySlotDescription& slot) {
   info.memory_kib = slot.cost.memory_kib;
   info.iterations = slot.cost.iterations;
   info.parallelism = slot.cost.parallelism;
+  return info;
+}
+
+std::string DedupName(format::DedupScope scope) {
+  switch (scope) {
+    case format::DedupScope::kOff:
+      return "off";
+    case format::DedupScope::kVolume:
+      return "volume";
+    case format::DedupScope::kVault:
+      break;
+  }
+  return "vault";
+}
+
+control::RequestCounts RequestCountsOf(const store::StoreCounts& counts) {
+  using store::StoreOperation;
+  control::RequestCounts all;
+  all.creates = counts.Of(StoreOperation::kCreate).requests;
+  all.gets = counts.Of(StoreOperation::kGet).requests;
+  all.range_gets = counts.Of(StoreOperation::kGetRange).requests;
+  all.lists = counts.Of(StoreOperation::kList).requests;
+  all.deletes = counts.Of(StoreOperation::kDelete).requests;
+  const store::StoreCount total = counts.Total();
+  all.failures = total.failures;
+  all.bytes_up = total.bytes_up;
+  all.bytes_down = total.bytes_down;
+  return all;
+}
+
+control::SurveyInfo SurveyInfoOf(const volume::VolumeSurvey& survey) {
+  control::SurveyInfo info;
+  info.taken_unix = survey.taken_unix;
+  info.head_sequence = survey.head_seq;
+  info.head_created_unix = survey.head_created_unix;
+  info.head_host = survey.host_name;
+  info.head_released = survey.released;
+  info.size_bytes = survey.size;
+  info.chunk_size = survey.chunk_size;
+  info.data_bytes = survey.map.data_bytes;
+  info.chunks = survey.map.chunks;
+  info.patched_chunks = survey.map.patched_chunks;
+  info.frames = survey.map.frames;
+  info.frame_plain_bytes = survey.map.frame_plain_bytes;
+  info.frame_bytes = survey.map.frame_stored_bytes;
+  info.dedup_saved_bytes = survey.map.piece_bytes - survey.map.frame_plain_bytes;
+  info.pages = survey.map.pages;
+  info.page_bytes = survey.map.page_stored_bytes;
+  info.deltas = survey.map.deltas;
+  info.delta_bytes = survey.map.delta_stored_bytes;
+  info.packs = survey.map.packs;
+  info.pack_bytes = survey.map.pack_bytes;
+  info.heads = survey.heads;
+  info.heads_exact = !survey.heads_are_more;
+  info.head_bytes = survey.head_bytes;
   return info;
 }
 
@@ -110,6 +167,10 @@ Status VolumeAdmin::Rename(const KnownVault& vault, const VolumeKey& key,
   ASSIGN_OR_RETURN(const VaultPool::Lease lease, Unlock(vault, request.password));
   ASSIGN_OR_RETURN(const format::CatalogVolume listed, lease.vault().FindVolume(key.volume));
   RETURN_IF_ERROR(lease.vault().RenameVolume(listed.id, request.name));
+  {
+    MutexLock lock(mutex_);
+    surveyed_.erase(key);
+  }
   LOG(kInfo, "renamed ", key.volume, " to ", request.name);
   return vaults_.LearnVolumes(lease);
 }
@@ -170,29 +231,119 @@ Status VolumeAdmin::ResizeClosed(Held& held, const VolumeKey& key, std::uint64_t
   return {};
 }
 
-Result<control::DeleteReply> VolumeAdmin::Delete(const KnownVault& vault, const VolumeKey& key,
-                                                 const control::DeleteRequest& request) {
+Result<JobTable::Work> VolumeAdmin::Delete(const KnownVault& vault, const VolumeKey& key,
+                                           std::uint64_t waiting_bytes,
+                                           const control::DeleteRequest& request) {
   if (request.confirm != key.volume) {
     return Fail(ErrorCode::kInvalidArgument,
                 Concat("to delete the volume its name ", key.volume, " has to be given once more"),
                 "nothing was deleted");
   }
-  ASSIGN_OR_RETURN(const auto exclusion, open_.Exclude(key, "deleted"));
-  ASSIGN_OR_RETURN(const VaultPool::Lease lease, UnlockChecked(vault, request.password));
-  ASSIGN_OR_RETURN(const format::CatalogVolume listed, lease.vault().FindVolume(key.volume));
-  control::DeleteReply reply;
-  reply.volume = key.volume;
-  reply.vault = vault.alias;
-  if (auto known = registry_.Find(key.vault)) {
-    if (const KnownVolume* volume = known->Find(key.volume)) {
-      reply.discarded_bytes = volume->waiting_bytes;
+  const auto held = std::make_shared<Held>();
+  ASSIGN_OR_RETURN(held->exclusion, open_.Exclude(key, "deleted"));
+  ASSIGN_OR_RETURN(held->lease, UnlockChecked(vault, request.password));
+  RETURN_IF_ERROR(held->lease.vault().FindVolume(key.volume));
+  control::Deleted deleted;
+  deleted.volume = key.volume;
+  deleted.vault = vault.alias;
+  deleted.discarded_bytes = waiting_bytes;
+  return JobTable::Work([this, held, key, deleted](JobTable::Reporter& reporter) {
+    const Status status = DeleteHeld(*held, key, deleted, reporter);
+    held->lease = VaultPool::Lease();
+    held->exclusion.reset();
+    return status;
+  });
+}
+
+Status VolumeAdmin::DeleteHeld(Held& held, const VolumeKey& key, control::Deleted deleted,
+                               JobTable::Reporter& reporter) {
+  vault::Vault& vault = held.lease.vault();
+  ASSIGN_OR_RETURN(const format::CatalogVolume listed, vault.FindVolume(key.volume));
+  const Status done = vault.DeleteVolume(listed.id);
+  if (!done.has_value()) return Fail(done.error().Within("volume " + key.volume));
+  LOG(kInfo, "deleted ", key.volume);
+  RETURN_IF_ERROR(vaults_.LearnVolumes(held.lease));
+  {
+    MutexLock lock(mutex_);
+    surveyed_.erase(key);
+  }
+  held.exclusion.reset();  // the name is free
+  reporter.Message("counting what waits for gc");
+  const format::Catalog catalog = vault.catalog();
+  deleted.gc_bytes_shared =
+      catalog.dedup == format::DedupScope::kVault &&
+      std::any_of(catalog.volumes.begin(), catalog.volumes.end(), [](const auto& other) {
+        return other.state == format::CatalogVolume::State::kLive;
+      });
+  const auto counted = volume::SurveyVolume(
+      held.lease.resources(), listed.id,
+      [&](std::uint64_t chunks, std::uint64_t total) { reporter.Progress(chunks, total); });
+  if (counted.has_value()) {
+    deleted.gc_bytes = counted->map.stored_bytes() + counted->heads * counted->head_bytes;
+  } else {
+    LOG(kWarning, "counting what waits for gc: ", counted.error().message);
+  }
+  reporter.Deleted(std::move(deleted));
+  return {};
+}
+
+void VolumeAdmin::FillInfo(const KnownVault& vault, const VolumeKey& key,
+                           control::VolumeInfo* info) {
+  {
+    MutexLock lock(mutex_);
+    const auto surveyed = surveyed_.find(key);
+    if (surveyed != surveyed_.end()) {
+      control::VolumeStatus status = std::move(info->volume);
+      *info = surveyed->second;
+      info->volume = std::move(status);
     }
   }
-  const Status deleted = lease.vault().DeleteVolume(listed.id);
-  if (!deleted.has_value()) return Fail(deleted.error().Within("volume " + key.volume));
-  LOG(kInfo, "deleted ", key.volume);
-  RETURN_IF_ERROR(vaults_.LearnVolumes(lease));
-  return reply;
+  info->codec = open_.ConfigOf(key)[config::Key::kCodec].value.text;
+  if (!pool_.HoldsKeys(vault.id)) return;
+  // Without a password: fails if the keys were let go a moment ago.
+  const auto lease = Unlock(vault, SecretBytes());
+  if (lease.has_value()) FillFromVault(*lease, key, info);
+}
+
+void VolumeAdmin::FillFromVault(const VaultPool::Lease& lease, const VolumeKey& key,
+                                control::VolumeInfo* info) const {
+  const format::Catalog catalog = lease.vault().catalog();
+  for (const format::CatalogVolume& listed : catalog.volumes) {
+    if (listed.state != format::CatalogVolume::State::kLive || listed.name != key.volume) continue;
+    info->created_unix = listed.created_unix;
+  }
+  info->dedup = DedupName(catalog.dedup);
+  info->header_sequence = lease.vault().header_seq();
+  info->keys.clear();
+  for (const vault::KeySlotDescription& slot : lease.vault().key_slots()) {
+    info->keys.push_back(KeyInfoOf(slot));
+  }
+  info->requests = RequestCountsOf(lease.store_counts());
+}
+
+Result<JobTable::Work> VolumeAdmin::Survey(const KnownVault& vault, const VolumeKey& key,
+                                           const control::SurveyRequest& request) {
+  const auto held = std::make_shared<Held>();
+  ASSIGN_OR_RETURN(held->lease, Unlock(vault, request.password));
+  ASSIGN_OR_RETURN(const format::CatalogVolume listed, held->lease.vault().FindVolume(key.volume));
+  return JobTable::Work([this, held, key, id = listed.id](JobTable::Reporter& reporter) -> Status {
+    const auto survey = volume::SurveyVolume(
+        held->lease.resources(), id,
+        [&](std::uint64_t chunks, std::uint64_t total) { reporter.Progress(chunks, total); });
+    control::VolumeInfo info;
+    if (survey.has_value()) {
+      info.survey = SurveyInfoOf(*survey);
+      FillFromVault(held->lease, key, &info);
+    }
+    held->lease = VaultPool::Lease();
+    if (!survey.has_value()) return Fail(survey.error().Within("volume " + key.volume));
+    // Deleted or renamed meanwhile: nobody will ask.
+    auto vault_now = registry_.Find(key.vault);
+    if (!vault_now || vault_now->Find(key.volume) == nullptr) return {};
+    MutexLock lock(mutex_);
+    surveyed_[key] = std::move(info);
+    return {};
+  });
 }
 
 }  // namespace coffer::daemon

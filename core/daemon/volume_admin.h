@@ -1,10 +1,12 @@
 // VolumeAdmin: what is done to a vault's keys and to volumes as a whole: `passwd`, `key list`,
-// `rename`, `resize`, `delete`. Calls block for as long as a password hash and a few requests take;
-// what takes longer is handed back as work for a job. Thread-safe.
+// `rename`, `resize`, `delete`, `info`. Calls block for as long as a password hash and a few
+// requests take; what takes longer is handed back as work for a job. Thread-safe.
 #pragma once
 
+#include <map>
 #include <string>
 
+#include "core/base/mutex.h"
 #include "core/control/messages.h"
 #include "core/daemon/job_table.h"
 #include "core/daemon/open_volumes.h"
@@ -28,8 +30,14 @@ class VolumeAdmin {
   /// Refuses what can be refused at once; the work returned does the rest.
   Result<JobTable::Work> Resize(const KnownVault& vault, const VolumeKey& key,
                                 const control::ResizeRequest& request);
-  Result<control::DeleteReply> Delete(const KnownVault& vault, const VolumeKey& key,
-                                      const control::DeleteRequest& request);
+  /// Refuses as Resize does. `waiting_bytes` of this machine's journal go with the volume.
+  Result<JobTable::Work> Delete(const KnownVault& vault, const VolumeKey& key,
+                                std::uint64_t waiting_bytes, const control::DeleteRequest& request);
+  /// What is known of a volume beyond its status, without asking the store or for a password.
+  void FillInfo(const KnownVault& vault, const VolumeKey& key, control::VolumeInfo* info);
+  /// Counts what the volume has in the store, for FillInfo to tell.
+  Result<JobTable::Work> Survey(const KnownVault& vault, const VolumeKey& key,
+                                const control::SurveyRequest& request);
 
  private:
   /// What keeps a closed volume to its owner while it is worked on.
@@ -39,6 +47,10 @@ class VolumeAdmin {
   };
   Status ResizeClosed(Held& held, const VolumeKey& key, std::uint64_t size,
                       volume::Volume::Tail tail, JobTable::Reporter& reporter);
+  Status DeleteHeld(Held& held, const VolumeKey& key, control::Deleted deleted,
+                    JobTable::Reporter& reporter);
+  void FillFromVault(const VaultPool::Lease& lease, const VolumeKey& key,
+                     control::VolumeInfo* info) const;
   Result<VaultPool::Lease> Unlock(const KnownVault& vault, const SecretBytes& password);
   /// Unlocked, and `password` is the vault's, whether its keys were held or not.
   Result<VaultPool::Lease> UnlockChecked(const KnownVault& vault, const SecretBytes& password);
@@ -47,6 +59,9 @@ class VolumeAdmin {
   VaultPool& pool_;
   VaultAdmin& vaults_;
   OpenVolumes& open_;
+  Mutex mutex_;
+  /// As each volume's newest survey left it, without its status; of volumes that exist.
+  std::map<VolumeKey, control::VolumeInfo> surveyed_ GUARDED_BY(mutex_);
 };
 
 }  // namespace coffer::daemon

@@ -212,7 +212,32 @@ Result<control::OpenReply> VolumeManager::Open(const std::string& reference,
   RETURN_IF_ERROR(CheckServing());
   ASSIGN_OR_RETURN(const Target target, Resolve(reference));
   return open_.Open(target.key, ExportNameOf(target), request,
-                    [&] { return UnlockFor(target, request); });
+                    [&] { return UnlockFor(target, request); }, {});
+}
+
+Result<control::JobInfo> VolumeManager::StartOpen(const std::string& reference,
+                                                  control::OpenRequest request) {
+  RETURN_IF_ERROR(CheckServing());
+  ASSIGN_OR_RETURN(const Target target, Resolve(reference));
+  const auto shared = std::make_shared<const control::OpenRequest>(std::move(request));
+  return ListedAgain(jobs_.Start("open", target.full_name(), "bytes",
+                                 [this, target, shared](JobTable::Reporter& reporter) -> Status {
+                                   RETURN_IF_ERROR(CheckServing());
+                                   const auto unlock = [&]() -> Result<VaultPool::Lease> {
+                                     reporter.Message("unlocking vault " + target.vault.alias);
+                                     auto lease = UnlockFor(target, *shared);
+                                     reporter.Message("reading the journal");
+                                     return lease;
+                                   };
+                                   auto opened =
+                                       open_.Open(target.key, ExportNameOf(target), *shared, unlock,
+                                                  [&](std::uint64_t done, std::uint64_t total) {
+                                                    reporter.Progress(done, total);
+                                                  });
+                                   if (!opened.has_value()) return Fail(std::move(opened).error());
+                                   reporter.Opened(*std::move(opened));
+                                   return {};
+                                 }));
 }
 
 // --- Keys, names, the end of a volume ---
@@ -247,11 +272,34 @@ Result<control::JobInfo> VolumeManager::Resize(const std::string& reference,
   return ListedAgain(jobs_.Start("resize", target.full_name(), "bytes", std::move(work)));
 }
 
-Result<control::DeleteReply> VolumeManager::Delete(const std::string& reference,
-                                                   control::DeleteRequest request) {
+Result<control::JobInfo> VolumeManager::Delete(const std::string& reference,
+                                               control::DeleteRequest request) {
   RETURN_IF_ERROR(CheckServing());
   ASSIGN_OR_RETURN(const Target target, Resolve(reference));
-  return volume_admin_.Delete(target.vault, target.key, request);
+  const std::uint64_t waiting =
+      target.known ? StatusOf(target.vault, *target.known).waiting_bytes : 0;
+  ASSIGN_OR_RETURN(JobTable::Work work,
+                   volume_admin_.Delete(target.vault, target.key, waiting, request));
+  return ListedAgain(jobs_.Start("delete", target.full_name(), "chunks", std::move(work)));
+}
+
+// --- What a volume is made of ---
+
+Result<control::VolumeInfo> VolumeManager::Info(const std::string& reference) {
+  ASSIGN_OR_RETURN(const Target target, Resolve(reference));
+  control::VolumeInfo info;
+  ASSIGN_OR_RETURN(info.volume, Volume(target.full_name()));
+  volume_admin_.FillInfo(target.vault, target.key, &info);
+  return info;
+}
+
+Result<control::JobInfo> VolumeManager::Survey(const std::string& reference,
+                                               control::SurveyRequest request) {
+  RETURN_IF_ERROR(CheckServing());
+  ASSIGN_OR_RETURN(const Target target, Resolve(reference));
+  if (auto running = jobs_.FindRunning("survey", target.full_name())) return *std::move(running);
+  ASSIGN_OR_RETURN(JobTable::Work work, volume_admin_.Survey(target.vault, target.key, request));
+  return ListedAgain(jobs_.Start("survey", target.full_name(), "chunks", std::move(work)));
 }
 
 // --- Sync, close ---

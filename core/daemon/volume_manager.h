@@ -48,6 +48,8 @@ class VolumeManager final : public control::ControlService {
   Result<control::SettingList> Settings(const std::string& reference) override;
   Result<control::OpenReply> Open(const std::string& reference,
                                   control::OpenRequest request) override;
+  Result<control::JobInfo> StartOpen(const std::string& reference,
+                                     control::OpenRequest request) override;
   Result<control::JobInfo> Sync(const std::string& reference) override;
   Result<control::JobInfo> Close(const std::string& reference,
                                  const control::CloseRequest& request) override;
@@ -59,8 +61,11 @@ class VolumeManager final : public control::ControlService {
                                        control::RenameRequest request) override;
   Result<control::JobInfo> Resize(const std::string& reference,
                                   control::ResizeRequest request) override;
-  Result<control::DeleteReply> Delete(const std::string& reference,
-                                      control::DeleteRequest request) override;
+  Result<control::JobInfo> Delete(const std::string& reference,
+                                  control::DeleteRequest request) override;
+  Result<control::VolumeInfo> Info(const std::string& reference) override;
+  Result<control::JobInfo> Survey(const std::string& reference,
+                                  control::SurveyRequest request) override;
   control::JobList Jobs() override { return jobs_.List(); }
   Result<control::JobInfo> Job(const std::string& id) override { return jobs_.Find(id); }
   std::unique_ptr<control::EventSubscription> Subscribe(EventSink sink) override {

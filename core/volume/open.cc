@@ -30,6 +30,18 @@ std::uint64_t SegmentBytes(std::uint64_t wanted, std::uint64_t journal_bytes_max
   return std::min(wanted, std::max(fitting, kUnit));
 }
 
+/// Of the files of a directory; only for showing.
+std::uint64_t BytesIn(FileSystem& fs, const std::string& directory) {
+  std::uint64_t bytes = 0;
+  const auto names = fs.List(directory);
+  if (!names.has_value()) return 0;
+  for (const std::string& name : *names) {
+    const auto info = fs.Stat(Concat(directory, "/", name));
+    if (info.has_value()) bytes += info->size;
+  }
+  return bytes;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Volume>> Volume::Open(VaultResources& resources, const VolumeId& id,
@@ -186,10 +198,16 @@ Status OpenVolume::ReplayJournal(const vault::HeadChain::Newest& newest,
   segment_bytes_ = SegmentBytes(settings_.segment_bytes, journal_bytes_max_);
   piece_bytes_ = segment_bytes_ / kPiecesInSegment;
   ASSIGN_OR_RETURN(journal_, tails_->OpenJournal("journal", segment_bytes_));
+  const std::uint64_t bytes_max = BytesIn(resources_.vault().env().fs, directory_ + "/journal");
+  std::uint64_t done = 0;
   ASSIGN_OR_RETURN(
       const cache::Journal::Recovery recovery,
       journal_->Replay(covered, [&](std::span<const cache::RecordPtr> request) -> Status {
         live_->Publish(request);
+        for (const cache::RecordPtr& record : request) {
+          if (record->header.kind == format::RecordKind::kWrite) done += record->header.length;
+        }
+        if (options.replay_progress) options.replay_progress(std::min(done, bytes_max), bytes_max);
         return {};
       }));
   if (recovery.damaged && !read_only_ && !options.accept_damage) {

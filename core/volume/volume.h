@@ -22,12 +22,16 @@
 
 namespace coffer::volume {
 
+/// Bytes of the journal read again so far, and at most in all.
+using ReplayProgress = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
+
 struct OpenOptions {
   bool read_only = false;
   bool take_over = false;  // go on from a head that another machine has not released
   /// Go on with what precedes the damage of a damaged journal; the damaged files are kept aside.
   bool accept_damage = false;
   Settings settings = {};
+  ReplayProgress replay_progress = {};
 };
 
 /// Bytes of dirty data committed so far and in all, of what the sync is to cover.

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The commands of a volume's life as their users meet them: passwd, key list, rename, resize, delete.
+"""The commands of a volume's life as their users meet them: passwd, key list, rename, resize, delete,
+info, and what a terminal shows of long work.
 
   volume_life_test.py CHEAP_DIR PLANTED_DIR [unittest arguments]        as end_to_end_test.py
 """
@@ -292,6 +293,73 @@ class VolumeLife(e2e.CofferTest):
         os.write(terminal, PASSWORD.encode() + b"\n")
         self.assertEqual(process.wait(timeout=60), 0)
         self.expect(3, "status", "photos")
+
+    def test_delete_says_how_much_waits_for_gc(self):
+        self.init()
+        self.copy_in(self.data(), self.open())
+        self.expect(0, "close", "photos")
+        packs = sum(path.stat().st_size for path in (self.store / "packs").rglob("*/*"))
+        done = json.loads(self.expect(0, "delete", "photos", "--confirm=photos", "--json").stdout)
+        self.assertEqual(done["volume"], "photos")
+        self.assertGreater(done["gc_bytes"], packs // 2)
+        self.assertLess(done["gc_bytes"], packs * 2)
+        self.assertFalse(done["gc_bytes_shared"])
+        self.init()
+        said = self.expect(0, "delete", "photos", "--confirm=photos").stdout
+        self.assertRegex(said, r"[0-9] [KMG]?i?B in the store wait for gc")
+
+    # --- info ---
+
+    def test_info_tells_what_the_volume_takes(self):
+        self.init()
+        quick = json.loads(self.expect(0, "info", "photos", "--quick", "--json",
+                                       password=False).stdout)
+        self.assertNotIn("survey", quick)
+        self.assertNotIn("requests", quick)
+        self.expect(5, "info", "photos", password=False)  # no terminal to ask at
+        data = self.data()
+        self.copy_in(data, self.open())
+        self.expect(0, "sync", "photos")
+        info = json.loads(self.expect(0, "info", "photos", "--json", password=False).stdout)
+        survey = info["survey"]
+        blocks = data.read_bytes()
+        used = sum(any(blocks[at:at + 4096]) for at in range(0, len(blocks), 4096)) * 4096
+        self.assertGreaterEqual(survey["data_bytes"], used)
+        self.assertEqual(survey["head_sequence"], info["volume"]["head_sequence"])
+        self.assertEqual(survey["heads"], len(list((self.store / "heads").rglob("*/*"))))
+        packs = [path.stat().st_size for path in (self.store / "packs").rglob("*/*")]
+        self.assertEqual(survey["packs"], len(packs))
+        self.assertLessEqual(survey["pack_bytes"], sum(packs))
+        stored = survey["frame_bytes"] + survey["page_bytes"] + survey["delta_bytes"]
+        self.assertLessEqual(stored, survey["pack_bytes"])
+        self.assertGreater(info["requests"]["bytes_up"], stored)
+        self.assertEqual([key["kind"] for key in info["keys"]], ["password"])
+        self.assertEqual(info["codec"], "zstd 1")
+        said = self.expect(0, "info", "photos", password=False).stdout
+        for line in ("size", "stored", "dedup saves", "chunk size", "codec", "keys", "heads",
+                     "requests", "packs", "overhead", "chunks with patches"):
+            self.assertRegex(said, rf"(?m)^{line} ", said)
+
+    # --- progress ---
+
+    def test_a_terminal_shows_how_a_job_gets_on_and_ctrl_c_ends_the_wait_alone(self):
+        self.init()
+        self.copy_in(self.data(), self.open())
+        away = self.root / "unmounted"
+        self.store.rename(away)  # the sync now tries for some seconds
+        process, terminal = self.at_terminal("sync", "photos")
+        self.assertRegex(self.read_until(terminal, " of "), r"sync backups/photos +[0-9]+% ")
+        os.write(terminal, b"\x03")
+        self.read_until(terminal, "goes on")
+        self.assertEqual(process.wait(timeout=60), 130)
+        away.rename(self.store)
+        e2e.wait_until(lambda: self.status()["waiting_bytes"] == 0, "the upload, by itself", 120)
+
+    def test_without_a_terminal_nothing_is_shown(self):
+        self.init()
+        self.copy_in(self.data(), self.open())
+        self.assertEqual(self.expect(0, "sync", "photos").stderr, "")
+        self.assertEqual(self.expect(0, "close", "photos").stderr, "")
 
     def test_delete_of_what_another_machine_has_open_is_a_conflict(self):
         self.init()

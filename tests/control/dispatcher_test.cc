@@ -76,8 +76,25 @@ TEST_F(DispatcherTest, PassesOnWhatIsDoneToVolumesAndKeys) {
       Ask("POST", "/v1/volumes/pics/resize", R"({"size_bytes":4096,"discard_tail":true})").status,
       202);
   EXPECT_EQ(Ask("POST", "/v1/volumes/pics/delete", "{}").status, 400);
-  EXPECT_EQ(Ask("POST", "/v1/volumes/pics/delete", R"({"confirm":"pics"})").status, 200);
+  EXPECT_EQ(Ask("POST", "/v1/volumes/pics/delete", R"({"confirm":"pics"})").status, 202);
   EXPECT_EQ(Ask("GET", "/v1/volumes/pics").status, 404);
+}
+
+TEST_F(DispatcherTest, AnOpenInTheBackgroundIsAJobThatCarriesTheReply) {
+  service_.AddVolume("photos");
+  const HttpReply reply = Ask("PUT", "/v1/volumes/photos/open", R"({"background":true})");
+  EXPECT_EQ(reply.status, 202);
+  EXPECT_NE(reply.body.find(R"("opened":{)"), WipedString::npos);
+}
+
+TEST_F(DispatcherTest, InfoIsReadAndASurveyIsAJob) {
+  service_.AddVolume("photos");
+  EXPECT_EQ(Ask("GET", "/v1/volumes/nothing/info").status, 404);
+  const HttpReply info = Ask("GET", "/v1/volumes/photos/info");
+  EXPECT_EQ(info.status, 200);
+  EXPECT_NE(info.body.find(R"("patched_chunks":9)"), WipedString::npos);
+  EXPECT_EQ(Ask("POST", "/v1/volumes/photos/survey", "{}").status, 403);
+  EXPECT_EQ(Ask("POST", "/v1/volumes/photos/survey", R"({"password":"right"})").status, 202);
 }
 
 TEST_F(DispatcherTest, AnErrorCarriesCodeMessageWhatAndHint) {

@@ -121,13 +121,33 @@ class FakeService final : public ControlService {
       return Fail(ErrorCode::kInvalidArgument, "smaller");
     }
     found->second.size_bytes = request.size_bytes;
-    return JobInfo{"7", "resize", reference, "done", 0, 0, "bytes", "", 0, {}};
+    return JobInfo{"7", "resize", reference, "done", 0, 0, "bytes", "", 0, {}, {}, {}};
   }
-  Result<DeleteReply> Delete(const std::string& reference, DeleteRequest request) override {
+  Result<JobInfo> Delete(const std::string& reference, DeleteRequest request) override {
     MutexLock lock(mutex_);
     if (request.confirm != reference) return Fail(ErrorCode::kInvalidArgument, "say its name");
     if (volumes_.erase(reference) == 0) return Fail(ErrorCode::kNotFound, "no volume " + reference);
-    return DeleteReply{reference, "photos", 1};
+    return JobInfo{"8", "delete", reference, "done",
+                   1,   1,        "chunks",  "",
+                   0,   {},       {},        Deleted{reference, "photos", 1, 4096, true}};
+  }
+  Result<JobInfo> StartOpen(const std::string& reference, OpenRequest request) override {
+    ASSIGN_OR_RETURN(const OpenReply opened, Open(reference, std::move(request)));
+    return JobInfo{"9", "open", reference, "done", 0, 0, "bytes", "", 0, {}, opened, {}};
+  }
+  Result<VolumeInfo> Info(const std::string& reference) override {
+    VolumeInfo info;
+    ASSIGN_OR_RETURN(info.volume, Volume(reference));
+    info.codec = "zstd 1";
+    info.requests = RequestCounts{1, 2, 3, 4, 5, 6, 7, 8};
+    info.survey.emplace().patched_chunks = 9;
+    return info;
+  }
+  Result<JobInfo> Survey(const std::string& reference, SurveyRequest request) override {
+    if (AsText(request.password.view()) != "right") {
+      return Fail(ErrorCode::kUnauthenticated, "wrong password");
+    }
+    return Start("survey", reference);
   }
 
   JobList Jobs() override {

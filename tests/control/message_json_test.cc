@@ -53,6 +53,45 @@ TEST(MessageJson, ANewPasswordTravelsBesideTheOldOne) {
   EXPECT_EQ(AsText(plain.new_password.view()), "n");
 }
 
+TEST(MessageJson, InfoSurvivesTheRoundTripWithAndWithoutItsOptionalParts) {
+  VolumeInfo info;
+  info.volume.volume = "photos";
+  info.codec = "zstd 1";
+  info.keys.emplace_back().label = "mine";
+  ASSERT_OK_AND_ASSIGN(const auto plain, DecodeJson<VolumeInfo>(View(EncodeJson(info))));
+  EXPECT_FALSE(plain.survey.has_value());
+  EXPECT_FALSE(plain.requests.has_value());
+  info.requests = RequestCounts{1, 2, 3, 4, 5, 6, 7, 8};
+  SurveyInfo& survey = info.survey.emplace();
+  survey.head_host = "host";
+  survey.frame_bytes = ~0ULL;
+  survey.heads_exact = false;
+  survey.head_bytes = 812;
+  ASSERT_OK_AND_ASSIGN(const auto back, DecodeJson<VolumeInfo>(View(EncodeJson(info))));
+  EXPECT_EQ(back.volume.volume, "photos");
+  EXPECT_EQ(back.codec, "zstd 1");
+  ASSERT_EQ(back.keys.size(), 1u);
+  EXPECT_EQ(back.keys[0].label, "mine");
+  EXPECT_EQ(back.requests->creates, 1u);
+  EXPECT_EQ(back.requests->bytes_down, 8u);
+  EXPECT_EQ(back.survey->head_host, "host");
+  EXPECT_EQ(back.survey->frame_bytes, ~0ULL);
+  EXPECT_FALSE(back.survey->heads_exact);
+  EXPECT_EQ(back.survey->head_bytes, 812u);
+}
+
+TEST(MessageJson, AJobCarriesWhatItHasDone) {
+  JobInfo job;
+  job.opened.emplace().uri = "nbd://x";
+  job.deleted.emplace().gc_bytes = 0;
+  ASSERT_OK_AND_ASSIGN(const auto back, DecodeJson<JobInfo>(View(EncodeJson(job))));
+  EXPECT_EQ(back.opened->uri, "nbd://x");
+  EXPECT_EQ(back.deleted->gc_bytes, std::uint64_t{0});
+  ASSERT_OK_AND_ASSIGN(const auto empty, DecodeJson<JobInfo>("{}"));
+  EXPECT_FALSE(empty.opened.has_value());
+  EXPECT_FALSE(empty.deleted.has_value());
+}
+
 TEST(MessageJson, APasswordMayComeAsPlainText) {
   ASSERT_OK_AND_ASSIGN(const auto request, DecodeJson<AddRequest>(R"({"password":"p\u00e4ss"})"));
   EXPECT_EQ(AsText(request.password.view()), "p\xc3\xa4ss");

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "tests/daemon/daemon_world.h"
+#include "tests/support/seeded_random.h"
 
 namespace coffer::daemon {
 namespace {
@@ -38,12 +39,30 @@ class VolumeAdminTest : public testing::Test {
     if (job.error) return Fail(*job.error);
     return job;
   }
-  Result<control::DeleteReply> Delete(const std::string& name, const std::string& confirm,
-                                      std::string_view password = Machine::kPassword) {
+  Result<control::Deleted> Delete(const std::string& name, const std::string& confirm,
+                                  std::string_view password = Machine::kPassword) {
     control::DeleteRequest request;
     request.confirm = confirm;
     request.password = Secret(password);
-    return machine_.manager().Delete(name, std::move(request));
+    ASSIGN_OR_RETURN(const control::JobInfo job,
+                     machine_.Finish(machine_.manager().Delete(name, std::move(request))));
+    if (job.error) return Fail(*job.error);
+    if (!job.deleted) return Fail(ErrorCode::kIoError, "the job does not say what it has done");
+    return *job.deleted;
+  }
+  Result<control::VolumeInfo> Survey(const std::string& name,
+                                     std::string_view password = Machine::kPassword) {
+    control::SurveyRequest request;
+    request.password = Secret(password);
+    ASSIGN_OR_RETURN(const control::JobInfo job,
+                     machine_.Finish(machine_.manager().Survey(name, std::move(request))));
+    if (job.error) return Fail(*job.error);
+    return machine_.manager().Info(name);
+  }
+  void WriteTo(const std::string& name, std::uint64_t length) {
+    Bytes data(length);
+    SeededRandom(length).Fill(data);
+    ASSERT_OK(machine_.exporter.device(name)->Write(0, data, block::WriteFlag::kNone));
   }
   std::vector<std::string> Names() {
     std::vector<std::string> names;
@@ -200,6 +219,99 @@ TEST_F(VolumeAdminTest, DeleteTellsWhatItDiscardsOfTheJournal) {
   ASSERT_OK(machine_.Close("photos", /*no_wait=*/true));
   ASSERT_OK_AND_ASSIGN(const auto deleted, Delete("photos", "photos"));
   EXPECT_EQ(deleted.discarded_bytes, 8192u);
+}
+
+TEST_F(VolumeAdminTest, DeleteTellsHowMuchWaitsForGc) {
+  ASSERT_OK(machine_.Init("photos", store_));
+  ASSERT_OK(machine_.Init("music", store_));
+  ASSERT_OK(machine_.Open("photos"));
+  WriteTo("photos", 256 << 10);
+  ASSERT_OK(machine_.Close("photos"));
+  ASSERT_OK_AND_ASSIGN(const auto photos, Delete("photos", "photos"));
+  ASSERT_TRUE(photos.gc_bytes.has_value());
+  EXPECT_GT(*photos.gc_bytes, 256u << 10);
+  EXPECT_LT(*photos.gc_bytes, 300u << 10);
+  EXPECT_TRUE(photos.gc_bytes_shared);
+  ASSERT_OK_AND_ASSIGN(const auto music, Delete("music", "music"));
+  EXPECT_FALSE(music.gc_bytes_shared);
+}
+
+TEST_F(VolumeAdminTest, OpeningAsAJobTellsWhereTheVolumeIs) {
+  ASSERT_OK(machine_.Init("photos", store_));
+  control::OpenRequest request;
+  request.background = true;
+  request.password = Secret("wrong");
+  ASSERT_OK_AND_ASSIGN(const auto refused,
+                       machine_.Finish(machine_.manager().StartOpen("photos", std::move(request))));
+  ASSERT_TRUE(refused.error.has_value());
+  EXPECT_EQ(refused.error->code, ErrorCode::kUnauthenticated);
+  EXPECT_FALSE(refused.opened.has_value());
+  control::OpenRequest again;
+  again.password = Secret(Machine::kPassword);
+  ASSERT_OK_AND_ASSIGN(const auto done,
+                       machine_.Finish(machine_.manager().StartOpen("photos", std::move(again))));
+  ASSERT_TRUE(done.opened.has_value());
+  EXPECT_EQ(done.opened->uri, "fake:photos");
+  EXPECT_FALSE(done.opened->already_open);
+}
+
+TEST_F(VolumeAdminTest, OpeningAsAJobTellsHowTheReplayGetsOn) {
+  ASSERT_OK(machine_.Init("photos", store_));
+  ASSERT_OK(machine_.Open("photos"));
+  WriteTo("photos", 256 << 10);
+  ASSERT_OK(machine_.Close("photos", /*no_wait=*/true));
+  control::OpenRequest request;
+  request.password = Secret(Machine::kPassword);
+  ASSERT_OK_AND_ASSIGN(const auto done,
+                       machine_.Finish(machine_.manager().StartOpen("photos", std::move(request))));
+  EXPECT_EQ(done.done, 256u << 10);
+  EXPECT_GE(done.total, done.done);
+  EXPECT_EQ(done.unit, "bytes");
+}
+
+TEST_F(VolumeAdminTest, InfoOfALockedVaultAsksForNothingAndTellsWhatThisMachineKnows) {
+  ASSERT_OK(machine_.Init("photos", store_));
+  ASSERT_OK_AND_ASSIGN(const auto info, machine_.manager().Info("photos"));
+  EXPECT_EQ(info.volume.volume, "photos");
+  EXPECT_EQ(info.codec, "zstd 1");
+  EXPECT_TRUE(info.keys.empty());
+  EXPECT_FALSE(info.requests.has_value());
+  EXPECT_FALSE(info.survey.has_value());
+  EXPECT_FAILS(machine_.manager().Info("nothing"), kNotFound);
+}
+
+TEST_F(VolumeAdminTest, ASurveyCountsWhatTheVolumeHasInTheStore) {
+  ASSERT_OK(machine_.Init("photos", store_));
+  EXPECT_FAILS(Survey("photos", ""), kUnauthenticated);
+  EXPECT_FAILS(Survey("photos", "wrong"), kUnauthenticated);
+  ASSERT_OK(machine_.Open("photos"));
+  WriteTo("photos", 256 << 10);
+  ASSERT_OK(machine_.Sync("photos"));
+  ASSERT_OK_AND_ASSIGN(const auto open, Survey("photos", ""));
+  ASSERT_TRUE(open.survey.has_value());
+  EXPECT_EQ(open.survey->data_bytes, 256u << 10);
+  EXPECT_EQ(open.survey->deltas, 1u);
+  EXPECT_EQ(open.survey->head_sequence, open.volume.head_sequence);
+  EXPECT_EQ(open.dedup, "vault");
+  ASSERT_EQ(open.keys.size(), 1u);
+  EXPECT_EQ(open.keys[0].kind, "password");
+  ASSERT_TRUE(open.requests.has_value());
+  EXPECT_EQ(open.requests->deletes, 0u);
+  EXPECT_GT(open.requests->bytes_up, 256u << 10);
+
+  ASSERT_OK(machine_.Close("photos"));
+  ASSERT_OK_AND_ASSIGN(const auto kept, machine_.manager().Info("photos"));
+  EXPECT_EQ(kept.survey->deltas, 1u);  // as it was
+  ASSERT_OK_AND_ASSIGN(const auto closed, Survey("photos"));
+  EXPECT_EQ(closed.survey->deltas, 0u);
+  EXPECT_TRUE(closed.survey->head_released);
+  EXPECT_EQ(closed.keys.size(), 1u);  // although they are not held any more
+  EXPECT_EQ(closed.volume.state, "closed");
+
+  ASSERT_OK(Delete("photos", "photos"));
+  ASSERT_OK(machine_.Init("photos", store_));
+  ASSERT_OK_AND_ASSIGN(const auto other, machine_.manager().Info("photos"));
+  EXPECT_FALSE(other.survey.has_value());
 }
 
 }  // namespace
