@@ -22,11 +22,14 @@ struct Bound {
   std::list<std::string> values;                            // of the positionals; stable places
 };
 
-std::string GroupSummary(std::string_view group) {
-  if (group == "config") return "The config file: check, show";
-  if (group == "daemon") return "The background process: run, stop, restart, status";
-  if (group == "key") return "The keys of a vault: list";
-  return "";
+std::string ExitHelp() {
+  std::string text = "Exit status:\n";
+  for (const ExitMeaning& meaning : kExitMeanings) {
+    std::string code = std::to_string(meaning.code);
+    code.resize(5, ' ');
+    text.append("  ").append(code).append(meaning.text).append("\n");
+  }
+  return text;
 }
 
 using Groups = std::map<std::string, CLI::App*>;
@@ -40,7 +43,7 @@ CLI::App* Subcommand(CLI::App& app, Groups& groups, const Command& command) {
   const std::string group(command.name.substr(0, space));
   CLI::App*& parent = groups[group];
   if (parent == nullptr) {
-    parent = app.add_subcommand(group, GroupSummary(group));
+    parent = app.add_subcommand(group, std::string(GroupSummary(group)));
     parent->require_subcommand(1);
   }
   return parent->add_subcommand(std::string(command.name.substr(space + 1)), command.summary);
@@ -83,6 +86,17 @@ Arguments ArgumentsOf(const Bound& bound) {
   return arguments;
 }
 
+void TakeGlobals(const Arguments& arguments, CommandLine& line) {
+  const auto given = [&arguments](const char* name) -> std::optional<std::string> {
+    if (!arguments.Has(name)) return std::nullopt;
+    return arguments.Get(name);
+  };
+  line.json = arguments.Has("--json");
+  line.log_level = given("--log-level");
+  line.password_fd = given("--password-fd");
+  line.password_file = given("--password-file");
+}
+
 /// The sub-command that was named, "daemon run " with a blank behind it; "" if none was.
 std::string NamedCommand(const CLI::App* app) {
   std::string command;
@@ -97,20 +111,16 @@ std::string NamedCommand(const CLI::App* app) {
 
 Result<std::variant<CommandLine, HelpText>> ParseCommandLine(
     const std::vector<std::string>& words) {
-  CLI::App app("Encrypted backup volumes in storage that need not be trusted.", "coffer");
+  CLI::App app(kProgramSummary, "coffer");
   app.fallthrough();
   app.require_subcommand(1);
   app.set_version_flag("--version", "coffer " + control::Version());
   CommandLine line{};
-  app.add_flag("--json", line.json, "Print one JSON object (docs/API.md names its fields)")
-      ->disable_flag_override();
-  app.add_option("--log-level", line.log_level, "debug, info, warning or error (or COFFER_LOG)");
-  auto* fd = app.add_option("--password-fd", line.password_fd,
-                            "Read the password from this file descriptor");
-  app.add_option("--password-file", line.password_file,
-                 "Read the password from this file (yours, mode 0600)")
-      ->excludes(fd);
-  app.footer("coffer COMMAND --help tells more, with examples.");
+  const Command every{"", "", {}, GlobalOptions(), "", nullptr};
+  Bound global{&every, &app, {}, {}};
+  for (const Option& option : GlobalOptions()) AddOption(global, option);
+  app.get_option("--password-file")->excludes(app.get_option("--password-fd"));
+  app.footer(ExitHelp() + "\ncoffer COMMAND --help tells more, with examples.");
 
   Groups groups;
   std::list<Bound> all;
@@ -136,6 +146,7 @@ Result<std::variant<CommandLine, HelpText>> ParseCommandLine(
     line.command = bound.command;
     line.arguments = ArgumentsOf(bound);
   }
+  TakeGlobals(ArgumentsOf(global), line);
   return line;
 }
 

@@ -1,4 +1,5 @@
-// A command of coffer: how it is called and what it does. The table of all stands in commands.cc.
+// A command of coffer: how it is called and what it does. The tables of all stand in commands.cc;
+// parser, help, man pages and completions are made from them.
 #pragma once
 
 #include <string_view>
@@ -7,6 +8,7 @@
 #include "cli/arguments.h"
 #include "cli/session.h"
 #include "core/base/result.h"
+#include "core/control/error_table.h"
 
 namespace coffer::cli {
 
@@ -35,6 +37,34 @@ struct Command {
 
 /// Every command, in the order of the help.
 [[nodiscard]] const std::vector<Command>& Commands();
+/// Options that go with every command.
+[[nodiscard]] const std::vector<Option>& GlobalOptions();
+/// What a group such as "daemon" is for; "" for no group.
+[[nodiscard]] std::string_view GroupSummary(std::string_view group);
+
+inline constexpr char kProgramSummary[] =
+    "Encrypted backup volumes in storage that need not be trusted.";
+struct ExitMeaning {
+  int code;
+  const char* text;
+};
+/// For the help of coffer itself.
+inline constexpr ExitMeaning kExitMeanings[] = {
+    {control::kExitDone, "done"},
+    {control::kExitFailed, "failed"},
+    {control::kExitUsage, "usage"},
+    {control::kExitNotFound, "not found"},
+    {control::kExitExists, "exists already"},
+    {control::kExitPassword, "password or keys"},
+    {control::kExitBusy, "busy or locked"},
+    {control::kExitNoSpace, "no space"},
+    {control::kExitStoreUnavailable, "store unavailable"},
+    {control::kExitCorrupt, "corrupt"},
+    {control::kExitNeedsPerson, "needs a person"},
+    {control::kExitUnsupported, "unsupported, or a newer format"},
+    {control::kExitNotUploaded, "not everything uploaded"},
+    {control::kExitInterrupted, "interrupted: the wait has ended, the work goes on"},
+};
 
 // One in each file command_*.cc.
 [[nodiscard]] Command AddCommand();

@@ -7,11 +7,15 @@
 namespace coffer::cli {
 namespace {
 
-Result<int> Run(Session& session, const Arguments&) {
+Result<int> Run(Session& session, const Arguments& arguments) {
   ASSIGN_OR_RETURN(auto client, session.Daemon());
   ASSIGN_OR_RETURN(const auto list, client.Volumes());
   if (session.json()) {
     PrintJson(list);
+    return control::kExitDone;
+  }
+  if (arguments.Has("--names")) {
+    for (const auto& status : list.volumes) PrintLine(NameText(status, list));
     return control::kExitDone;
   }
   Table table({"VOLUME", "VAULT", "SIZE", "STORE"});
@@ -25,13 +29,14 @@ Result<int> Run(Session& session, const Arguments&) {
 }  // namespace
 
 Command ListCommand() {
-  return {"list",
-          "The volumes known on this machine",
-          {},
-          {},
-          "  coffer list\n"
-          "  coffer list --json\n",
-          Run};
+  return {
+      "list",
+      "The volumes known on this machine",
+      {},
+      {{"--names", Option::Value::kNone, "Their names alone, one a line, as commands take them"}},
+      "  coffer list\n"
+      "  coffer list --json\n",
+      Run};
 }
 
 }  // namespace coffer::cli

@@ -13,4 +13,22 @@ const std::vector<Command>& Commands() {
   return commands;
 }
 
+const std::vector<Option>& GlobalOptions() {
+  using Value = Option::Value;
+  static const std::vector<Option> options = {
+      {"--json", Value::kNone, "Print one JSON object (docs/API.md names its fields)"},
+      {"--log-level", Value::kRequired, "debug, info, warning or error (or COFFER_LOG)"},
+      {"--password-fd", Value::kRequired, "Read the password from this file descriptor"},
+      {"--password-file", Value::kRequired, "Read the password from this file (yours, mode 0600)"},
+  };
+  return options;
+}
+
+std::string_view GroupSummary(std::string_view group) {
+  if (group == "config") return "The config file: check, show";
+  if (group == "daemon") return "The background process: run, stop, restart, status";
+  if (group == "key") return "The keys of a vault: list";
+  return "";
+}
+
 }  // namespace coffer::cli
