@@ -19,7 +19,8 @@ struct DiskError {
   int number;
   const char* name;
 };
-constexpr DiskError kDiskErrors[] = {{EIO, "EIO"}, {ENOSPC, "ENOSPC"}, {EROFS, "EROFS"}};
+constexpr DiskError kDiskErrors[] = {
+    {EIO, "EIO"}, {ENOSPC, "ENOSPC"}, {EROFS, "EROFS"}, {EMFILE, "EMFILE"}};
 constexpr FaultRepeat kRepeats[] = {FaultRepeat::kOnce, FaultRepeat::kSticky};
 
 class Faults {
