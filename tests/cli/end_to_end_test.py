@@ -857,14 +857,17 @@ class EndToEnd(CofferTest):
         self.copy_in(self.data(), self.open())
         away = self.root / "unmounted"
         self.store.rename(away)  # the sync now tries for some seconds
+        jobs = lambda: [job["id"] for job in self.machine.ask("GET", "/v1/jobs")[1]["jobs"]]
+        before = jobs()  # opening was one
         client = subprocess.Popen(self.machine.command("sync", "photos"), text=True,
                                   env=self.machine.environment, stderr=subprocess.PIPE)
-        wait_until(lambda: self.machine.ask("GET", "/v1/jobs")[1]["jobs"], "the job")
+        wait_until(lambda: len(jobs()) > len(before), "the job")
         client.send_signal(signal.SIGINT)
         _, said = client.communicate(timeout=60)
         self.assertEqual(client.returncode, 130, said)
         self.assertIn("goes on", said)
-        self.assertEqual(self.machine.ask("GET", "/v1/jobs/1")[0], 200)
+        (job,) = set(jobs()) - set(before)
+        self.assertEqual(self.machine.ask("GET", f"/v1/jobs/{job}")[0], 200)
         away.rename(self.store)
         wait_until(lambda: self.status()["waiting_bytes"] == 0, "the upload, by itself", 120)
 
