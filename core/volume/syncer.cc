@@ -17,8 +17,8 @@ constexpr Duration kFullPause = std::chrono::seconds(1);
 constexpr std::uint64_t kFreedBytesMin = 1u << 20;
 /// Weight of the newest commit in the upload rate that is reported.
 constexpr double kRateWeight = 0.3;
-/// Chunks that one commit consolidates though they are not dirty, at most. Their bytes lie far apart
-/// in the store: each costs a request or more.
+/// Chunks that one commit consolidates though they are not dirty, at most. Their bytes lie far
+/// apart in the store: each costs a request or more.
 constexpr std::size_t kFragmentedAtOnce = 16;
 
 }  // namespace
