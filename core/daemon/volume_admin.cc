@@ -124,7 +124,9 @@ Result<control::PasswdReply> VolumeAdmin::Passwd(const KnownVault& vault,
   RETURN_IF_ERROR(CheckGiven(request.password, "password"));
   RETURN_IF_ERROR(CheckGiven(request.new_password, "new password"));
   ASSIGN_OR_RETURN(const VaultPool::Lease lease, Unlock(vault, request.password));
-  const Status changed = lease.vault().ChangePassword(request.password, request.new_password);
+  const Status changed = lease.used_password()
+                             ? lease.vault().ChangePasswordAfterUnlock(request.new_password)
+                             : lease.vault().ChangePassword(request.password, request.new_password);
   if (!changed.has_value()) return Fail(changed.error().Within("vault " + vault.alias));
   LOG(kInfo, "changed the password of vault ", vault.id.ToString());
   RETURN_IF_ERROR(vaults_.LearnVolumes(lease));

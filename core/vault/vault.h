@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -134,7 +135,15 @@ class Vault {
   /// the new one: there is no moment without either. kConflict when another machine was faster.
   /// After kUnavailable either may hold, and the message says so; any other error names what is
   /// left to do if the new one holds.
-  Status ChangePassword(const SecretBytes& password, const SecretBytes& new_password);
+  Status ChangePassword(const SecretBytes& password, const SecretBytes& new_password) {
+    return ChangePasswordBy([&] { return OpenNewestKeyHeader(password); }, new_password);
+  }
+  /// The same, of the password that has just unlocked this object, without hashing it once more;
+  /// once for each object, later ones are kUnauthenticated. A header that another machine has made
+  /// meanwhile is kConflict.
+  Status ChangePasswordAfterUnlock(const SecretBytes& new_password) {
+    return ChangePasswordBy([this] { return TakeUnlockedKeyHeader(); }, new_password);
+  }
 
   /// A store is probed before it is trusted with writes: once per machine and store, about seven
   /// requests. Everything here that writes calls it; whoever opens a volume for writing does well
@@ -157,6 +166,9 @@ class Vault {
   Status AppendTombstone(const VolumeId& volume, const std::string& directory);
   Status MarkDeleted(const VolumeId& volume);
   Result<StandingKeyHeader> OpenNewestKeyHeader(const SecretBytes& password);
+  Result<StandingKeyHeader> TakeUnlockedKeyHeader();
+  Status ChangePasswordBy(const std::function<Result<StandingKeyHeader>()>& open,
+                          const SecretBytes& new_password);
   Status CreateNextKeyHeader(const format::ChainPoint& point, ByteView bytes);
   Status FinishKeyChange();
   Status DeleteOldKeyHeaders();
@@ -182,6 +194,8 @@ class Vault {
   std::atomic<bool> key_change_unfinished_ = false;
   mutable Mutex slots_mutex_;  // and over changes of header_seq_
   std::vector<KeySlotDescription> key_slots_ GUARDED_BY(slots_mutex_);
+  /// As Unlock opened it, for ChangePasswordAfterUnlock.
+  std::optional<StandingKeyHeader> unlocked_header_ GUARDED_BY(slots_mutex_);
   std::unique_ptr<const KeyChest> keys_;
   std::string directory_;  // vaults/<id>
   std::unique_ptr<FileLock> lock_;

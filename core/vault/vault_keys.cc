@@ -1,4 +1,6 @@
 // The vault's keys as people change them: design.md section 5, "Order of a key change".
+#include <utility>
+
 #include "core/base/log.h"
 #include "core/crypto/hash.h"
 #include "core/format/chain_name.h"
@@ -64,8 +66,29 @@ Result<Vault::KeyList> Vault::ListKeys(const SecretBytes& password) {
   return KeyList{standing.point.seq, DescribeSlots(opened.header, opened.keyring), opened.slot};
 }
 
-Status Vault::ChangePassword(const SecretBytes& password, const SecretBytes& new_password) {
-  ASSIGN_OR_RETURN(StandingKeyHeader standing, OpenNewestKeyHeader(password));
+Result<Vault::StandingKeyHeader> Vault::TakeUnlockedKeyHeader() {
+  std::optional<StandingKeyHeader> unlocked;
+  {
+    const MutexLock lock(slots_mutex_);
+    unlocked = std::exchange(unlocked_header_, std::nullopt);
+  }
+  if (!unlocked.has_value())
+    return Fail(ErrorCode::kUnauthenticated, "the password must be given again");
+  ASSIGN_OR_RETURN(
+      const std::optional<ChainObject> newest,
+      FetchNewest(*store_, std::string(format::kKeysPrefix), format::kKeyHeaderBytesMax,
+                  trust_->key_header(), [](const ChainObject&) -> Status { return {}; }));
+  if (!newest.has_value() || newest->point != unlocked->point) {
+    return Fail(ErrorCode::kConflict,
+                store_->description() + ": the keys were changed by another machine meanwhile",
+                "nothing was changed here; try again");
+  }
+  return std::move(*unlocked);
+}
+
+Status Vault::ChangePasswordBy(const std::function<Result<StandingKeyHeader>()>& open,
+                               const SecretBytes& new_password) {
+  ASSIGN_OR_RETURN(StandingKeyHeader standing, open());
   RETURN_IF_ERROR(PrepareToWrite());
   const std::uint64_t seq = standing.point.seq + 1;
   ASSIGN_OR_RETURN(NewKeyHeader next,

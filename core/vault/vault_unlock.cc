@@ -66,7 +66,7 @@ Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
     return Fail(ErrorCode::kCorruption, Concat("half a vault at ", where, ": no key header"),
                 kLostObjectsHint);
   }
-  const Result<OpenedKeyHeader> opened =
+  Result<OpenedKeyHeader> opened =
       UnlockKeyHeader(header->bytes, id, header->point.seq, password, env.kdf_bounds);
   if (!opened.has_value()) {
     return Fail(KeyHeaderError(opened.error(), where, header->point.seq));
@@ -80,6 +80,10 @@ Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
   }
   RETURN_IF_ERROR(vault->OpenLocalState());
   RETURN_IF_ERROR(vault->HoldKeyHeader(header->point, opened->keyring.parent));
+  {
+    const MutexLock lock(vault->slots_mutex_);
+    vault->unlocked_header_ = StandingKeyHeader{header->point, std::move(*opened)};
+  }
   RETURN_IF_ERROR(vault->catalog_->Refresh());
   const std::uint64_t header_seq_min = vault->catalog().header_seq_min;
   if (vault->header_seq_ < header_seq_min) {

@@ -146,6 +146,17 @@ TEST_F(Passwd, MakesTheOldHeaderPlayedBackARollback) {
   EXPECT_TRUE(NeedsPerson(c.Unlock(kOld), "HEADER-ROLLBACK"));
 }
 
+TEST_F(Passwd, AfterUnlockIsTheSameOnce) {
+  ASSERT_OK_AND_ASSIGN(const auto on_a, a_.Unlock());
+  ASSERT_OK(on_a->ChangePasswordAfterUnlock(Password(kNew)));
+  EXPECT_FAILS(on_a->ChangePasswordAfterUnlock(Password("third")), kUnauthenticated);
+  EXPECT_FAILS(b_.Unlock(kOld), kUnauthenticated);
+  ASSERT_OK_AND_ASSIGN(const auto on_b, b_.Unlock(kNew));
+  ASSERT_OK(on_a->ChangePassword(Password(kNew), Password("third")));
+  EXPECT_FAILS(on_b->ChangePasswordAfterUnlock(Password("b's")), kConflict);
+  EXPECT_OK(on_b->CheckPassword(Password("third")));
+}
+
 TEST_F(Passwd, LooksForANewerHeaderFirst) {
   ASSERT_OK_AND_ASSIGN(const auto on_a, a_.Unlock());
   ASSERT_OK(Change(b_));
