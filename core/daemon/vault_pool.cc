@@ -77,7 +77,8 @@ Result<StoreStack> VaultPool::OpenStack(const store::StoreUrl& url, store::Store
 }
 
 Result<VaultPool::Lease> VaultPool::Acquire(const VaultId& id, const store::StoreUrl& url,
-                                            const SecretBytes& password, bool single_writer) {
+                                            const SecretBytes& password, bool single_writer,
+                                            For purpose) {
   MutexLock lock(mutex_);
   Slot& slot = slots_[id];
   env_.work_executor.Await(lock, changed_, [&slot] { return !slot.busy; });
@@ -96,6 +97,7 @@ Result<VaultPool::Lease> VaultPool::Acquire(const VaultId& id, const store::Stor
     vault::Vault::UnlockOptions options;
     options.expected = id;
     options.single_writer = single_writer;
+    options.keys_next = purpose == For::kKeys;
     ASSIGN_OR_RETURN(auto vault,
                      vault::Vault::Unlock(env_, std::move(stack.store), password, options));
     return std::make_unique<Unlocked>(std::move(vault), stack, frames_, DiskCacheAfterUnlock());

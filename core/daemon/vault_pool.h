@@ -56,10 +56,11 @@ class VaultPool {
   /// The keys of `id` are held: no password is needed.
   [[nodiscard]] bool HoldsKeys(const VaultId& id) const;
 
+  enum class For { kVolumes, kKeys };  // kKeys: Vault::UnlockOptions::keys_next
   /// Unlocks the vault `id` at `url` unless its keys are held already; then `password` is not
   /// looked at. kUnauthenticated when a password is needed and none is given.
   Result<Lease> Acquire(const VaultId& id, const store::StoreUrl& url, const SecretBytes& password,
-                        bool single_writer);
+                        bool single_writer, For purpose = For::kVolumes);
   /// Makes a vault at `url`, with its first volume.
   Result<Lease> Create(const store::StoreUrl& url, const SecretBytes& password,
                        const vault::VolumeSpec& first_volume, bool single_writer);

@@ -101,9 +101,10 @@ Status CheckGiven(const SecretBytes& password, const char* which) {
 
 }  // namespace
 
-Result<VaultPool::Lease> VolumeAdmin::Unlock(const KnownVault& vault, const SecretBytes& password) {
+Result<VaultPool::Lease> VolumeAdmin::Unlock(const KnownVault& vault, const SecretBytes& password,
+                                             VaultPool::For purpose) {
   ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(vault.store));
-  auto lease = pool_.Acquire(vault.id, url, password, vault.single_writer);
+  auto lease = pool_.Acquire(vault.id, url, password, vault.single_writer, purpose);
   if (!lease.has_value()) return Fail(lease.error().Within("vault " + vault.alias));
   return lease;
 }
@@ -123,7 +124,8 @@ Result<control::PasswdReply> VolumeAdmin::Passwd(const KnownVault& vault,
                                                  const control::PasswdRequest& request) {
   RETURN_IF_ERROR(CheckGiven(request.password, "password"));
   RETURN_IF_ERROR(CheckGiven(request.new_password, "new password"));
-  ASSIGN_OR_RETURN(const VaultPool::Lease lease, Unlock(vault, request.password));
+  ASSIGN_OR_RETURN(const VaultPool::Lease lease,
+                   Unlock(vault, request.password, VaultPool::For::kKeys));
   const Status changed = lease.used_password()
                              ? lease.vault().ChangePasswordAfterUnlock(request.new_password)
                              : lease.vault().ChangePassword(request.password, request.new_password);

@@ -51,7 +51,8 @@ class VolumeAdmin {
                     JobTable::Reporter& reporter);
   void FillFromVault(const VaultPool::Lease& lease, const VolumeKey& key,
                      control::VolumeInfo* info) const;
-  Result<VaultPool::Lease> Unlock(const KnownVault& vault, const SecretBytes& password);
+  Result<VaultPool::Lease> Unlock(const KnownVault& vault, const SecretBytes& password,
+                                  VaultPool::For purpose = VaultPool::For::kVolumes);
   /// Unlocked, and `password` is the vault's, whether its keys were held or not.
   Result<VaultPool::Lease> UnlockChecked(const KnownVault& vault, const SecretBytes& password);
 

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,7 @@ class Vault {
   struct UnlockOptions {
     VaultId expected = {};       // null = any; another vault there is an error that names both
     bool single_writer = false;  // the owner's word that a weak store has one writer
+    bool keys_next = false;      // ChangePasswordAfterUnlock is to follow: its key is kept
   };
   /// Five requests (marker; LIST and GET of keys and of the catalog), one more when the catalog has
   /// changed since this machine saw it. kUnauthenticated for a wrong password; kNeedsPerson for
@@ -138,8 +140,8 @@ class Vault {
   Status ChangePassword(const SecretBytes& password, const SecretBytes& new_password) {
     return ChangePasswordBy([&] { return OpenNewestKeyHeader(password); }, new_password);
   }
-  /// The same, of the password that has just unlocked this object, without hashing it once more;
-  /// once for each object, later ones are kUnauthenticated. A header that another machine has made
+  /// The same, of the password that has just unlocked this object (with keys_next), without hashing
+  /// it once more. Once: later ones are kUnauthenticated. A header that another machine has made
   /// meanwhile is kConflict.
   Status ChangePasswordAfterUnlock(const SecretBytes& new_password) {
     return ChangePasswordBy([this] { return TakeUnlockedKeyHeader(); }, new_password);

@@ -80,7 +80,7 @@ Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
   }
   RETURN_IF_ERROR(vault->OpenLocalState());
   RETURN_IF_ERROR(vault->HoldKeyHeader(header->point, opened->keyring.parent));
-  {
+  if (options.keys_next) {
     const MutexLock lock(vault->slots_mutex_);
     vault->unlocked_header_ = StandingKeyHeader{header->point, std::move(*opened)};
   }

@@ -147,11 +147,17 @@ TEST_F(Passwd, MakesTheOldHeaderPlayedBackARollback) {
 }
 
 TEST_F(Passwd, AfterUnlockIsTheSameOnce) {
-  ASSERT_OK_AND_ASSIGN(const auto on_a, a_.Unlock());
+  Vault::UnlockOptions keys_next;
+  keys_next.keys_next = true;
+  {
+    ASSERT_OK_AND_ASSIGN(const auto plain, a_.Unlock());
+    EXPECT_FAILS(plain->ChangePasswordAfterUnlock(Password(kNew)), kUnauthenticated);
+  }
+  ASSERT_OK_AND_ASSIGN(const auto on_a, a_.Unlock(kOld, keys_next));
   ASSERT_OK(on_a->ChangePasswordAfterUnlock(Password(kNew)));
   EXPECT_FAILS(on_a->ChangePasswordAfterUnlock(Password("third")), kUnauthenticated);
   EXPECT_FAILS(b_.Unlock(kOld), kUnauthenticated);
-  ASSERT_OK_AND_ASSIGN(const auto on_b, b_.Unlock(kNew));
+  ASSERT_OK_AND_ASSIGN(const auto on_b, b_.Unlock(kNew, keys_next));
   ASSERT_OK(on_a->ChangePassword(Password(kNew), Password("third")));
   EXPECT_FAILS(on_b->ChangePasswordAfterUnlock(Password("b's")), kConflict);
   EXPECT_OK(on_b->CheckPassword(Password("third")));
