@@ -197,7 +197,7 @@ TEST_F(HeadChainTest, FencesTheSlowerOfTwoWriters) {
   ASSERT_OK(b.chain->Append(taken_over));
 
   const auto before = provider_.Snapshot();
-  EXPECT_TRUE(NeedsPerson(chain().Append(NextHead(newest.head)), "FENCED",
+  ASSERT_TRUE(NeedsPerson(chain().Append(NextHead(newest.head)), "FENCED",
                           {"host 'b'", "head 4", "goes on from is 3"}));
   EXPECT_FALSE(chain().pending());
   // For good.
