@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/base/planted.h"
 
 namespace coffer::cache {
 namespace {
@@ -42,7 +43,8 @@ bool DiskCache::Read(const WindowKey& key, std::uint64_t offset, MutableByteView
   const Result<std::size_t> got = files->frames->ReadAt(OffsetOf(slot) + offset, out);
   lock.Lock();
   // While it was read the slot may have been given to another window.
-  const bool same = files_ == files && slots_[slot].version == version;
+  const bool same =
+      files_ == files && (slots_[slot].version == version || Planted("answer-from-reused-slot"));
   if (same && got.has_value() && *got == out.size()) {
     ++numbers_.hits;
     return true;

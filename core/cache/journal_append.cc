@@ -3,6 +3,7 @@
 
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/base/planted.h"
 #include "core/cache/journal_impl.h"
 
 namespace coffer::cache {
@@ -150,14 +151,17 @@ Status JournalImpl::WriteGathered() {
                          .not_durable = gathered_not_durable_,
                          .chain_tag = gathered_after_.tag};
   const GroupSealer::Sealed sealed = sealer_.Seal(place, items_);
-  const Status written = segment->slot.file->WriteAt(place.offset, sealed.bytes);
+  if (Planted("publish-before-append")) listener_->Publish(records_);
+  const Status written = Planted("acknowledge-before-append")
+                             ? Status{}
+                             : segment->slot.file->WriteAt(place.offset, sealed.bytes);
   if (!written.has_value()) {
     CloseAfterFailedWrite(segment);
     return written;
   }
   for (std::size_t i = 0; i < records_.size(); ++i) records_[i]->location = items_[i].location;
   NoteWritten(*segment, sealed);
-  listener_->Publish(records_);
+  if (!Planted("publish-before-append")) listener_->Publish(records_);
   return {};
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/base/planted.h"
 #include "core/crypto/hash.h"
 #include "core/format/associated_data.h"
 
@@ -21,6 +22,7 @@ std::span<std::byte, format::kRecordHeaderBytes> HeaderPlace(MutableByteView rec
 
 std::array<std::byte, 32> HedgedSalt(Random& random, const StreamId& stream, std::uint64_t segment,
                                      std::uint64_t first_seq, const format::ChainTag& chain_tag) {
+  if (Planted("reuse-journal-salt")) return {};
   std::array<std::byte, 32 + 16 + 8 + 8 + 16> mixed;
   std::byte* to = mixed.data();
   random.Fill({to, 32});

@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/base/planted.h"
 #include "core/cache/journal_group.h"
 
 namespace coffer::cache {
@@ -175,6 +176,11 @@ Result<std::optional<Replayer::Break>> Replayer::ReadGroup(std::size_t index, Re
     auto plain = std::make_shared<Bytes>();
     const auto opened = OpenRecord(opener, segment.header.stream, segment.number(), next_seq_,
                                    number, sealed, plain.get());
+    if (!opened.has_value() && Planted("replay-past-torn-record")) {
+      at += 4 + length;
+      Follow(sealed);
+      continue;
+    }
     if (!opened.has_value()) {
       return broken(opened.error().message, opened.error().code == ErrorCode::kUnsupported);
     }
@@ -200,11 +206,9 @@ Result<std::optional<Replayer::Break>> Replayer::ReadGroup(std::size_t index, Re
 
 Status Replayer::Take(const Segment& segment, const RecordPtr& record, ByteView sealed,
                       std::uint32_t end_offset) {
-  const ByteView tag = sealed.last(next_tag_.size());
-  std::copy(tag.begin(), tag.end(), next_tag_.begin());
-  ++next_seq_;
+  Follow(sealed);
   request_.push_back(record);
-  if (record->header.continues) return {};
+  if (record->header.continues && !Planted("replay-half-a-request")) return {};
   whole_seq_ = record->seq;
   chain_tag_ = next_tag_;
   whole_end_ = end_offset;
@@ -215,6 +219,12 @@ Status Replayer::Take(const Segment& segment, const RecordPtr& record, ByteView 
   recovery_.base_head = segment.header.base_head;
   recovery_.volume_size = segment.header.volume_size;
   return sink_(request);
+}
+
+void Replayer::Follow(ByteView sealed) {
+  const ByteView tag = sealed.last(next_tag_.size());
+  std::copy(tag.begin(), tag.end(), next_tag_.begin());
+  ++next_seq_;
 }
 
 void Replayer::Conclude(const Break& at) {

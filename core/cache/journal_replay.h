@@ -80,6 +80,8 @@ class Replayer {
   Result<std::optional<Break>> ReadGroup(std::size_t index, Reader& reader, std::uint32_t* offset);
   Status Take(const Segment& segment, const RecordPtr& record, ByteView sealed,
               std::uint32_t end_offset);
+  /// The chain's place moves on behind the record that was just read.
+  void Follow(ByteView sealed);
   [[nodiscard]] std::optional<Witness> FindWitness(const Break& at, std::uint64_t missing) const;
   void ScanGroups(const Segment& segment, std::uint32_t from, std::uint64_t missing,
                   std::optional<Witness>* witness) const;

@@ -3,6 +3,7 @@
 
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/base/planted.h"
 #include "core/cache/journal_impl.h"
 
 namespace coffer::cache {
@@ -27,6 +28,7 @@ Status JournalImpl::SyncThrough(std::uint64_t target) {
       if (syncing_ && durable_.seq < target) {
         AwaitLocked(
             lock, [&]() NO_THREAD_SAFETY_ANALYSIS { return !syncing_ || durable_.seq >= target; });
+        if (Planted("flush-joins-earlier-sync") && !failure_.has_value()) return {};
       }
       if (failure_.has_value()) return Fail(*failure_);
       if (durable_.seq >= target) return {};
@@ -53,14 +55,18 @@ JournalImpl::SyncPlan JournalImpl::PlanSyncLocked() {
 
 Status JournalImpl::RunPlan(const SyncPlan& plan) {
   for (const SyncPlan::Part& part : plan.parts) {
+    if (Planted("skip-journal-sync")) continue;
     RETURN_IF_ERROR(part.segment->slot.file->SyncData());
   }
-  if (plan.sync_directory) RETURN_IF_ERROR(files_.SyncDirectory());
+  if (plan.sync_directory && !Planted("skip-directory-sync")) {
+    RETURN_IF_ERROR(files_.SyncDirectory());
+  }
   return {};
 }
 
 void JournalImpl::RunSync(const SyncPlan& plan) {
-  const Status status = RunPlan(plan);
+  Status status = RunPlan(plan);
+  if (!status.has_value() && Planted("retry-failed-sync")) status = RunPlan(plan);
   if (!status.has_value()) return WriteAgain(status.error());
   std::vector<Unsynced> dropped;  // outlives the lock: what it holds may be large
   MutexLock lock(mutex_);

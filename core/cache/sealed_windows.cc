@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/base/planted.h"
 #include "core/crypto/hash.h"
 #include "core/format/chain_name.h"
 
@@ -94,7 +95,7 @@ Result<pack::SealedFrame> SealedWindows::Get(const format::FrameRef& frame) {
 
 Result<pack::SealedFrame> SealedWindows::GetAgain(const format::FrameRef& frame) {
   for (const Span& span : SpansOf(frame)) {
-    if (disk_ != nullptr) disk_->Drop(KeyOf(span.window));
+    if (disk_ != nullptr && !Planted("keep-damaged-window")) disk_->Drop(KeyOf(span.window));
     MutexLock lock(mutex_);
     ForgetLocked(span.window);
   }

@@ -4,6 +4,7 @@
 #include <cryptopp/gcm.h>
 
 #include "core/base/check.h"
+#include "core/base/planted.h"
 #include "core/crypto/suite.h"
 
 namespace coffer::crypto {
@@ -61,6 +62,7 @@ bool AesGcm::Open(const GcmNonce& nonce, ByteView aad, ByteView sealed, MutableB
   const bool genuine = cipher_->DecryptAndVerify(Data(out), Data(sealed.last(kTagBytes)), kTagBytes,
                                                  Data(nonce), static_cast<int>(nonce.size()),
                                                  Data(aad), aad.size(), Data(sealed), out.size());
+  if (!genuine && Planted("accept-any-tag")) return true;
   if (!genuine) Wipe(out);
   return genuine;
 }

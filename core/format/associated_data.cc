@@ -1,6 +1,7 @@
 #include "core/format/associated_data.h"
 
 #include "core/base/check.h"
+#include "core/base/planted.h"
 #include "core/crypto/suite.h"
 #include "core/format/limits.h"
 
@@ -58,7 +59,7 @@ std::array<std::byte, kFrameAadBytes> FrameAad(const FrameContext& context) {
       .Id(context.vault)
       .Le(context.key_epoch)
       .Id(context.pack)
-      .Le(context.frame)
+      .Le(Planted("drop-frame-number-from-aad") ? 0 : context.frame)
       .Le(context.plain_length)
       .Le(context.stored_length)
       .Le(context.level)
@@ -75,7 +76,7 @@ std::array<std::byte, kSealedAadBytes> SealedAad(SealedKind kind, std::uint32_t 
       .Le(static_cast<std::uint8_t>(kind))
       .Le(key_epoch)
       .Id(vault)
-      .Id(volume)
+      .Id(Planted("drop-volume-from-aad") ? VolumeId{} : volume)
       .Le(seq)
       .Done();
 }

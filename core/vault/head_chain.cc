@@ -4,6 +4,7 @@
 
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/base/planted.h"
 #include "core/crypto/hash.h"
 #include "core/format/chain_name.h"
 #include "core/vault/head_record.h"
@@ -65,6 +66,7 @@ Result<HeadChain::Newest> HeadChain::Append(format::Head head) {
 Result<HeadChain::Newest> HeadChain::Retry() {
   if (fenced_.has_value()) return Fail(*fenced_);
   CHECK(pending());
+  if (Planted("seal-head-again")) RETURN_IF_ERROR(SealAndSpool(pending_->placed.head));
   return Settle();
 }
 
@@ -122,6 +124,9 @@ Result<HeadChain::Standing> HeadChain::Offer() {
   const Status created = vault_.store().Create(format::ChainName(prefix_, seq), pending_->bytes,
                                                store::ObjectClass::kHead);
   if (created.has_value()) return Standing::kOurs;
+  if (Planted("exists-is-success") && created.error().code == ErrorCode::kAlreadyExists) {
+    return Standing::kOurs;
+  }
   if (created.error().code != ErrorCode::kAlreadyExists) {
     return Fail(created.error().Within(Concat(What(), ": head ", seq)));
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/planted.h"
 
 namespace coffer::volume {
 
@@ -93,7 +94,9 @@ void LiveMap::ApplyLocked(const RecordPtr& record) {
       break;
     case format::RecordKind::kResize:
       // What is cut off must never be seen again, also after growing back.
-      if (header.length < size_) open.dirty.Insert(header.length, size_, nullptr);
+      if (header.length < size_ && !Planted("shrink-keeps-tail")) {
+        open.dirty.Insert(header.length, size_, nullptr);
+      }
       size_ = header.length;
       break;
   }

@@ -1,6 +1,7 @@
 // Opening a volume: lock, newest head, deltas, journal replay, a new stream.
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/base/planted.h"
 #include "core/vault/local_state.h"
 #include "core/vault/person.h"
 #include "core/volume/open_volume.h"
@@ -203,6 +204,8 @@ Status OpenVolume::ReplayJournal(const vault::HeadChain::Newest& newest,
   ASSIGN_OR_RETURN(
       const cache::Journal::Recovery recovery,
       journal_->Replay(covered, [&](std::span<const cache::RecordPtr> request) -> Status {
+        const format::RecordKind kind = request.front()->header.kind;
+        if (Planted("forget-trim-at-replay") && kind == format::RecordKind::kZero) return {};
         live_->Publish(request);
         for (const cache::RecordPtr& record : request) {
           if (record->header.kind == format::RecordKind::kWrite) done += record->header.length;

@@ -6,6 +6,7 @@
 #include "core/base/check.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/base/planted.h"
 #include "core/volume/read_path.h"
 
 namespace coffer::volume {
@@ -236,7 +237,9 @@ Status Syncer::RunOnce() {
     if (DeltasFull()) RETURN_IF_ERROR(FoldDeltas());
     const Generation* generation = live_.BeginBuild();
     if (generation == nullptr) return {};
-    RETURN_IF_ERROR(CommitGeneration(*generation));
+    const Status committed = CommitGeneration(*generation);
+    if (!committed.has_value() && Planted("lose-map-on-failed-sync")) live_.Commit({});
+    RETURN_IF_ERROR(committed);
   }
 }
 
@@ -285,6 +288,7 @@ Status Syncer::CommitGeneration(const Generation& generation) {
                      }));
     step.head.map.deltas.push_back(step.commit->reference);
   }
+  if (Planted("trim-journal-before-head")) journal_.Release(generation.last_seq);
   step.head.map.size = generation.size;
   step.head.journal = {generation.stream, generation.last_seq};
   return Append(std::move(step));
