@@ -1,6 +1,8 @@
+#include "core/base/file_system.h"
+
 #include <utility>
 
-#include "core/base/file_system.h"
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 
 namespace coffer {
@@ -98,7 +100,9 @@ Status ReplaceFile(FileSystem& fs, const std::string& path, ByteView data) {
   const Status dropped = fs.Remove(temporary);
   if (!dropped.has_value() && dropped.error().code != ErrorCode::kNotFound) return dropped;
   Status status = WriteNewFile(fs, temporary, data);
+  COFFER_FAILPOINT("file-written");
   if (status.has_value()) status = fs.Rename(temporary, path);
+  COFFER_FAILPOINT("file-renamed");
   if (!status.has_value()) {
     (void)fs.Remove(temporary);  // the first error is the one to report
     return status;

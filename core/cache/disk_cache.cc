@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/base/planted.h"
 
@@ -74,6 +75,7 @@ void DiskCache::Insert(const WindowKey& key, ByteView bytes) {
   if (!slot.has_value()) return;
   lock.Unlock();
   const Status written = files->frames->WriteAt(OffsetOf(*slot), bytes);
+  COFFER_FAILPOINT("cache-inserted");
   lock.Lock();
   if (files_ != files) return;  // off meanwhile: its slots are forgotten
   if (!written.has_value()) {
@@ -127,6 +129,7 @@ void DiskCache::Flush() {
   // A directory that somebody removed lives on unseen while its files are open: begin a new one.
   const Result<FileInfo> there = fs_.Stat(FramesPath());
   Status status = there.has_value() ? files->index->Apply(put, removed) : Fail(there.error());
+  COFFER_FAILPOINT("cache-indexed");
   lock.Lock();
   flushing_ = false;
   if (status.has_value() || files_ != files) return;

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/base/planted.h"
 #include "core/cache/journal_impl.h"
@@ -151,6 +152,7 @@ Status JournalImpl::WriteGathered() {
                          .not_durable = gathered_not_durable_,
                          .chain_tag = gathered_after_.tag};
   const GroupSealer::Sealed sealed = sealer_.Seal(place, items_);
+  COFFER_FAILPOINT("journal-append");
   if (Planted("publish-before-append")) listener_->Publish(records_);
   const Status written = Planted("acknowledge-before-append")
                              ? Status{}
@@ -159,9 +161,11 @@ Status JournalImpl::WriteGathered() {
     CloseAfterFailedWrite(segment);
     return written;
   }
+  COFFER_FAILPOINT("journal-appended");
   for (std::size_t i = 0; i < records_.size(); ++i) records_[i]->location = items_[i].location;
   NoteWritten(*segment, sealed);
   if (!Planted("publish-before-append")) listener_->Publish(records_);
+  COFFER_FAILPOINT("journal-published");
   return {};
 }
 
@@ -201,6 +205,7 @@ Result<JournalImpl::SegmentPtr> JournalImpl::SegmentWithRoom(std::uint64_t bytes
   }
   ASSIGN_OR_RETURN(Slot slot, TakeSlot());
   const SegmentPtr segment = NewSegment(std::move(slot), gathered_after_);
+  COFFER_FAILPOINT("journal-segment-taken");
   const Status written =
       WriteHeader(segment->slot, journal_key_, identity_.key_epoch, random_, segment->header);
   if (!written.has_value()) {
@@ -210,6 +215,7 @@ Result<JournalImpl::SegmentPtr> JournalImpl::SegmentWithRoom(std::uint64_t bytes
     active_.reset();
     return Fail(written.error());
   }
+  COFFER_FAILPOINT("journal-segment-begun");
   MutexLock lock(mutex_);
   segments_[segment->number()] = segment;
   active_ = segment;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/cache/journal_impl.h"
 
@@ -75,7 +76,9 @@ void JournalImpl::KeepHouse() {
 
 bool JournalImpl::GiveBack(const SegmentPtr& segment) {
   const Slot& slot = segment->slot;
+  COFFER_FAILPOINT("journal-trim");
   if (!segment->bad && files_.Wipe(slot).has_value()) {
+    COFFER_FAILPOINT("journal-trimmed");
     {
       MutexLock lock(mutex_);
       if (free_.size() < options_.free_segments_max) {
@@ -100,6 +103,7 @@ void JournalImpl::MakeSpare() {
     LOG(kDebug, "no spare journal segment: ", slot.error().message);
     return;
   }
+  COFFER_FAILPOINT("journal-spare-made");
   MutexLock lock(mutex_);
   free_.push_back(*std::move(slot));
 }

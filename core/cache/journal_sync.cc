@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/base/planted.h"
 #include "core/cache/journal_impl.h"
@@ -58,9 +59,11 @@ Status JournalImpl::RunPlan(const SyncPlan& plan) {
     if (Planted("skip-journal-sync")) continue;
     RETURN_IF_ERROR(part.segment->slot.file->SyncData());
   }
+  COFFER_FAILPOINT("journal-data-synced");
   if (plan.sync_directory && !Planted("skip-directory-sync")) {
     RETURN_IF_ERROR(files_.SyncDirectory());
   }
+  COFFER_FAILPOINT("journal-synced");
   return {};
 }
 

@@ -1,5 +1,6 @@
 #include "core/pack/pack_uploader.h"
 
+#include "core/base/failpoint.h"
 #include "core/format/chain_name.h"
 
 namespace coffer::pack {
@@ -32,6 +33,7 @@ void PackUploader::Run(std::size_t number, std::shared_ptr<PackBuilder> builder)
     if (sealed.has_value()) ids_[number] = sealed->id;
     changed_.notify_all();
   }
+  COFFER_FAILPOINT("pack-sealed");
   Status status;
   if (sealed.has_value()) {
     status = store_.Create(
@@ -40,6 +42,7 @@ void PackUploader::Run(std::size_t number, std::shared_ptr<PackBuilder> builder)
   } else {
     status = Fail(std::move(sealed).error());
   }
+  COFFER_FAILPOINT("pack-uploaded");
   MutexLock lock(mutex_);
   --in_flight_;
   if (status.has_value()) {

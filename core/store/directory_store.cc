@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/format/chain_name.h"
 #include "core/store/directory_guard.h"
@@ -104,7 +105,9 @@ Status DirectoryStore::CreateOnce(const std::string& name, ByteView data) {
   RETURN_IF_ERROR(CheckMarker());
   RETURN_IF_ERROR(EnsureDirectoriesOf(name));
   ASSIGN_OR_RETURN(const std::string temporary, scratch_.Write(data));
+  COFFER_FAILPOINT("store-written");
   Status published = Publish(temporary, name);
+  COFFER_FAILPOINT("store-linked");
   const bool exists = Is(published, ErrorCode::kAlreadyExists);
   if (!published.has_value()) scratch_.Discard(temporary);
   if (!published.has_value() && !exists) return published;

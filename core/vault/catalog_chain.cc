@@ -1,5 +1,6 @@
 #include "core/vault/catalog_chain.h"
 
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/crypto/hash.h"
 #include "core/format/chain_name.h"
@@ -134,6 +135,7 @@ Status CatalogChain::Update(const Editor& edit) {
 Result<CatalogChain::Outcome> CatalogChain::Create(const State& next, ByteView bytes) {
   const std::string name = format::ChainName(prefix_, next.point.seq);
   const Status created = store_.Create(name, bytes, store::ObjectClass::kControl);
+  COFFER_FAILPOINT("catalog-created");
   if (!created.has_value()) {
     const ErrorCode code = created.error().code;
     if (code != ErrorCode::kAlreadyExists && code != ErrorCode::kUnavailable) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/base/planted.h"
 #include "core/crypto/hash.h"
@@ -101,7 +102,9 @@ Status HeadChain::SealAndSpool(format::Head head) {
   Bytes bytes = SealHead(vault_.keys(), head, vault_.env().random);
   const format::ChainPoint point{head.seq, crypto::Sha256(bytes)};
   format::Spool spool{head.seq, std::move(bytes)};
+  COFFER_FAILPOINT("head-sealed");
   RETURN_IF_ERROR(spool_.Write(spool));
+  COFFER_FAILPOINT("head-spooled");
   pending_ = Pending{{std::move(head), point}, std::move(spool.sealed_head)};
   return {};
 }
@@ -123,6 +126,7 @@ Result<HeadChain::Standing> HeadChain::Offer() {
   const std::uint64_t seq = pending_->placed.point.seq;
   const Status created = vault_.store().Create(format::ChainName(prefix_, seq), pending_->bytes,
                                                store::ObjectClass::kHead);
+  COFFER_FAILPOINT("head-created");
   if (created.has_value()) return Standing::kOurs;
   if (Planted("exists-is-success") && created.error().code == ErrorCode::kAlreadyExists) {
     return Standing::kOurs;
@@ -187,7 +191,9 @@ Result<std::optional<HeadChain::Placed>> HeadChain::BarriersAbove(const Placed& 
 Status HeadChain::Finish(std::optional<Placed> above) {
   const Placed& ours = pending_->placed;
   TrustFile& trust = vault_.trust();
+  COFFER_FAILPOINT("head-looked");
   RETURN_IF_ERROR(trust.NoteHead(volume_, ours.point, ours.head.epoch, /*ours=*/true));
+  COFFER_FAILPOINT("head-trusted");
   if (above.has_value()) {
     RETURN_IF_ERROR(trust.NoteHead(volume_, above->point, above->head.epoch, /*ours=*/false));
   }
@@ -284,6 +290,7 @@ Result<HeadChain::Spooled> HeadChain::SettleSpool() {
     return Spooled::kSettled;
   }
   if (point.seq == newest_->point.seq + 1 && head->parent == newest_->point.hash) {
+    COFFER_FAILPOINT("head-offered-again");
     pending_ = Pending{{std::move(*head), point}, std::move(spool->sealed_head)};
     return OfferSpooled();
   }

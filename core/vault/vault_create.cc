@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/crypto/hash.h"
 #include "core/format/chain_name.h"
@@ -74,10 +75,12 @@ Result<std::unique_ptr<Vault>> Vault::Create(Environment& env,
 Status Vault::MakeObjects(ByteView key_header, const SecretBytes& password, const VolumeId& volume,
                           const VolumeSpec& spec) {
   RETURN_IF_ERROR(CreateKeyHeader(key_header, password));
+  COFFER_FAILPOINT("init-key-header");
   RETURN_IF_ERROR(CreateFirstHead(volume, spec));
   RETURN_IF_ERROR(AddToCatalog(CatalogEntry(env_, volume, spec)));
   RETURN_IF_ERROR(trust_->NoteKeyHeader({header_seq_, crypto::Sha256(key_header)}));
   if (writers_ == Writers::kMany) RETURN_IF_ERROR(trust_->NoteProbed(store_->description()));
+  COFFER_FAILPOINT("init-marker");
   return CreateMarker();
 }
 

@@ -1,6 +1,7 @@
 // The vault's keys as people change them: design.md section 5, "Order of a key change".
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/crypto/hash.h"
 #include "core/format/chain_name.h"
@@ -94,13 +95,16 @@ Status Vault::ChangePasswordBy(const std::function<Result<StandingKeyHeader>()>&
   ASSIGN_OR_RETURN(NewKeyHeader next,
                    ReplacePassword(env_, std::move(standing.opened), standing.point, new_password));
   const format::ChainPoint point{seq, crypto::Sha256(next.stored)};
+  COFFER_FAILPOINT("passwd-sealed");
   RETURN_IF_ERROR(CreateNextKeyHeader(point, next.stored));
+  COFFER_FAILPOINT("passwd-created");
 
   // From here on the new password is the vault's, whatever becomes of the rest.
   AdoptKeyHeader(seq, std::move(next.slots));
   key_change_unfinished_ = true;
   const auto finish = [&]() -> Status {
     RETURN_IF_ERROR(trust_->NoteKeyHeader(point));
+    COFFER_FAILPOINT("passwd-trusted");
     return FinishKeyChange();
   };
   const Status finished = finish();
@@ -159,6 +163,7 @@ Status Vault::FinishKeyChange() {
     catalog.header_seq_min = seq;
     return CatalogChain::Edit::kChanged;
   }));
+  COFFER_FAILPOINT("passwd-in-catalog");
   key_change_unfinished_ = false;
   // A store may keep objects from being deleted: the catalog refuses the old ones all the same.
   const Status deleted = DeleteOldKeyHeaders();

@@ -1,6 +1,7 @@
 // Renaming and deleting volumes: changes of the catalog, and of a head chain before it.
 #include <algorithm>
 
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/format/chain_name.h"
 #include "core/vault/head_chain.h"
@@ -55,7 +56,9 @@ Status Vault::DeleteVolume(const VolumeId& volume) {
     auto lock = env_.fs.Lock(Concat(directory, "/", kVolumeLockFile));
     if (!lock.has_value()) return Fail(lock.error().Within("the volume is open"));
     RETURN_IF_ERROR(AppendTombstone(volume, directory));
+    COFFER_FAILPOINT("delete-tombstone");
     RETURN_IF_ERROR(MarkDeleted(volume));
+    COFFER_FAILPOINT("delete-marked");
     // Nothing of it can be of use any more; what stays of it is only space.
     const Status removed = RemoveTree(env_.fs, directory);
     if (!removed.has_value()) LOG(kWarning, removed.error().message);

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "core/base/check.h"
+#include "core/base/failpoint.h"
 #include "core/base/planted.h"
 #include "core/format/limits.h"
 #include "core/map/pieces.h"
@@ -291,6 +292,7 @@ bool CommitBuilder::Consolidate(std::uint64_t chunk, std::span<const Range> dirt
     consolidation_bytes_.fetch_add(bytes);
     return false;
   }
+  COFFER_FAILPOINT("commit-consolidated");
   ++consolidated_;
   return true;
 }

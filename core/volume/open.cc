@@ -1,5 +1,6 @@
 // Opening a volume: lock, newest head, deltas, journal replay, a new stream.
 #include "core/base/check.h"
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/base/planted.h"
 #include "core/vault/local_state.h"
@@ -220,9 +221,11 @@ Status OpenVolume::ReplayJournal(const vault::HeadChain::Newest& newest,
         "from there and keeps the damaged files aside");
   }
   if (read_only_) return {};
+  COFFER_FAILPOINT("journal-replayed");
   const std::uint64_t first_seq =
       std::max({recovery.last_seq, newest.head.journal.seq, covered.seq}) + 1;
   RETURN_IF_ERROR(journal_->StartStream(newest.point, live_->size(), first_seq, *live_));
+  COFFER_FAILPOINT("journal-stream-started");
   live_->BeginStream(recovery.last_stream, journal_->stream());
   if (recovery.records > 0)
     LOG(kInfo, "recovered ", recovery.records, " journal records not yet uploaded");

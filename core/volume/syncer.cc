@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "core/base/planted.h"
@@ -266,6 +267,7 @@ Status Syncer::CommitGeneration(const Generation& generation) {
   }
   // Committed must never be ahead of durable: a head covers journal records, and only durable ones.
   RETURN_IF_ERROR(journal_.Sync());
+  COFFER_FAILPOINT("commit-begun");
   const Settings settings = Tuned();
   Step step{.head = NextHead(),
             .commit = BuiltCommit{},
@@ -289,6 +291,7 @@ Status Syncer::CommitGeneration(const Generation& generation) {
     step.head.map.deltas.push_back(step.commit->reference);
   }
   if (Planted("trim-journal-before-head")) journal_.Release(generation.last_seq);
+  COFFER_FAILPOINT("commit-built");
   step.head.map.size = generation.size;
   step.head.journal = {generation.stream, generation.last_seq};
   return Append(std::move(step));
@@ -306,6 +309,7 @@ Result<map::FoldResult> Syncer::FoldTree() {
       map::FoldResult folded,
       map::Fold(resources_.pages(), live_.tree(), live_.overlay(), newest_.head.map.size, options,
                 resources_.vault().store(), env_.work_executor, env_.random));
+  COFFER_FAILPOINT("commit-folded");
   LOG(kDebug, "folded ", newest_.head.map.deltas.size(), " deltas into ", folded.pages, " pages, ",
       folded.uploaded_bytes, " bytes");
   MutexLock lock(mutex_);
@@ -334,6 +338,7 @@ Status Syncer::Release() {
     step.head.map.deltas.clear();
     step.folded = folded;
   }
+  COFFER_FAILPOINT("commit-release");
   step.head.released = true;
   step.committed_seq = newest_.head.journal.seq;
   return Append(std::move(step));
@@ -352,6 +357,7 @@ Status Syncer::Append(Step step) {
 }
 
 void Syncer::Finish(const vault::HeadChain::Newest& newest) {
+  COFFER_FAILPOINT("commit-stands");
   Step step = std::move(*pending_);
   pending_.reset();
   newest_ = newest;
@@ -365,6 +371,7 @@ void Syncer::Finish(const vault::HeadChain::Newest& newest) {
       }
     }
     live_.Commit(step.commit->delta);
+    COFFER_FAILPOINT("commit-published");
     journal_.Release(step.committed_seq);
     for (BuiltCommit::Kept& kept : step.commit->kept)
       resources_.frames().Insert(kept.key, std::move(kept.plain));

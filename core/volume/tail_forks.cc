@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/volume/open_volume.h"
 
@@ -63,6 +64,7 @@ Status TailForks::SetAside() {
   const VolumeId fork = env.random.NewId<VolumeId>();
   RETURN_IF_ERROR(env.fs.Rename(directory_ + "/journal",
                                 Concat(directory_, "/", kTailPrefix, fork.ToString())));
+  COFFER_FAILPOINT("fork-set-aside");
   return env.fs.SyncDirectory(directory_);
 }
 
@@ -112,8 +114,11 @@ Result<std::optional<std::string>> TailForks::Fork(const std::string& entry) {
   if (recovery.records > 0) {
     ASSIGN_OR_RETURN(const vault::HeadChain::Newest base, BaseOf(recovery));
     RETURN_IF_ERROR(vault.CreateForkHead(fork, base.head));
+    COFFER_FAILPOINT("fork-created");
     RETURN_IF_ERROR(Upload(fork, tail));
+    COFFER_FAILPOINT("fork-uploaded");
     ASSIGN_OR_RETURN(name, Name(fork, base.point));
+    COFFER_FAILPOINT("fork-named");
     LOG(kWarning, "kept ", recovery.records, " journal records as volume ", *name);
   }
   if (!recovery.damaged) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/format/limits.h"
 #include "core/volume/open_volume.h"
@@ -436,6 +437,7 @@ Status OpenVolume::Resize(std::uint64_t size, Tail tail) {
     gate_.LeaveAlone();
     return status;
   }));
+  COFFER_FAILPOINT("resize-appended");
   syncer_->Kick();
   return MakeDurable();
 }

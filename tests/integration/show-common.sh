@@ -1,14 +1,18 @@
 # Sourced by the show scripts. Each runs on its own: builds what it needs, works in a directory of its own,
 # cleans up, exits 0 if what it shows holds; its last line is the figure.
 #   COFFER_BUILD  build directory to use (default: build/release, built here)
+#   show_targets, show_options  of the script: what it needs beyond the usual, and CMake options (a build of its own)
 #   SHOW_TMP      where to work (default: TMPDIR or /var/tmp; the large ones need tens of GiB)
 set -euo pipefail
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=${COFFER_BUILD:-}
 if [ -z "$build" ]; then
-  build=$repo/build/show
-  cmake -S "$repo" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release >/dev/null
-  cmake --build "$build" --target coffer cofferd cold_reads large_volume scattered_writes idle_day ext4_day >/dev/null
+  build=$repo/build/show${show_options:+-failpoints}
+  # shellcheck disable=SC2086
+  cmake -S "$repo" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release ${show_options:-} >/dev/null
+  # shellcheck disable=SC2086
+  cmake --build "$build" --target ${show_targets:-coffer cofferd cold_reads large_volume scattered_writes idle_day \
+    ext4_day} >/dev/null
 fi
 coffer=$build/cli/coffer
 work=$(mktemp -d "${SHOW_TMP:-${TMPDIR:-/var/tmp}}/coffer-show-XXXXXX")
