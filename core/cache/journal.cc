@@ -76,7 +76,8 @@ Status JournalImpl::Load() {
         break;
       case SlotContent::Kind::kUnreadable:
         unreadable_text_ += Concat(unreadable_text_.empty() ? "" : "; ", slot.path,
-                                   ": its header cannot be read: ", content.reason);
+                                   ": its header cannot be read: ", content.reason,
+                                   "; where its records wrote is not known");
         unreadable_.push_back(std::move(slot));
         break;
       case SlotContent::Kind::kSegment: {

@@ -92,15 +92,23 @@ class Journal {
     std::size_t buffer_offset = 0;
   };
 
+  struct Range {  // of the volume, bytes
+    std::uint64_t offset;
+    std::uint64_t length;
+    bool operator==(const Range&) const = default;
+  };
+
   /// What Replay found.
   struct Recovery {
-    std::uint64_t last_seq = 0;     // of the last whole request, 0 if the journal is empty
-    std::uint64_t records = 0;      // handed to the sink
-    StreamId last_stream;           // null if empty
-    format::ChainPoint base_head;   // of the newest stream that holds records beyond `covered`
-    std::uint64_t volume_size = 0;  // at that stream's start, 0 if empty
-    bool damaged = false;           // stopped before an end that the journal itself vouches for
-    std::string damage;             // what and where, for people
+    std::uint64_t last_seq = 0;      // of the last whole request, 0 if the journal is empty
+    std::uint64_t records = 0;       // handed to the sink
+    StreamId last_stream;            // null if empty
+    format::ChainPoint base_head;    // of the newest stream that holds records beyond `covered`
+    std::uint64_t volume_size = 0;   // at that stream's start, 0 if empty
+    bool damaged = false;            // stopped before an end that the journal itself vouches for
+    std::string damage;              // what, where and what is lost with it, for people
+    std::vector<Range> lost;         // where the records beyond it write that can still be read
+    std::uint64_t lost_unknown = 0;  // how many can't: they may have written anywhere
   };
 
   /// `directory` exists. Reads segment headers; changes nothing. `journal_key` must outlive the

@@ -18,6 +18,7 @@ constexpr std::size_t kSealedRecordBytesMax =
     format::kRecordOverheadBytes + format::kRecordDataBytesMax;
 /// Groups, and the parts of groups, begin at multiples of this.
 constexpr std::uint32_t kGroupAlignment = 4;
+constexpr std::size_t kRangesNamed = 12;
 
 }  // namespace
 
@@ -149,8 +150,11 @@ Result<std::optional<Replayer::Break>> Replayer::ReadGroup(std::size_t index, Re
   const Segment& segment = *segments_[index];
   std::uint32_t at = *offset;
   const auto broken = [&](std::string reason, bool damaged = false) {
-    return std::optional<Break>(
-        Break{.segment = index, .offset = at, .reason = std::move(reason), .damaged = damaged});
+    return std::optional<Break>(Break{.segment = index,
+                                      .offset = at,
+                                      .reason = std::move(reason),
+                                      .damaged = damaged,
+                                      .group = *offset});
   };
   const auto header_view = reader.View(at, format::kGroupHeaderBytes);
   if (!header_view.has_value()) return broken(header_view.error().message, true);
@@ -160,7 +164,6 @@ Result<std::optional<Replayer::Break>> Replayer::ReadGroup(std::size_t index, Re
       header->chain_tag != next_tag_) {
     return broken("the group there does not follow");
   }
-  if (header->total_bytes > reader.size() - at) return broken("the group there does not end");
   const std::uint32_t end = at + header->total_bytes;
   const crypto::Sealer opener = OpenerOf(journal_key_, *header, *header_view);
   at += format::kGroupHeaderBytes;
@@ -250,13 +253,29 @@ void Replayer::Conclude(const Break& at) {
   recovery_.damaged = true;
   const Segment& segment = *segments_[at.segment];
   recovery_.damage = Concat(segment.slot.path, " (segment ", segment.number(), ") at byte ",
-                            at.offset, ": ", at.reason, "; records from ", missing);
-  if (witness.has_value()) recovery_.damage += Concat(" to ", witness->last_seq);
-  recovery_.damage += witness.has_value() ? " were durable and are lost" : " on cannot be read";
+                            at.offset, ": ", at.reason, "; ", DescribeLoss(missing, witness));
 }
 
-std::optional<Replayer::Witness> Replayer::FindWitness(const Break& at,
-                                                       std::uint64_t missing) const {
+std::string Replayer::DescribeLoss(std::uint64_t missing, const std::optional<Witness>& witness) {
+  recovery_.lost = loss_.ranges();
+  std::string text = Concat("records from ", missing);
+  if (witness.has_value()) {
+    recovery_.lost_unknown = loss_.CountUnknown(missing, witness->last_seq);
+    text += Concat(" to ", witness->last_seq, " were durable and are lost");
+  } else {
+    text += " on cannot be read";
+  }
+  if (!recovery_.lost.empty())
+    text += ", with them writes to " + DescribeRanges(recovery_.lost, kRangesNamed);
+  if (loss_.resize()) text += ", and a change of its size";
+  if (recovery_.lost_unknown > 0) {
+    text += Concat("; where ", recovery_.lost_unknown,
+                   recovery_.lost.empty() ? " of them" : " more", " wrote is not known");
+  }
+  return text;
+}
+
+std::optional<Replayer::Witness> Replayer::FindWitness(const Break& at, std::uint64_t missing) {
   std::optional<Witness> witness;
   for (std::size_t i = at.segment; i < segments_.size(); ++i) {
     const Segment& segment = *segments_[i];
@@ -265,20 +284,22 @@ std::optional<Replayer::Witness> Replayer::FindWitness(const Break& at,
     if ((i > at.segment || at.offset == 0) && begins_stream && header.first_seq > missing) {
       witness = Witness{std::max(header.first_seq - 1, witness ? witness->last_seq : 0)};
     }
+    // The group that is broken may have whole records behind the break.
     const bool from_break = i == at.segment && at.offset != 0;
-    ScanGroups(segment, from_break ? at.offset : format::kSegmentHeaderBytes, missing, &witness);
+    const std::uint32_t broken = at.group != 0 ? at.group : at.offset;
+    ScanGroups(segment, from_break ? broken : format::kSegmentHeaderBytes, missing, &witness);
   }
   return witness;
 }
 
 void Replayer::ScanGroups(const Segment& segment, std::uint32_t from, std::uint64_t missing,
-                          std::optional<Witness>* witness) const {
+                          std::optional<Witness>* witness) {
   Reader reader(segment);
   std::uint64_t last_seq = 0;
   bool vouched = witness->has_value();
   std::uint64_t at = from / kGroupAlignment * kGroupAlignment;
   while (reader.FindMagic(&at)) {
-    const auto group = AuthenticGroup(segment, reader, at);
+    const auto group = AuthenticGroup(segment, reader, at, missing);
     if (!group.has_value()) {
       at += kGroupAlignment;
       continue;
@@ -293,24 +314,32 @@ void Replayer::ScanGroups(const Segment& segment, std::uint32_t from, std::uint6
 }
 
 std::optional<format::GroupHeader> Replayer::AuthenticGroup(const Segment& segment, Reader& reader,
-                                                            std::uint64_t offset) const {
-  const auto view = reader.View(offset, format::kGroupHeaderBytes + kSealedRecordBytesMax);
+                                                            std::uint64_t offset,
+                                                            std::uint64_t missing) {
+  const auto view = reader.View(offset, format::kGroupHeaderBytes);
   if (!view.has_value()) return std::nullopt;
   const auto header = format::DecodeGroupHeader(*view);
-  if (!header.has_value() || header->segment != segment.number() ||
-      header->total_bytes > reader.size() - offset) {
-    return std::nullopt;
+  if (!header.has_value() || header->segment != segment.number()) return std::nullopt;
+  const crypto::Sealer opener = OpenerOf(journal_key_, *header, *view);
+  const std::uint64_t end = offset + header->total_bytes;
+  bool authentic = false;
+  std::uint64_t at = offset + format::kGroupHeaderBytes;
+  for (std::uint32_t number = 0; number < header->record_count; ++number) {
+    const auto record = reader.View(at, std::min<std::uint64_t>(kSealedRecordBytesMax, end - at));
+    if (!record.has_value() || record->size() < 4) break;
+    const std::uint32_t length = LoadLe<std::uint32_t>(record->data());
+    if (length > record->size() - 4) break;
+    Bytes plain;
+    const std::uint64_t seq = header->first_seq + number;
+    const auto opened = OpenRecord(opener, segment.header.stream, segment.number(), seq, number,
+                                   record->subspan(4, length), &plain);
+    authentic = authentic || opened.has_value();
+    // One may be the damaged one; bytes that only look like a group must not cost their length.
+    if (!authentic && number > 0) return std::nullopt;
+    if (opened.has_value() && seq >= missing) loss_.Add(seq, *opened);
+    at += 4 + std::uint64_t{length};
   }
-  const ByteView record = view->subspan(format::kGroupHeaderBytes);
-  if (record.size() < 4) return std::nullopt;
-  const std::uint32_t length = LoadLe<std::uint32_t>(record.data());
-  if (length > record.size() - 4) return std::nullopt;
-  const crypto::Sealer opener =
-      OpenerOf(journal_key_, *header, view->first(format::kGroupHeaderBytes));
-  Bytes plain;
-  const auto opened = OpenRecord(opener, segment.header.stream, segment.number(), header->first_seq,
-                                 0, record.subspan(4, length), &plain);
-  if (!opened.has_value()) return std::nullopt;
+  if (!authentic) return std::nullopt;
   return *header;
 }
 

@@ -36,6 +36,7 @@
 #include <vector>
 
 #include "core/cache/journal.h"
+#include "core/cache/journal_loss.h"
 #include "core/cache/journal_segment.h"
 
 namespace coffer::cache {
@@ -66,7 +67,8 @@ class Replayer {
     std::size_t segment;   // index
     std::uint32_t offset;  // in it
     std::string reason;
-    bool damaged = false;  // whoever may vouch
+    bool damaged = false;     // whoever may vouch
+    std::uint32_t group = 0;  // offset of the group that it is in, if it is in one
   };
   struct Witness {
     std::uint64_t last_seq = 0;  // the last record that was there once
@@ -82,14 +84,18 @@ class Replayer {
               std::uint32_t end_offset);
   /// The chain's place moves on behind the record that was just read.
   void Follow(ByteView sealed);
-  [[nodiscard]] std::optional<Witness> FindWitness(const Break& at, std::uint64_t missing) const;
+  [[nodiscard]] std::optional<Witness> FindWitness(const Break& at, std::uint64_t missing);
   void ScanGroups(const Segment& segment, std::uint32_t from, std::uint64_t missing,
-                  std::optional<Witness>* witness) const;
-  /// The group at `offset`, whatever came before it, if its first record opens.
+                  std::optional<Witness>* witness);
+  /// The group at `offset`, whatever came before it, if a record of it opens. Those from `missing`
+  /// on go into `loss_`.
   [[nodiscard]] std::optional<format::GroupHeader> AuthenticGroup(const Segment& segment,
                                                                   Reader& reader,
-                                                                  std::uint64_t offset) const;
+                                                                  std::uint64_t offset,
+                                                                  std::uint64_t missing);
   void Conclude(const Break& at);
+  [[nodiscard]] std::string DescribeLoss(std::uint64_t missing,
+                                         const std::optional<Witness>& witness);
 
   const SecretBytes& journal_key_;
   const std::span<const std::shared_ptr<Segment>> segments_;
@@ -106,6 +112,7 @@ class Replayer {
   std::uint64_t whole_seq_ = 0;     // last record of the last whole request
   format::ChainTag chain_tag_{};    // its tag
   std::uint32_t whole_end_ = 0;     // its end in its segment
+  JournalLoss loss_;
   Journal::Recovery recovery_;
 };
 

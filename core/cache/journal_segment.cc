@@ -164,6 +164,7 @@ Result<SlotContent> ReadSlot(const Slot& slot, const SecretBytes& journal_key,
   const auto got = slot.file->ReadAt(0, bytes);
   if (!got.has_value()) return unreadable(got.error().message);
   if (IsZero(bytes)) return SlotContent{};
+  if (*got < bytes.size()) return unreadable("the file is cut off");
 
   const auto prefix =
       format::DecodeSegmentPrefix(ByteView(bytes).first(format::kSegmentPrefixBytes));

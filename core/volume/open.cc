@@ -3,6 +3,7 @@
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/base/planted.h"
+#include "core/cache/journal_loss.h"
 #include "core/vault/local_state.h"
 #include "core/vault/person.h"
 #include "core/volume/open_volume.h"
@@ -23,6 +24,8 @@ std::string Ago(UnixSeconds now, UnixSeconds then) {
 
 /// Requests are cut so that several fit into a segment: what is left of one is not used.
 constexpr std::uint64_t kPiecesInSegment = 8;
+
+constexpr std::size_t kLostRangesLogged = 1000;
 
 /// A small journal has small segments: one is the least that is given back.
 std::uint64_t SegmentBytes(std::uint64_t wanted, std::uint64_t journal_bytes_max) {
@@ -214,6 +217,10 @@ Status OpenVolume::ReplayJournal(const vault::HeadChain::Newest& newest,
         if (options.replay_progress) options.replay_progress(std::min(done, bytes_max), bytes_max);
         return {};
       }));
+  if (!recovery.lost.empty()) {
+    LOG(kWarning, "the journal's damage has taken writes to ",
+        cache::DescribeRanges(recovery.lost, kLostRangesLogged));
+  }
   if (recovery.damaged && !read_only_ && !options.accept_damage) {
     return Fail(
         ErrorCode::kNeedsPerson, "DAMAGED-JOURNAL: " + recovery.damage,

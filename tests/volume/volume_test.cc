@@ -163,8 +163,9 @@ TEST_F(VolumeTest, ADamagedJournalIsGoneOnFromOnlyWhenAPersonSaysSo) {
     if (path.find("/journal/") != std::string::npos) machine_.fs.Damage(path, 40'000);
   }
   for (int i = 0; i < 2; ++i) {
-    EXPECT_TRUE(vault::NeedsPerson(OpenedVolume::Open(machine_, {.settings = SmallSettings()}),
-                                   "DAMAGED-JOURNAL"));
+    EXPECT_TRUE(vault::NeedsPerson(
+        OpenedVolume::Open(machine_, {.settings = SmallSettings()}), "DAMAGED-JOURNAL",
+        {"are lost, with them writes to bytes 65536 to 131072 of the volume"}));
     Open(machine_, {.read_only = true});
     EXPECT_TRUE(Holds(volume(), model_));
     opened_.reset();
