@@ -14,7 +14,7 @@ namespace coffer::cache {
 namespace {
 
 /// Record and group header that lie this close are read with one call.
-constexpr std::uint32_t kReadTogetherBytes = 64 << 10;
+constexpr std::uint32_t kReadTogetherBytes = 4 << 10;
 constexpr std::size_t kCopyBytes = 1 << 20;
 
 }  // namespace
@@ -238,20 +238,22 @@ JournalImpl::SegmentPtr JournalImpl::FindSegment(std::uint64_t number) const {
   return found == segments_.end() ? nullptr : found->second;
 }
 
-Result<Bytes> JournalImpl::ReadRecord(const Record& record, const RecordLocation& location) {
+Status JournalImpl::ReadRecord(const Record& record, const RecordLocation& location,
+                               std::size_t skip, MutableByteView out) {
   const auto gone = [&] {
     return Fail(ErrorCode::kNotFound, Concat("record ", record.seq, " has left the journal"));
   };
   const SegmentPtr segment = FindSegment(location.segment);
   if (segment == nullptr) return gone();
-  Result<Bytes> data = ReadFrom(*segment, record, location);
+  Status status = ReadFrom(*segment, record, location, skip, out);
   // The file may have been recycled under the read.
-  if (!data.has_value() && FindSegment(location.segment) == nullptr) return gone();
-  return data;
+  if (!status.has_value() && FindSegment(location.segment) == nullptr) return gone();
+  return status;
 }
 
-Result<Bytes> JournalImpl::ReadFrom(const Segment& segment, const Record& record,
-                                    const RecordLocation& location) const {
+Status JournalImpl::ReadFrom(const Segment& segment, const Record& record,
+                             const RecordLocation& location, std::size_t skip,
+                             MutableByteView out) const {
   const auto corrupt = [&](std::string_view why) {
     return Fail(ErrorCode::kCorruption, Concat("record ", record.seq, " in ", segment.slot.path,
                                                " at byte ", location.record_offset, ": ", why));
@@ -260,6 +262,7 @@ Result<Bytes> JournalImpl::ReadFrom(const Segment& segment, const Record& record
     return Fail(ErrorCode::kInvalidArgument, Concat("record ", record.seq, " holds no data"));
   }
   const std::size_t data_bytes = DataBytes(record.header);
+  CHECK(skip <= data_bytes && out.size() <= data_bytes - skip);
   const std::size_t sealed_bytes = format::kRecordHeaderBytes + data_bytes + crypto::kTagBytes;
   if (location.record_offset < location.group_offset || data_bytes > format::kRecordDataBytesMax) {
     return Fail(ErrorCode::kInvalidArgument, "a location that cannot be");
@@ -284,13 +287,15 @@ Result<Bytes> JournalImpl::ReadFrom(const Segment& segment, const Record& record
                      segment.slot.file->ReadAt(location.record_offset, apart));
     if (read != apart.size()) return corrupt("the file is too short");
   }
-  const ByteView sealed = together ? ByteView(bytes).last(sealed_bytes) : ByteView(apart);
-  Bytes plain;
-  const auto opened = OpenRecord(opener, segment.header.stream, segment.number(), record.seq,
-                                 location.number, sealed, &plain);
+  const MutableByteView sealed =
+      together ? MutableByteView(bytes).last(sealed_bytes) : MutableByteView(apart);
+  const auto opened =
+      OpenRecord(opener, segment.header.stream, segment.number(), record.seq, location.number,
+                 sealed, sealed.first(sealed_bytes - crypto::kTagBytes));
   if (!opened.has_value()) return corrupt(opened.error().message);
   if (*opened != record.header) return corrupt("it is another record");
-  return ToBytes(ByteView(plain).subspan(format::kRecordHeaderBytes));
+  std::memcpy(out.data(), sealed.data() + format::kRecordHeaderBytes + skip, out.size());
+  return {};
 }
 
 std::uint64_t JournalImpl::appended_seq() const {

@@ -147,9 +147,12 @@ class Journal {
   /// Everything up to `seq` is committed, and nobody needs to read it here: segments wholly below
   /// are given back in the background.
   virtual void Release(std::uint64_t seq) = 0;
-  /// Reads a record's data back from its file, authenticated. `location` is given apart since the
-  /// caller copied it under its own lock. kNotFound if the record was released meanwhile.
-  virtual Result<Bytes> ReadRecord(const Record& record, const RecordLocation& location) = 0;
+  /// Reads `out.size()` bytes of a record's data from byte `skip` on back from its file,
+  /// authenticated. `location` is given apart since the caller copied it under its own lock.
+  /// kNotFound if the record was released meanwhile; after an error `out` holds no meaning.
+  /// REQUIRES: skip + out.size() <= record.header.length.
+  virtual Status ReadRecord(const Record& record, const RecordLocation& location, std::size_t skip,
+                            MutableByteView out) = 0;
 
   [[nodiscard]] virtual StreamId stream() const = 0;
   [[nodiscard]] virtual std::uint64_t appended_seq() const = 0;

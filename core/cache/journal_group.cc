@@ -98,15 +98,20 @@ Result<format::RecordHeader> OpenRecord(const crypto::Sealer& sealer, const Stre
     return Fail(ErrorCode::kCorruption, Concat("record ", seq, " is too short"));
   }
   plain->resize(sealed.size() - crypto::kTagBytes);
-  const Status opened =
-      sealer.Open(number, format::RecordAad(stream, segment, seq), sealed, *plain);
+  return OpenRecord(sealer, stream, segment, seq, number, sealed, MutableByteView(*plain));
+}
+
+Result<format::RecordHeader> OpenRecord(const crypto::Sealer& sealer, const StreamId& stream,
+                                        std::uint64_t segment, std::uint64_t seq,
+                                        std::uint32_t number, ByteView sealed,
+                                        MutableByteView plain) {
+  const Status opened = sealer.Open(number, format::RecordAad(stream, segment, seq), sealed, plain);
   if (!opened.has_value()) return Fail(opened.error().Within(Concat("record ", seq)));
-  const auto header =
-      format::DecodeRecordHeader(ByteView(*plain).first(format::kRecordHeaderBytes));
+  const auto header = format::DecodeRecordHeader(ByteView(plain).first(format::kRecordHeaderBytes));
   if (!header.has_value()) {
     return Fail(ErrorCode::kUnsupported, Concat("record ", seq, ": ", header.error().message));
   }
-  if (plain->size() != format::kRecordHeaderBytes + DataBytes(*header)) {
+  if (plain.size() != format::kRecordHeaderBytes + DataBytes(*header)) {
     return Fail(ErrorCode::kUnsupported,
                 Concat("record ", seq, " has another length than it says"));
   }

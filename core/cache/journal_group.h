@@ -69,8 +69,14 @@ class GroupSealer {
 [[nodiscard]] crypto::Sealer OpenerOf(const SecretBytes& journal_key,
                                       const format::GroupHeader& header, ByteView header_bytes);
 
-/// Opens record `number`, which must be `seq`. `plain` becomes header ‖ data. kCorruption if it
-/// does not authenticate there, kUnsupported if it does but says what this version does not know.
+/// Opens record `number`, which must be `seq`. `plain` becomes header ‖ data; it may start where
+/// `sealed` does. kCorruption if it does not authenticate there, kUnsupported if it does but says
+/// what this version does not know. REQUIRES: plain.size() + kTagBytes == sealed.size().
+Result<format::RecordHeader> OpenRecord(const crypto::Sealer& sealer, const StreamId& stream,
+                                        std::uint64_t segment, std::uint64_t seq,
+                                        std::uint32_t number, ByteView sealed,
+                                        MutableByteView plain);
+/// The same into new memory, for bytes of any length.
 Result<format::RecordHeader> OpenRecord(const crypto::Sealer& sealer, const StreamId& stream,
                                         std::uint64_t segment, std::uint64_t seq,
                                         std::uint32_t number, ByteView sealed, Bytes* plain);

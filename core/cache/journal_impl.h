@@ -43,8 +43,8 @@ class JournalImpl final : public Journal {
   Status Append(std::span<const Operation> requests) override EXCLUDES_LOCK(mutex_);
   Status Sync() override EXCLUDES_LOCK(mutex_);
   void Release(std::uint64_t seq) override EXCLUDES_LOCK(mutex_);
-  Result<Bytes> ReadRecord(const Record& record, const RecordLocation& location) override
-      EXCLUDES_LOCK(mutex_);
+  Status ReadRecord(const Record& record, const RecordLocation& location, std::size_t skip,
+                    MutableByteView out) override EXCLUDES_LOCK(mutex_);
 
   [[nodiscard]] StreamId stream() const override { return stream_; }
   [[nodiscard]] std::uint64_t appended_seq() const override EXCLUDES_LOCK(mutex_);
@@ -95,8 +95,8 @@ class JournalImpl final : public Journal {
   Status MakeReplayedDurable() EXCLUDES_LOCK(mutex_);
   static Status RewriteInPlace(const Segment& segment);
   [[nodiscard]] SegmentPtr FindSegment(std::uint64_t number) const EXCLUDES_LOCK(mutex_);
-  Result<Bytes> ReadFrom(const Segment& segment, const Record& record,
-                         const RecordLocation& location) const;
+  Status ReadFrom(const Segment& segment, const Record& record, const RecordLocation& location,
+                  std::size_t skip, MutableByteView out) const;
 
   // journal_append.cc
   [[nodiscard]] Status Check(const Operation& operation) const;

@@ -20,6 +20,8 @@ using format::Piece;
 
 constexpr std::uint64_t kRunBytes = 1u << 20;
 constexpr std::size_t kItemsPerRunMax = 1024;
+/// Runs built at once by each thread: the fewer, the more they wait for each other.
+constexpr std::size_t kRunsPerThread = 8;
 constexpr std::uint64_t kConsolidationBytesMin = 1u << 20;
 constexpr std::size_t kKeptBytesMax = 16u << 20;
 /// A generous guess of an encoded delta entry, to keep a pack within its limit.
@@ -187,11 +189,8 @@ Status CommitBuilder::ReadPart(const DirtyPart& part, MutableByteView out) {
     std::memcpy(out.data(), part.buffer->data() + part.buffer_offset, out.size());
     return {};
   }
-  ASSIGN_OR_RETURN(const Bytes data, journal_.ReadRecord(*part.record, part.location));
-  const std::uint64_t skip = part.offset - part.record->header.offset;
-  CHECK(skip + out.size() <= data.size());
-  std::memcpy(out.data(), data.data() + skip, out.size());
-  return {};
+  return journal_.ReadRecord(*part.record, part.location, part.offset - part.record->header.offset,
+                             out);
 }
 
 CommitBuilder::BuiltPiece CommitBuilder::MakePiece(ByteView plain, std::uint8_t first_block,
@@ -329,7 +328,7 @@ Result<BuiltCommit> CommitBuilder::Build(const Generation& generation,
   consolidation_bytes_ =
       static_cast<std::int64_t>(std::max(generation.dirty.data_bytes(), kConsolidationBytesMin));
   const std::vector<Run> runs = Plan(generation, fragmented);
-  const auto window = static_cast<std::size_t>(context_.work.parallelism()) * 2;
+  const auto window = static_cast<std::size_t>(context_.work.parallelism()) * kRunsPerThread;
   std::uint64_t done_bytes = 0;
   for (std::size_t first = 0; first < runs.size(); first += window) {
     std::vector<BuiltRun> built(std::min(window, runs.size() - first));

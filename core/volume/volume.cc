@@ -79,11 +79,8 @@ Status OpenVolume::ReadDirty(const DirtyPart& part, MutableByteView out) {
     std::memcpy(out.data(), part.buffer->data() + part.buffer_offset, out.size());
     return {};
   }
-  ASSIGN_OR_RETURN(const Bytes data, journal_->ReadRecord(*part.record, part.location));
-  const std::uint64_t skip = part.offset - part.record->header.offset;
-  CHECK(skip + out.size() <= data.size());
-  std::memcpy(out.data(), data.data() + skip, out.size());
-  return {};
+  return journal_->ReadRecord(*part.record, part.location, part.offset - part.record->header.offset,
+                              out);
 }
 
 Status OpenVolume::Read(std::uint64_t offset, MutableByteView out) {

@@ -87,9 +87,10 @@ TEST(JournalConcurrency, EightThreadsAppendSyncReadAndRelease) {
         }
         if (i == kAppends / 2 && thread % 4 == 0) world.fs.AddFault({.call = FsCall::kSync});
         const auto choice = listener.Choose(i * 7919 + thread);
-        const auto data = journal->ReadRecord(*choice.record, choice.location);
-        ASSERT_TRUE(data.has_value() || data.error().code == ErrorCode::kNotFound)
-            << data.error().message;
+        Bytes data(choice.record->header.length);
+        const Status status = journal->ReadRecord(*choice.record, choice.location, 0, data);
+        ASSERT_TRUE(status.has_value() || status.error().code == ErrorCode::kNotFound)
+            << status.error().message;
         if (thread == 0 && i % 32 == 31 && i < kAppends / 2) {
           released = journal->durable_seq() / 2;
           journal->Release(released);

@@ -169,12 +169,13 @@ TEST(JournalRecycle, AReleasedRecordIsNotFoundRatherThanCorrupt) {
   ASSERT_OK(world.Open());
   ASSERT_OK(world.Append({world.NewWrite(2)}));
   const RecordPtr record = world.listener.records()[0];
-  ASSERT_OK(world.journal().ReadRecord(*record, record->location));
+  Bytes data(record->header.length);
+  ASSERT_OK(world.journal().ReadRecord(*record, record->location, 0, data));
   ASSERT_OK(world.Commit());
-  EXPECT_FAILS(world.journal().ReadRecord(*record, record->location), kNotFound);
+  EXPECT_FAILS(world.journal().ReadRecord(*record, record->location, 0, data), kNotFound);
   world.RunTasks();
   for (int i = 0; i < 10; ++i) ASSERT_OK(world.AppendOne(8));
-  EXPECT_FAILS(world.journal().ReadRecord(*record, record->location), kNotFound);
+  EXPECT_FAILS(world.journal().ReadRecord(*record, record->location, 0, data), kNotFound);
 }
 
 }  // namespace

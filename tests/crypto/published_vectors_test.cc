@@ -65,9 +65,9 @@ TEST(HkdfSha256, MatchesRfc5869) {
             "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
 }
 
-std::string SealAndOpen(std::string_view key, std::string_view nonce_hex, std::string_view aad,
-                        std::string_view plain_hex) {
-  AesGcm cipher(SecretHex(key));
+std::string SealAndOpen(std::unique_ptr<GcmEngine> engine, std::string_view nonce_hex,
+                        std::string_view aad, std::string_view plain_hex) {
+  AesGcm cipher(std::move(engine));
   GcmNonce nonce{};
   EXPECT_TRUE(FromHex(nonce_hex, nonce));
   const Bytes plain = Hex(plain_hex);
@@ -79,20 +79,74 @@ std::string SealAndOpen(std::string_view key, std::string_view nonce_hex, std::s
   return ToHex(sealed);
 }
 
-TEST(AesGcm, MatchesMcGrewAndViega) {
+using NewEngine = std::unique_ptr<GcmEngine> (*)(const SecretBytes&);
+
+void ExpectMcGrewAndViega(NewEngine new_engine) {
   const std::string zero_key(64, '0');
   const std::string zero_nonce(24, '0');
   // Test cases 13, 14 and 16.
-  EXPECT_EQ(SealAndOpen(zero_key, zero_nonce, "", ""), "530f8afbc74536b9a963b4f1c4cb738b");
-  EXPECT_EQ(SealAndOpen(zero_key, zero_nonce, "", std::string(32, '0')),
+  EXPECT_EQ(SealAndOpen(new_engine(SecretHex(zero_key)), zero_nonce, "", ""),
+            "530f8afbc74536b9a963b4f1c4cb738b");
+  EXPECT_EQ(SealAndOpen(new_engine(SecretHex(zero_key)), zero_nonce, "", std::string(32, '0')),
             "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919");
-  EXPECT_EQ(SealAndOpen("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308",
-                        "cafebabefacedbaddecaf888", "feedfacedeadbeeffeedfacedeadbeefabaddad2",
-                        "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
-                        "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"),
-            "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
-            "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
-            "76fc6ece0f4e1768cddf8853bb2d551b");
+  EXPECT_EQ(
+      SealAndOpen(
+          new_engine(SecretHex("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308")),
+          "cafebabefacedbaddecaf888", "feedfacedeadbeeffeedfacedeadbeefabaddad2",
+          "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+          "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"),
+      "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
+      "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
+      "76fc6ece0f4e1768cddf8853bb2d551b");
+}
+
+TEST(AesGcm, PortableMatchesMcGrewAndViega) { ExpectMcGrewAndViega(NewPortableGcm); }
+
+bool HasVectorEngine() { return NewVectorGcm(SecretHex(std::string(64, '0'))) != nullptr; }
+
+TEST(AesGcm, VectorMatchesMcGrewAndViega) {
+  if (!HasVectorEngine()) GTEST_SKIP() << "no vector engine on this machine";
+  ExpectMcGrewAndViega(NewVectorGcm);
+}
+
+/// Every length around the blocks that vector code takes at once, in place and not.
+TEST(AesGcm, EnginesAgree) {
+  if (!HasVectorEngine()) GTEST_SKIP() << "no vector engine on this machine";
+  std::vector<std::size_t> lengths;
+  for (std::size_t length = 0; length <= 1100; ++length) lengths.push_back(length);
+  for (const std::size_t length : {4120UL, 32792UL, 65536UL, 65537UL, 262144UL, 1048593UL})
+    lengths.push_back(length);
+  for (const std::size_t length : lengths) {
+    SCOPED_TRACE(length);
+    const SecretBytes key = SecretBytes::CopyOf(Counting(32, static_cast<int>(length % 251)));
+    AesGcm portable(NewPortableGcm(key));
+    AesGcm vector(NewVectorGcm(key));
+    GcmNonce nonce{};
+    StoreLe(nonce.data(), std::uint64_t{length});
+    const Bytes aad = Counting(length % 97, 3);
+    Bytes plain(length);
+    for (std::size_t i = 0; i < length; ++i) plain[i] = static_cast<std::byte>(i * 31 + i / 256);
+    Bytes expected(length + kTagBytes);
+    portable.Seal(nonce, aad, plain, expected);
+    Bytes sealed(length + kTagBytes);
+    vector.Seal(nonce, aad, plain, sealed);
+    ASSERT_EQ(sealed, expected);
+    Bytes in_place = plain;
+    in_place.resize(length + kTagBytes);
+    vector.Seal(nonce, aad, ByteView(in_place).first(length), in_place);
+    ASSERT_EQ(in_place, expected);
+    ASSERT_TRUE(vector.Open(nonce, aad, in_place, MutableByteView(in_place).first(length)));
+    in_place.resize(length);
+    ASSERT_EQ(in_place, plain);
+    Bytes opened(length);
+    ASSERT_TRUE(portable.Open(nonce, aad, sealed, opened));
+    ASSERT_EQ(opened, plain);
+    const std::size_t flipped = length * 7 % sealed.size();
+    sealed[flipped] ^= std::byte{0x20};
+    ASSERT_FALSE(vector.Open(nonce, aad, sealed, opened));
+    ASSERT_EQ(opened, Bytes(length, std::byte{0}));
+    ASSERT_FALSE(portable.Open(nonce, aad, sealed, opened));
+  }
 }
 
 TEST(Argon2id, MatchesRfc9106) {

@@ -110,6 +110,7 @@ EDGES = {
 LIBRARIES = {
     "cryptopp/": ["core/crypto"],
     "argon2.h": ["core/crypto"],
+    "intel-ipsec-mb.h": ["core/crypto"],
     "sqlite3.h": ["core/db"],
     "zstd": ["core/compress"],
     "lz4": ["core/compress"],
