@@ -21,6 +21,8 @@ class KeyedHash {
 
   /// The first 16 bytes of the HMAC over prefix ‖ message.
   void Truncated16(ByteView prefix, ByteView message, std::byte* out) const;
+  /// The first 16 bytes of the HMAC over prefix ‖ SHA-256 of each 4096 bytes of the message.
+  void Truncated16OfDigests(ByteView prefix, ByteView message, std::byte* out) const;
 
  private:
   struct State;
@@ -33,9 +35,9 @@ class ContentHasher {
  public:
   explicit ContentHasher(const SecretBytes& key) : hash_(key) {}
 
-  /// First 16 bytes of HMAC-SHA-256(key, u64 type ‖ u64 length ‖ plaintext). `type` keeps data,
-  /// pages and deltas apart; it takes 8 bytes since Crypto++ hashes a tenth slower what does not
-  /// follow on a word's boundary.
+  /// First 16 bytes of HMAC-SHA-256(key, u64 type ‖ u64 length ‖ SHA-256 of each 4096 bytes of
+  /// the plaintext). `type` keeps data, pages and deltas apart. A tree of one level, so that the
+  /// blocks can be hashed side by side (block_digests.h).
   [[nodiscard]] ContentId Id(std::uint8_t type, ByteView plaintext) const;
 
  private:

@@ -14,6 +14,9 @@ namespace {
 
 using format::FrameType;
 
+/// Frames that one task opens again: a few MiB.
+constexpr std::size_t kFramesPerPart = 32;
+
 /// A number below `bound`, evenly: Fisher-Yates must not favour an order.
 std::uint64_t UniformBelow(Random& random, std::uint64_t bound) {
   const std::uint64_t limit = bound * (~std::uint64_t{0} / bound);
@@ -107,7 +110,7 @@ format::FrameContext PackBuilder::ContextOf(const Slot& slot, const PackId& id) 
           .index = slot.frame.index};
 }
 
-Result<SealedPack> PackBuilder::Seal() {
+Result<SealedPack> PackBuilder::Seal(Executor& work) {
   CHECK(!frames_.empty());
   if (!arranged_) Arrange();
   SealedPack pack{.id = MakeId(), .key_epoch = keys_.epoch, .object = {}};
@@ -165,12 +168,25 @@ Result<SealedPack> PackBuilder::Seal() {
   seal(FrameType::kPackTable, count + 1, table_plain, next_offset_);
   seal(FrameType::kPadding, count + 2, Bytes(total - used - crypto::kTagBytes, std::byte{0}), used);
 
-  if (!Planted("upload-unverified")) RETURN_IF_ERROR(Verify(sealer, pack));
+  if (!Planted("upload-unverified")) RETURN_IF_ERROR(Verify(pack, work));
   return pack;
 }
 
-Status PackBuilder::Verify(const crypto::Sealer& sealer, const SealedPack& pack) const {
-  for (const Slot* slot : order_) {
+Status PackBuilder::Verify(const SealedPack& pack, Executor& work) const {
+  const std::size_t parts = (order_.size() + kFramesPerPart - 1) / kFramesPerPart;
+  std::vector<Status> found(parts);
+  ParallelFor(work, parts, [&](std::size_t part) {
+    const std::size_t first = part * kFramesPerPart;
+    found[part] = Verify(
+        pack, std::span(order_).subspan(first, std::min(kFramesPerPart, order_.size() - first)));
+  });
+  for (Status& status : found) RETURN_IF_ERROR(std::move(status));
+  return {};
+}
+
+Status PackBuilder::Verify(const SealedPack& pack, std::span<Slot* const> slots) const {
+  const crypto::Sealer sealer(keys_.pack, pack.id.view());
+  for (const Slot* slot : slots) {
     const ByteView sealed =
         ByteView(pack.object).subspan(slot->offset, slot->frame.stored.size() + crypto::kTagBytes);
     auto plain = OpenFrame(sealer, sealed, ContextOf(*slot, pack.id));

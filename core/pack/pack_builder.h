@@ -8,8 +8,10 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
+#include "core/base/executor.h"
 #include "core/base/random.h"
 #include "core/base/result.h"
 #include "core/format/frame_ref.h"
@@ -41,7 +43,8 @@ class PackBuilder {
 
   /// Seals everything, then opens every frame again and compares with its check id: a fault of
   /// memory, compressor or cipher stops here (kCorruption), before anything relies on the pack.
-  Result<SealedPack> Seal();
+  /// The opening is spread over `work`.
+  Result<SealedPack> Seal(Executor& work);
 
   /// Sealed bytes so far, before table and padding.
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
@@ -62,7 +65,8 @@ class PackBuilder {
   [[nodiscard]] format::FrameRef RefOf(const Slot& slot) const;
   [[nodiscard]] PackId MakeId() const;
   [[nodiscard]] format::FrameContext ContextOf(const Slot& slot, const PackId& id) const;
-  Status Verify(const crypto::Sealer& sealer, const SealedPack& pack) const;
+  Status Verify(const SealedPack& pack, Executor& work) const;
+  Status Verify(const SealedPack& pack, std::span<Slot* const> slots) const;
 
   const VaultId vault_;
   const vault::KeyChest::Epoch& keys_;

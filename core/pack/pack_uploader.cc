@@ -25,7 +25,7 @@ std::size_t PackUploader::Submit(std::unique_ptr<PackBuilder> builder) {
 }
 
 void PackUploader::Run(std::size_t number, std::shared_ptr<PackBuilder> builder) {
-  auto sealed = builder->Seal();
+  auto sealed = builder->Seal(work_);
   builder.reset();  // the compressed frames have served: one copy in memory is enough
   {
     MutexLock lock(mutex_);

@@ -5,6 +5,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/crypto/block_digests.h"
+#include "core/crypto/hash.h"
 #include "tests/crypto/hex.h"
 
 namespace coffer::crypto {
@@ -33,6 +35,27 @@ TEST(ContentHasher, ServesManyThreadsAtOnce) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, std::vector<int>(4));
+}
+
+/// Side by side or in turn: the same digests, for every count of blocks and every odd end.
+TEST(DigestBlocks, AreTheSha256OfEachBlock) {
+  for (std::size_t blocks = 0; blocks <= 65; ++blocks) {
+    for (const std::size_t rest : {std::size_t{0}, std::size_t{1}, std::size_t{4095}}) {
+      Bytes message(blocks * kDigestBlockBytes + rest);
+      for (std::size_t i = 0; i < message.size(); ++i)
+        message[i] = static_cast<std::byte>(i * 31 + i / 251 + blocks);
+      std::vector<BlockDigest> digests(blocks + (rest == 0 ? 0 : 1));
+      DigestBlocks(message, digests);
+      std::vector<BlockDigest> in_turn(digests.size());
+      DigestBlocksInTurn(message, in_turn);
+      ASSERT_EQ(digests, in_turn) << blocks << " blocks and " << rest;
+      for (std::size_t i = 0; i < digests.size(); ++i) {
+        const ByteView block = ByteView(message).subspan(i * kDigestBlockBytes);
+        ASSERT_EQ(ToHex(digests[i]),
+                  Sha256(block.first(std::min(block.size(), kDigestBlockBytes))).ToString());
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -82,7 +82,11 @@ def main():
     print("sealed:", seal(parent, counting(32, 100), b"context", 0x0102030405060708, b"aad",
                           b"plaintext").hex())
     plain = counting(100)
-    print("content id:", mac(parent, struct.pack("<QQ", 3, len(plain)), plain)[:16].hex())
+    longer = bytes(i * 7 % 251 for i in range(70001))
+    for content in (plain, longer):
+        digests = [hashlib.sha256(content[at:at + 4096]).digest()
+                   for at in range(0, len(content), 4096)]
+        print("content id:", mac(parent, struct.pack("<QQ", 3, len(content)), *digests)[:16].hex())
     print("page id:", mac(parent, struct.pack("<Q", len(plain)), plain)[:16].hex())
 
     m, t, p = 64, 2, 2

@@ -52,7 +52,10 @@ TEST(Golden, SealedMessage) {
 
 TEST(Golden, ContentAndPageIds) {
   const SecretBytes key = SecretBytes::CopyOf(Counting(32));
-  EXPECT_EQ(ContentHasher(key).Id(3, Counting(100)).ToString(), "6da1172fcba319dd1c8939ce1c07f3ce");
+  EXPECT_EQ(ContentHasher(key).Id(3, Counting(100)).ToString(), "c44a0a8a7710fc39e2cb7b48fb92dcff");
+  Bytes longer(70001);
+  for (std::size_t i = 0; i < longer.size(); ++i) longer[i] = static_cast<std::byte>(i * 7 % 251);
+  EXPECT_EQ(ContentHasher(key).Id(3, longer).ToString(), "5f2555a4750538261d00198ec90b7371");
   EXPECT_EQ(PageHasher(key).Id(Counting(100)).ToString(), "1496ed6c636bf730610c505df5ac9150");
 }
 

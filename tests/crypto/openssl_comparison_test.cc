@@ -123,13 +123,21 @@ TEST_F(OpenSslComparison, ContentAndPageIdsAgree) {
     const Bytes plain = RandomInput();
     const auto type = static_cast<std::uint8_t>(random_.Below(256));
 
-    Bytes message(16, std::byte{0});
-    message[0] = static_cast<std::byte>(type);
-    StoreLe<std::uint64_t>(&message[8], plain.size());
-    message.insert(message.end(), plain.begin(), plain.end());
+    Bytes prefix(16, std::byte{0});
+    prefix[0] = static_cast<std::byte>(type);
+    StoreLe<std::uint64_t>(&prefix[8], plain.size());
+    Bytes message = prefix;
+    for (std::size_t at = 0; at < plain.size(); at += 4096) {
+      const ByteView block =
+          ByteView(plain).subspan(at, std::min<std::size_t>(4096, plain.size() - at));
+      const Bytes digest = openssl::Sha256(block);
+      message.insert(message.end(), digest.begin(), digest.end());
+    }
     const Bytes content_mac = openssl::HmacSha256(key, message);
     ASSERT_EQ(content.Id(type, plain), ContentId::From(ByteView(content_mac).first(16)));
-    const Bytes page_mac = openssl::HmacSha256(key, ByteView(message).subspan(8));
+    message.assign(prefix.begin() + 8, prefix.end());
+    message.insert(message.end(), plain.begin(), plain.end());
+    const Bytes page_mac = openssl::HmacSha256(key, message);
     ASSERT_EQ(page.Id(plain), PageId::From(ByteView(page_mac).first(16)));
   }
 }

@@ -142,7 +142,7 @@ class Writer {
   }
 
   PackId Upload(pack::PackBuilder& builder) {
-    const pack::SealedPack sealed = builder.Seal().value();
+    const pack::SealedPack sealed = builder.Seal(work_).value();
     EXPECT_TRUE(vault_.store()
                     .Create(format::PackName(sealed.id), sealed.object, store::ObjectClass::kData)
                     .has_value());

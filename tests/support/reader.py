@@ -462,7 +462,8 @@ class Vault:
         return frames
 
     def content_id(self, frame, plain):
-        message = struct.pack("<QQ", DATA, len(plain)) + plain
+        message = struct.pack("<QQ", DATA, len(plain)) + b"".join(
+            hashlib.sha256(plain[at:at + 4096]).digest() for at in range(0, len(plain), 4096))
         return hmac.digest(self.key(frame.epoch, b"content-id"), message, "sha256")[:16]
 
 

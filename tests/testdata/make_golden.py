@@ -350,10 +350,17 @@ def keys():
     return raw + hkdf(parent, salt, b"coffer/1/object\0abc")
 
 
+def digests(plain):
+    """SHA-256 of each 4096 bytes, the last block may be shorter."""
+    return b"".join(hashlib.sha256(plain[at:at + 4096]).digest()
+                    for at in range(0, len(plain), 4096))
+
+
 def keyed_ids():
     """Content id of a data frame, then the page id of leaf_page, both under the key 01 02 03 …"""
     plain = seq(0, 256) * 16
-    content = hmac.new(seq(1, 32), u64(1) + u64(len(plain)) + plain, hashlib.sha256).digest()[:16]
+    content = hmac.new(seq(1, 32), u64(1) + u64(len(plain)) + digests(plain),
+                       hashlib.sha256).digest()[:16]
     identity = leaf_page_identity()
     page = hmac.new(seq(1, 32), u64(len(identity)) + identity, hashlib.sha256).digest()[:16]
     return content + page

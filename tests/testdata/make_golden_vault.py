@@ -25,7 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: E402
-from make_golden import (block_map, crc32c, envelope, extensions, features, full_frame,  # noqa: E402
+from make_golden import (block_map, crc32c, digests, envelope, extensions, features, full_frame,  # noqa: E402
                          hkdf, i64, keyring, padme, table, text, u8, u16, u32, u64, varint)
 from reader import argon2id  # noqa: E402
 
@@ -108,7 +108,7 @@ class Builder:
         return purpose(self.masters[epoch], label)
 
     def content_id(self, epoch, plain):
-        return mac(self.key(epoch, "content-id"), u64(DATA) + u64(len(plain)) + plain)[:16]
+        return mac(self.key(epoch, "content-id"), u64(DATA) + u64(len(plain)) + digests(plain))[:16]
 
     def page_id(self, epoch, identity):
         return mac(self.key(epoch, "page-id"), u64(len(identity)) + identity)[:16]
