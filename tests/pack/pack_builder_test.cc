@@ -31,6 +31,7 @@ class PackBuilderTest : public testing::Test {
   VaultId vault_ = random_.NewId<VaultId>();
   format::Keyring keyring_;
   std::unique_ptr<vault::KeyChest> chest_;
+  const std::unique_ptr<Executor> work_ = NewThreadExecutor("work", 2);
 };
 
 // faults.md 82.
@@ -50,7 +51,7 @@ TEST_F(PackBuilderTest, F82ABitFlippedInMemoryAfterCompressionStopsThePack) {
         PackBuilder builder(vault_, chest_->current(), random_);
         builder.AddData(Frame(text, codec), 0);
         builder.AddData(std::move(damaged), 0);
-        const auto sealed = builder.Seal();
+        const auto sealed = builder.Seal(*work_);
         ASSERT_EQ(sealed.has_value(), harmless);
         stopped += harmless ? 0 : 1;
         if (harmless) continue;
@@ -59,10 +60,26 @@ TEST_F(PackBuilderTest, F82ABitFlippedInMemoryAfterCompressionStopsThePack) {
       }
       PackBuilder builder(vault_, chest_->current(), random_);
       builder.AddData(whole, 0);
-      EXPECT_OK(builder.Seal());
+      EXPECT_OK(builder.Seal(*work_));
     }
   }
   EXPECT_GT(stopped, 100);
+}
+
+// faults.md 82: whichever of many frames it is, in whichever part that a thread opens.
+TEST_F(PackBuilderTest, F82ADamagedFrameIsFoundInEveryPlaceOfALargePack) {
+  const Bytes text(4096, std::byte{'x'});
+  const CompressedFrame whole = Frame(text, compress::CodecId::kStored);
+  for (const std::size_t damaged :
+       {std::size_t{0}, std::size_t{31}, std::size_t{32}, std::size_t{99}}) {
+    PackBuilder builder(vault_, chest_->current(), random_);
+    for (std::size_t i = 0; i < 100; ++i) {
+      CompressedFrame frame = whole;
+      if (i == damaged) frame.stored[17] ^= std::byte{1};
+      builder.AddData(std::move(frame), 0);
+    }
+    EXPECT_FAILS(builder.Seal(*work_), kCorruption);
+  }
 }
 
 }  // namespace
