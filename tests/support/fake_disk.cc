@@ -1,7 +1,7 @@
 #include "tests/support/fake_disk.h"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
 #include <utility>
 
 namespace coffer {
@@ -23,11 +23,10 @@ bool Keep(const Cut& cut, std::uint64_t number) {
 
 }  // namespace
 
-void FakeFile::Apply(const Operation& operation, Bytes& image) {
-  image.resize(operation.size_after, std::byte{0});
-  if (!operation.data.empty()) {
-    std::memcpy(image.data() + operation.offset, operation.data.data(), operation.data.size());
-  }
+void FakeFile::Apply(const Operation& operation, FakeImage& image) {
+  image.Resize(operation.size_after);
+  image.Write(operation.offset, operation.data);
+  image.Zero(operation.offset, operation.zeros);
 }
 
 void FakeFile::Write(std::uint64_t number, std::uint64_t offset, ByteView data) {
@@ -53,7 +52,7 @@ void FakeFile::Allocate(std::uint64_t number, std::uint64_t size) {
 void FakeFile::Discard(std::uint64_t number, std::uint64_t offset, std::uint64_t length) {
   const std::uint64_t end = std::min<std::uint64_t>(visible_.size(), offset + length);
   if (offset >= end) return;
-  unsynced_.push_back({number, offset, Bytes(end - offset, std::byte{0}), visible_.size(), false});
+  unsynced_.push_back({number, offset, {}, visible_.size(), false, end - offset});
   Apply(unsynced_.back(), visible_);
   const std::uint64_t first = (offset + kFakePageBytes - 1) / kFakePageBytes;
   const std::uint64_t last = end == visible_.size()
@@ -84,29 +83,29 @@ void FakeFile::Settle(const Cut& cut) {
 }
 
 void FakeFile::SettleSectors(const Cut& cut) {
-  Bytes running = durable_;  // as if every operation so far had reached the disk
-  Bytes kept = durable_;     // as long as the longest of all, cut to kept_size at the end
+  FakeImage running = durable_;  // as if every operation so far had reached the disk
+  FakeImage kept = durable_;     // as long as the longest of all, cut to kept_size at the end
   std::uint64_t kept_size = durable_.size();
   for (const Operation& operation : unsynced_) {
     const std::uint64_t size_before = running.size();
     Apply(operation, running);
-    if (kept.size() < running.size()) kept.resize(running.size(), std::byte{0});
+    if (kept.size() < running.size()) kept.Resize(running.size());
     if (operation.resizes && cut.random.OneIn(2)) {
       kept_size = running.size();
-      if (running.size() < size_before) {
-        std::fill(kept.begin() + static_cast<std::ptrdiff_t>(running.size()), kept.end(),
-                  std::byte{0});
-      }
+      if (running.size() < size_before) kept.Zero(running.size(), kept.size() - running.size());
     }
-    const std::uint64_t end = operation.offset + operation.data.size();
+    const std::uint64_t end = operation.offset + operation.data.size() + operation.zeros;
     for (std::uint64_t at = operation.offset; at < end;) {
       const std::uint64_t sector = at / kFakeSectorBytes * kFakeSectorBytes;
-      const std::uint64_t next = std::min<std::uint64_t>(sector + kFakeSectorBytes, running.size());
-      if (cut.random.OneIn(2)) std::memcpy(&kept[sector], &running[sector], next - sector);
+      std::array<std::byte, kFakeSectorBytes> bytes;
+      if (cut.random.OneIn(2)) {
+        const std::size_t count = running.Read(sector, bytes);
+        kept.Write(sector, ByteView(bytes).first(count));
+      }
       at = sector + kFakeSectorBytes;
     }
   }
-  kept.resize(kept_size, std::byte{0});
+  kept.Resize(kept_size);
   durable_ = std::move(kept);
 }
 
@@ -116,7 +115,7 @@ void FakeFile::SettlePrefix(const Cut& cut) {
       Apply(operation, durable_);
       continue;
     }
-    if (operation.number == cut.last_kept + 1 && !operation.data.empty()) {
+    if (operation.number == cut.last_kept + 1 && operation.data.size() + operation.zeros != 0) {
       const std::vector<Operation> torn{operation};
       unsynced_ = torn;
       SettleSectors(cut);
@@ -156,9 +155,19 @@ void FakeFile::FreeBeyond(std::uint64_t size) {
 }
 
 void FakeFile::Damage(std::uint64_t offset, std::byte flip) {
-  for (Bytes* image : {&visible_, &durable_}) {
-    if (offset < image->size()) (*image)[offset] ^= flip;
+  for (FakeImage* image : {&visible_, &durable_}) {
+    std::byte byte{};
+    if (image->Read(offset, {&byte, 1}) == 0) continue;
+    byte ^= flip;
+    image->Write(offset, {&byte, 1});
   }
+}
+
+void FakeFile::SetDurably(const FakeImage& image) {
+  visible_ = durable_ = image;
+  unsynced_.clear();
+  FreeBeyond(0);
+  MarkAllocated(0, image.size());
 }
 
 void FakeDirectory::Apply(const Operation& operation) {

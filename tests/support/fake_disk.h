@@ -19,12 +19,13 @@
 #include <vector>
 
 #include "core/base/bytes.h"
+#include "tests/support/fake_image.h"
 #include "tests/support/seeded_random.h"
 
 namespace coffer {
 
 inline constexpr std::uint64_t kFakeSectorBytes = 512;
-inline constexpr std::uint64_t kFakePageBytes = 4096;
+inline constexpr std::uint64_t kFakePageBytes = FakeImage::kPageBytes;
 
 /// How a power cut treats what was not synced.
 enum class CutMode {
@@ -71,8 +72,10 @@ class FakeFile final : public FakeNode {
   void ForgetUnsynced() { unsynced_.clear(); }
   void Settle(const Cut& cut) override;
 
-  [[nodiscard]] const Bytes& visible() const { return visible_; }
-  [[nodiscard]] const Bytes& durable() const { return durable_; }
+  [[nodiscard]] const FakeImage& visible() const { return visible_; }
+  [[nodiscard]] const FakeImage& durable() const { return durable_; }
+  /// As it is now, on the disk too.
+  void SetDurably(const FakeImage& image);
   [[nodiscard]] bool synced() const { return unsynced_.empty(); }
   /// Pages that writing [offset, offset+length) would take from the free space.
   [[nodiscard]] std::uint64_t NewBytes(std::uint64_t offset, std::uint64_t length) const;
@@ -87,17 +90,18 @@ class FakeFile final : public FakeNode {
     Bytes data;
     std::uint64_t size_after;
     bool resizes;
+    std::uint64_t zeros = 0;  // bytes from `offset` on, instead of data
   };
 
-  static void Apply(const Operation& operation, Bytes& image);
+  static void Apply(const Operation& operation, FakeImage& image);
   void SettleSectors(const Cut& cut);
   void SettlePrefix(const Cut& cut);
   void MarkAllocated(std::uint64_t offset, std::uint64_t length);
   void FreeBeyond(std::uint64_t size);
 
   const std::shared_ptr<std::uint64_t> disk_used_;
-  Bytes visible_;
-  Bytes durable_;
+  FakeImage visible_;
+  FakeImage durable_;
   std::vector<Operation> unsynced_;
   std::vector<bool> allocated_;  // by page
   std::uint64_t allocated_count_ = 0;

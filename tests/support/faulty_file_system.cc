@@ -79,10 +79,9 @@ class FaultyFileSystem::OpenFile final : public File {
     MutexLock lock(fs_.mutex_);
     ReadDamage damage = ReadDamage::kNone;
     RETURN_IF_ERROR(Begin({FsCall::kRead, Effect::kReads, path_, offset, out.size()}, &damage));
-    const Bytes& data = damage == ReadDamage::kOlderVersion ? file_->durable() : file_->visible();
-    if (offset >= data.size()) return std::size_t{0};
-    const std::size_t count = std::min<std::size_t>(out.size(), data.size() - offset);
-    std::copy_n(data.begin() + static_cast<std::ptrdiff_t>(offset), count, out.begin());
+    const FakeImage& data =
+        damage == ReadDamage::kOlderVersion ? file_->durable() : file_->visible();
+    const std::size_t count = data.Read(offset, out);
     DamageRead(damage, data, offset, out.first(count));
     return count;
   }
@@ -155,7 +154,8 @@ class FaultyFileSystem::OpenFile final : public File {
     return fs_.BeginLocked(call, damage);
   }
 
-  void DamageRead(ReadDamage damage, const Bytes& data, std::uint64_t offset, MutableByteView out) {
+  void DamageRead(ReadDamage damage, const FakeImage& data, std::uint64_t offset,
+                  MutableByteView out) {
     if (out.empty()) return;
     if (damage == ReadDamage::kBitFlip) {
       const auto bit = static_cast<unsigned char>(1U << fs_.random_.Below(8));
@@ -164,7 +164,7 @@ class FaultyFileSystem::OpenFile final : public File {
       std::fill(out.begin(), out.end(), std::byte{0});
     } else if (damage == ReadDamage::kWrongSector) {
       for (std::size_t i = 0; i < out.size(); ++i) {
-        out[i] = data[(offset + i + kFakeSectorBytes) % data.size()];
+        (void)data.Read((offset + i + kFakeSectorBytes) % data.size(), out.subspan(i, 1));
       }
     }
   }

@@ -104,6 +104,8 @@ class FaultyFileSystem final : public FileSystem {
   /// The process is killed and another starts: handles and locks are gone, un-synced operations
   /// stay visible and un-synced.
   void Crash();
+  /// What is random from now on (torn writes, what a cut keeps) follows from `seed` alone.
+  void Reseed(std::uint64_t seed);
 
   // Faults.
   void AddFault(FsFault fault);
@@ -172,6 +174,7 @@ class FaultyFileSystem final : public FileSystem {
   [[nodiscard]] std::uint64_t UsedBytesLocked() const REQUIRES_LOCK(mutex_) {
     return *used_pages_ * kFakePageBytes;
   }
+  void AddImage(const std::string& path, const FakeImage& data);
   std::shared_ptr<FakeFile> NewFileLocked() REQUIRES_LOCK(mutex_);
   std::shared_ptr<FakeDirectory> NewDirectoryLocked() REQUIRES_LOCK(mutex_);
   void KeepTrackLocked(std::weak_ptr<FakeNode> node) REQUIRES_LOCK(mutex_);
@@ -203,7 +206,7 @@ struct FaultyFileSystem::Image {
     bool is_directory;
     std::uint32_t mode;
     std::uint32_t owner_uid;
-    Bytes data;
+    FakeImage data;
   };
   std::map<std::string, Entry> entries;  // by path; parents sort before their children
 };

@@ -52,6 +52,8 @@ void FaultyFileSystem::Crash() {
   RestartLocked();
 }
 
+void FaultyFileSystem::Reseed(std::uint64_t seed) { random_.Seed(seed); }
+
 // Faults.
 
 void FaultyFileSystem::AddFault(FsFault fault) {
@@ -95,13 +97,16 @@ void FaultyFileSystem::AddDirectories(const std::string& path) {
 }
 
 void FaultyFileSystem::AddFile(const std::string& path, ByteView data) {
+  AddImage(path, FakeImage(data));
+}
+
+void FaultyFileSystem::AddImage(const std::string& path, const FakeImage& data) {
   AddDirectories(path.substr(0, path.find_last_of('/') + 1));
   MutexLock lock(mutex_);
   const Result<Place> place = FindLocked(path, "add");
   CHECK(place.has_value() && place->parent != nullptr);
   auto file = NewFileLocked();
-  file->Write(NextNumberLocked(), 0, data);
-  file->Sync();
+  file->SetDurably(data);
   place->parent->SetDurably(place->name, std::move(file));
 }
 
@@ -136,7 +141,7 @@ std::optional<Bytes> FaultyFileSystem::Contents(const std::string& path) const {
   if (!place.has_value() || place->node == nullptr || place->node->is_directory) {
     return std::nullopt;
   }
-  return static_cast<const FakeFile&>(*place->node).visible();
+  return static_cast<const FakeFile&>(*place->node).visible().Contents();
 }
 
 std::shared_ptr<const FaultyFileSystem::Image> FaultyFileSystem::Save() const {
@@ -169,7 +174,7 @@ void FaultyFileSystem::Load(const Image& image) {
     if (entry.is_directory) {
       AddDirectories(path);
     } else {
-      AddFile(path, entry.data);
+      AddImage(path, entry.data);
     }
     SetOwnerAndMode(path, entry.owner_uid, entry.mode);
   }

@@ -10,7 +10,8 @@
 
 namespace coffer {
 
-SeededRandom::SeededRandom(std::uint64_t seed) {
+void SeededRandom::Seed(std::uint64_t seed) {
+  MutexLock lock(mutex_);
   for (std::uint64_t& word : state_) {
     seed += 0x9e3779b97f4a7c15U;
     std::uint64_t mixed = seed;

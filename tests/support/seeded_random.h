@@ -14,7 +14,9 @@ namespace coffer {
 /// from several threads is of course theirs.
 class SeededRandom final : public Random {
  public:
-  explicit SeededRandom(std::uint64_t seed);
+  explicit SeededRandom(std::uint64_t seed) { Seed(seed); }
+  /// Goes on as one made with `seed`.
+  void Seed(std::uint64_t seed);
   void Fill(MutableByteView out) override;
 
   [[nodiscard]] std::uint64_t Next();

@@ -30,8 +30,15 @@ class OpenedVolume {
                                                     const OpenOptions& options,
                                                     const std::string& name = "photos",
                                                     cache::DiskCache* disk = nullptr) {
+    ASSIGN_OR_RETURN(auto vault, machine.Unlock());
+    return OpenIn(std::move(vault), options, name, disk);
+  }
+  static Result<std::unique_ptr<OpenedVolume>> OpenIn(std::unique_ptr<vault::Vault> vault,
+                                                      const OpenOptions& options,
+                                                      const std::string& name = "photos",
+                                                      cache::DiskCache* disk = nullptr) {
     auto opened = std::make_unique<OpenedVolume>();
-    ASSIGN_OR_RETURN(opened->vault_, machine.Unlock());
+    opened->vault_ = std::move(vault);
     ASSIGN_OR_RETURN(const format::CatalogVolume found, opened->vault_->FindVolume(name));
     opened->resources_ = std::make_unique<VaultResources>(*opened->vault_, opened->frames_, disk);
     ASSIGN_OR_RETURN(opened->volume_, Volume::Open(*opened->resources_, found.id, options));
