@@ -171,6 +171,7 @@ Status JournalImpl::WriteGathered() {
 
 void JournalImpl::MakeRecords() {
   std::uint64_t seq = gathered_after_.seq;
+  const auto now = static_cast<std::uint64_t>(std::max<UnixSeconds>(clock_.WallNow(), 0));
   for (const Operation* operation : gathered_) {
     const bool has_data = operation->kind == format::RecordKind::kWrite;
     std::uint64_t done = 0;
@@ -183,7 +184,8 @@ void JournalImpl::MakeRecords() {
       record->header = {.kind = operation->kind,
                         .continues = length < left,
                         .offset = operation->offset + done,
-                        .length = length};
+                        .length = length,
+                        .written_unix = now};
       ByteView data;
       if (has_data) {
         record->buffer = operation->buffer;

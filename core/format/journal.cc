@@ -123,7 +123,9 @@ Result<RecordHeader> DecodeRecordHeader(ByteView bytes) {
   RecordHeader header;
   header.kind = static_cast<RecordKind>(in.U8());
   const std::uint8_t flags = in.U8();
-  in.Require((flags & ~kContinuesFlag) == 0 && IsZero(in.Take(6)), "reserved bits are in use");
+  in.Require((flags & ~kContinuesFlag) == 0, "reserved bits are in use");
+  header.written_unix = in.U16();
+  header.written_unix |= std::uint64_t{in.U32()} << 16;
   header.continues = (flags & kContinuesFlag) != 0;
   header.offset = in.U64();
   header.length = in.U64();

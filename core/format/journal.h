@@ -12,7 +12,7 @@
 //       | record count u32 | not durable u32 | chain tag 16 (tag of the record before) | salt 32
 //     records: sealed length u32 | sealed (number = place in group): record header 24 ‖ data
 //       | tag 16
-//     record header: kind u8 | flags u8 (1 continues) | reserved 6 | offset u64 | length u64
+//     record header: kind u8 | flags u8 (1 continues) | written 6 | offset u64 | length u64
 //
 // One tag per record of at most 32 KiB of data, so that one block is read back cheaply. The group's
 // key comes from its salt and the whole group header, the chain tag within; so a group decrypts
@@ -20,6 +20,9 @@
 // record's associated data are stream, segment and sequence. The chain tag and first seq in a
 // segment header cut the segment before it: what lies there beyond that point was never
 // acknowledged as durable and has been written again.
+//
+// "Written" is the wall clock in seconds, 0 if unknown: it tells, after a crash, how old is what no
+// head covers. Nothing else depends on it.
 //
 // "Not durable" says how many of the records before a group were not known to be durable when it
 // was sealed. So a reader that finds a record missing can tell a write that a power cut lost, as it
@@ -113,15 +116,16 @@ enum class RecordKind : std::uint8_t {
 
 struct RecordHeader {
   RecordKind kind = RecordKind::kWrite;
-  bool continues = false;    // the request goes on in the next record
-  std::uint64_t offset = 0;  // bytes, multiple of 4096
-  std::uint64_t length = 0;  // bytes, multiple of 4096
+  bool continues = false;          // the request goes on in the next record
+  std::uint64_t offset = 0;        // bytes, multiple of 4096
+  std::uint64_t length = 0;        // bytes, multiple of 4096
+  std::uint64_t written_unix = 0;  // below 2^48; 0: unknown
   bool operator==(const RecordHeader&) const = default;
 };
 inline void EncodeTo(const RecordHeader& header, std::span<std::byte, kRecordHeaderBytes> out) {
   std::byte* to = out.data();
   const unsigned first = static_cast<unsigned>(header.kind) | (header.continues ? 0x100u : 0u);
-  StoreLe<std::uint64_t>(to, first);
+  StoreLe<std::uint64_t>(to, first | header.written_unix << 16);
   StoreLe(to + 8, header.offset);
   StoreLe(to + 16, header.length);
 }

@@ -107,8 +107,22 @@ void LiveMap::ApplyLocked(const RecordPtr& record) {
 
 void LiveMap::Publish(std::span<const RecordPtr> records) {
   MutexLock lock(mutex_);
+  PublishLocked(records, Duration::zero());
+}
+
+void LiveMap::PublishReplayed(std::span<const RecordPtr> request) {
+  // A clock that was set in between may make it look younger than nothing, or very old.
+  constexpr std::uint64_t kAgeMax = std::uint64_t{10} * 365 * 24 * 3600;
+  const auto now = static_cast<std::uint64_t>(std::max<UnixSeconds>(clock_.WallNow(), 0));
+  const std::uint64_t written = request.front()->header.written_unix;
+  const std::uint64_t age = written == 0 || written > now ? 0 : std::min(now - written, kAgeMax);
+  MutexLock lock(mutex_);
+  PublishLocked(request, std::chrono::seconds(age));
+}
+
+void LiveMap::PublishLocked(std::span<const RecordPtr> records, Duration age) {
   Generation& open = *generations_.back();
-  if (!open.changed) open.first_write = clock_.Now();
+  if (!open.changed) open.first_write = clock_.Now() - age;
   open.changed = true;
   for (const RecordPtr& record : records) ApplyLocked(record);
   DropBuffersLocked();

@@ -72,6 +72,8 @@ class LiveMap final : public cache::JournalListener {
   // Writers: called by the journal, in sequence order.
   void Publish(std::span<const cache::RecordPtr> records) override;
   void Relocate(std::span<const std::pair<cache::RecordPtr, cache::RecordLocation>> moves) override;
+  /// One that was published in an earlier life.
+  void PublishReplayed(std::span<const cache::RecordPtr> request);
   /// Records published from now on belong to `stream`; those replayed until now, to `replayed`.
   /// Cuts.
   void BeginStream(const StreamId& replayed, const StreamId& stream);
@@ -110,6 +112,7 @@ class LiveMap final : public cache::JournalListener {
   void CutLocked() REQUIRES_LOCK(mutex_);
   void MergeWaitingLocked() REQUIRES_LOCK(mutex_);
   void DropBuffersLocked() REQUIRES_LOCK(mutex_);
+  void PublishLocked(std::span<const cache::RecordPtr> records, Duration age) REQUIRES_LOCK(mutex_);
   void ApplyLocked(const cache::RecordPtr& record) REQUIRES_LOCK(mutex_);
   [[nodiscard]] static DirtyPart PartOf(const cache::DirtyMap::Extent& extent);
 

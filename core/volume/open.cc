@@ -210,7 +210,7 @@ Status OpenVolume::ReplayJournal(const vault::HeadChain::Newest& newest,
       journal_->Replay(covered, [&](std::span<const cache::RecordPtr> request) -> Status {
         const format::RecordKind kind = request.front()->header.kind;
         if (Planted("forget-trim-at-replay") && kind == format::RecordKind::kZero) return {};
-        live_->Publish(request);
+        live_->PublishReplayed(request);
         for (const cache::RecordPtr& record : request) {
           if (record->header.kind == format::RecordKind::kWrite) done += record->header.length;
         }

@@ -529,9 +529,9 @@ TEST(Record, KeepsItsReservedBits) {
   Bytes good(kRecordHeaderBytes);
   EncodeTo(RecordHeader{RecordKind::kWrite, true, 0, 4096},
            std::span<std::byte, kRecordHeaderBytes>(good));
-  for (std::size_t at = 1; at < 8; ++at) {
+  for (unsigned bit = 2; bit != 0x100; bit <<= 1) {
     Bytes bytes = good;
-    bytes[at] |= std::byte{2};
+    bytes[1] |= static_cast<std::byte>(bit);
     ExpectCorrupt(DecodeRecordHeader(bytes), "reserved");
   }
 }

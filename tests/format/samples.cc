@@ -340,6 +340,7 @@ GroupHeader Samples::NewGroupHeader() {
 RecordHeader Samples::NewRecordHeader() {
   RecordHeader header;
   header.kind = static_cast<RecordKind>(Between(1, 3));
+  header.written_unix = Below(std::uint64_t{1} << 48);
   if (header.kind == RecordKind::kResize) {
     header.length = NewVolumeSize();
     return header;
