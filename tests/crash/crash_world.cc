@@ -1,5 +1,7 @@
 #include "tests/crash/crash_world.h"
 
+#include <algorithm>
+
 #include "core/base/check.h"
 #include "core/base/log.h"
 
@@ -10,6 +12,10 @@ using block::WriteFlag;
 using block::ZeroFlag;
 using volume::CloseMode;
 using volume::OpenedVolume;
+
+namespace {
+constexpr double kClockTolerance = 1;  // journals tell times in whole seconds
+}  // namespace
 
 std::string_view NameOf(CrashMode mode) {
   switch (mode) {
@@ -41,7 +47,8 @@ std::string Describe(const CrashPoint& point) {
   return {};
 }
 
-CrashWorld::CrashWorld(std::uint64_t seed, const volume::Settings& settings) : settings_(settings) {
+CrashWorld::CrashWorld(std::uint64_t seed, const volume::Settings& settings)
+    : settings_(settings), passwords_{std::string(vault::Machine::kPassword)} {
   machine_ = std::make_unique<vault::Machine>(provider_, seed);
   CHECK(
       machine_->Create({.name = "photos", .size = kBlocks * kBlockSize, .chunk_size = kChunkBytes})
@@ -55,6 +62,7 @@ CrashWorld::CrashWorld(std::uint64_t seed, const volume::Settings& settings) : s
   first_objects_ = provider_.Snapshot();
   first_disk_ = machine_->fs.Save();
   first_oracle_ = oracle_;
+  first_answers_ = answers_;
 }
 
 void CrashWorld::Reset(std::uint64_t seed) {
@@ -63,16 +71,70 @@ void CrashWorld::Reset(std::uint64_t seed) {
   machine_ = std::make_unique<vault::Machine>(provider_, seed);
   machine_->fs.Load(*first_disk_);
   oracle_ = first_oracle_;
+  answers_ = first_answers_;
+  passwords_ = {std::string(vault::Machine::kPassword)};
+  old_passwords_.clear();
+  unsure_since_.reset();
+  password_changes_ = 0;
+}
+
+Result<std::unique_ptr<vault::Vault>> CrashWorld::Unlock(vault::Machine& machine) const {
+  for (std::size_t i = passwords_.size(); i-- > 0;) {
+    auto vault = machine.Unlock(passwords_[i]);
+    if (vault.has_value() || vault.error().code != ErrorCode::kUnauthenticated || i == 0)
+      return vault;
+  }
+  return Fail(ErrorCode::kUnauthenticated, "there is no password");
+}
+
+std::string CrashWorld::CheckPasswords() {
+  std::vector<std::string> opening;
+  std::vector<std::string> all = old_passwords_;
+  all.insert(all.end(), passwords_.begin(), passwords_.end());
+  if (all.size() == 1) return {};  // it has just opened
+  for (const std::string& password : all) {
+    const Status opens = opened_->vault().CheckPassword(vault::Password(password));
+    if (opens.has_value()) {
+      opening.push_back(password);
+    } else if (opens.error().code != ErrorCode::kUnauthenticated) {
+      return Concat("the password ", password, ": ", opens.error().message);
+    }
+  }
+  if (opening.size() != 1) return Concat(opening.size(), " passwords open the vault");
+  if (std::find(passwords_.begin(), passwords_.end(), opening[0]) == passwords_.end())
+    return Concat("the old password ", opening[0], " opens the vault");
+  for (const std::string& password : passwords_) {
+    if (password != opening[0]) old_passwords_.push_back(password);
+  }
+  passwords_ = opening;
+  return {};
+}
+
+Status CrashWorld::ChangePassword() {
+  passwords_.push_back(Concat("battery staple ", ++password_changes_));
+  // Of several that may hold, the one that does.
+  Status status;
+  for (std::size_t i = passwords_.size() - 1; i-- > 0;) {
+    status = opened_->vault().ChangePassword(vault::Password(passwords_[i]),
+                                             vault::Password(passwords_.back()));
+    if (status.has_value() || status.error().code != ErrorCode::kUnauthenticated) break;
+  }
+  if (!status.has_value()) return status;
+  old_passwords_.insert(old_passwords_.end(), passwords_.begin(), passwords_.end() - 1);
+  passwords_.erase(passwords_.begin(), passwords_.end() - 1);
+  return {};
 }
 
 Status CrashWorld::Open() {
-  ASSIGN_OR_RETURN(opened_, OpenedVolume::Open(*machine_, {.settings = settings_}));
+  ASSIGN_OR_RETURN(auto vault, Unlock(*machine_));
+  ASSIGN_OR_RETURN(opened_, OpenedVolume::OpenIn(std::move(vault), {.settings = settings_}));
   return {};
 }
 
 Status CrashWorld::Close() {
   const std::uint64_t acknowledged = oracle_.acknowledged();
   const Status status = volume().Close(CloseMode::kUpload, {});
+  BelieveStatus();
   opened_.reset();
   if (status.has_value()) oracle_.Committed(acknowledged);
   return status;
@@ -96,8 +158,52 @@ void CrashWorld::SetCrashPoint(const CrashPoint& point) {
 
 bool CrashWorld::halted() const { return machine_->fs.halted() || machine_->line.halted(); }
 
+void CrashWorld::BelieveStatus() {
+  const volume::VolumeStatus status = volume().status();
+  for (const Answer& answer : answers_) {
+    if (answer.seq <= status.durable_seq) oracle_.Durable(answer.number);
+    if (answer.seq <= status.committed_seq) oracle_.Committed(answer.number);
+  }
+  while (!answers_.empty() && answers_.front().seq <= status.committed_seq) answers_.pop_front();
+}
+
+std::string CrashWorld::CheckStatus() {
+  BelieveStatus();
+  const volume::VolumeStatus status = volume().status();
+  if (status.durable_seq > status.acknowledged_seq || status.committed_seq > status.durable_seq) {
+    return Concat("status: ", status.committed_seq, " committed, ", status.durable_seq,
+                  " durable, ", status.acknowledged_seq, " acknowledged");
+  }
+  const auto seconds = [](Duration duration) {
+    return std::chrono::duration<double>(duration).count();
+  };
+  const MonotonicTime now = machine_->clock.Now();
+  const bool unsure = unsure_since_.has_value();
+  const MonotonicTime since = unsure_since_.value_or(now);
+  if (status.committed_seq == status.acknowledged_seq) unsure_since_.reset();
+  if (answers_.empty() && unsure) {
+    if (status.behind_seconds <= seconds(now - since) + kClockTolerance) return {};
+  }
+  if (answers_.empty()) {
+    if (status.behind_bytes == 0 && status.behind_seconds == 0 &&
+        status.committed_seq == status.acknowledged_seq)
+      return {};
+    return Concat("status: ", status.behind_bytes, " bytes and ", status.behind_seconds,
+                  " seconds behind, ", status.committed_seq, " of ", status.acknowledged_seq,
+                  " committed, and all is");
+  }
+  const double least = seconds(now - answers_.front().ended);
+  const double most = seconds(now - answers_.front().begun);
+  if (status.behind_seconds + kClockTolerance >= least &&
+      status.behind_seconds <= most + kClockTolerance)
+    return {};
+  return Concat("status: ", status.behind_seconds, " seconds behind, and the oldest request not ",
+                "committed is of ", least, " to ", most, " seconds ago");
+}
+
 void CrashWorld::Crash(CrashMode mode) {
   machine_->fs.Halt();
+  if (is_open()) BelieveStatus();
   opened_.reset();  // what it does now changes nothing
   machine_->line.Heal();
   switch (mode) {
@@ -122,20 +228,33 @@ void CrashWorld::Crash(CrashMode mode) {
 std::string CrashWorld::Recover(CrashMode mode) {
   const Status status = Open();
   if (!status.has_value()) return Concat("does not open: ", status.error().message);
-  return oracle_.CheckAfterCrash(volume(),
-                                 mode == CrashMode::kKill ? Loss::kProcess : Loss::kPower);
+  const bool interrupted = oracle_.issued() > oracle_.acknowledged();
+  if (std::string wrong = oracle_.CheckAfterCrash(
+          volume(), mode == CrashMode::kKill ? Loss::kProcess : Loss::kPower);
+      !wrong.empty())
+    return wrong;
+  if (interrupted) unsure_since_ = last_begun_;
+  while (!answers_.empty() && answers_.back().number > oracle_.acknowledged()) {
+    unsure_since_ = answers_.back().begun;
+    answers_.pop_back();
+  }
+  if (std::string wrong = CheckPasswords(); !wrong.empty()) return wrong;
+  return CheckStatus();
 }
 
 std::string CrashWorld::CheckRemote(bool everything) {
   vault::Machine blank(provider_, 4711, "blank");
-  const auto there = OpenedVolume::Open(blank, {.read_only = true, .settings = settings_});
+  auto vault = Unlock(blank);
+  if (!vault.has_value()) return "on a blank machine: " + vault.error().message;
+  const auto there =
+      OpenedVolume::OpenIn(std::move(*vault), {.read_only = true, .settings = settings_});
   if (!there.has_value()) return Concat("a blank machine cannot open it: ", there.error().message);
   const std::string wrong = everything ? oracle_.Check(***there) : oracle_.CheckRemote(***there);
   return wrong.empty() ? wrong : "on a blank machine " + wrong;
 }
 
 std::string CrashWorld::CheckHeads() {
-  const auto vault = machine_->Unlock();
+  const auto vault = Unlock(*machine_);
   if (!vault.has_value()) return Concat("does not unlock: ", vault.error().message);
   const auto volume = (*vault)->FindVolume("photos");
   if (!volume.has_value()) return volume.error().message;
@@ -143,9 +262,16 @@ std::string CrashWorld::CheckHeads() {
   return seq.has_value() ? std::string() : "heads: " + seq.error().message;
 }
 
+std::uint64_t CrashWorld::Begin(const Change& change) {
+  last_begun_ = machine_->clock.Now();
+  return oracle_.Begin(change);
+}
+
 Status CrashWorld::Answered(std::uint64_t number, Status status) {
   if (status.has_value()) {
     oracle_.Done(number);
+    answers_.push_back(
+        {number, volume().status().acknowledged_seq, last_begun_, machine_->clock.Now()});
   } else if (!halted()) {
     oracle_.Failed(number);
   }
@@ -153,7 +279,7 @@ Status CrashWorld::Answered(std::uint64_t number, Status status) {
 }
 
 Status CrashWorld::Write(std::uint64_t first, std::uint64_t count, WriteFlag flag) {
-  const std::uint64_t number = oracle_.Begin({Change::Kind::kWrite, first, count});
+  const std::uint64_t number = Begin({Change::Kind::kWrite, first, count});
   Bytes data;
   for (std::uint64_t i = 0; i < count; ++i) {
     const Bytes block = PrefixOracle::Content(number, first + i);
@@ -165,7 +291,7 @@ Status CrashWorld::Write(std::uint64_t first, std::uint64_t count, WriteFlag fla
 }
 
 Status CrashWorld::Zero(std::uint64_t first, std::uint64_t count, bool trim) {
-  const std::uint64_t number = oracle_.Begin({Change::Kind::kZero, first, count});
+  const std::uint64_t number = Begin({Change::Kind::kZero, first, count});
   const std::uint64_t offset = first * kBlockSize;
   const std::uint64_t length = count * kBlockSize;
   return Answered(number, trim ? volume().Trim(offset, length, WriteFlag::kNone)
@@ -173,7 +299,7 @@ Status CrashWorld::Zero(std::uint64_t first, std::uint64_t count, bool trim) {
 }
 
 Status CrashWorld::Resize(std::uint64_t blocks) {
-  const std::uint64_t number = oracle_.Begin({Change::Kind::kResize, 0, blocks});
+  const std::uint64_t number = Begin({Change::Kind::kResize, 0, blocks});
   RETURN_IF_ERROR(
       Answered(number, volume().Resize(blocks * kBlockSize, volume::Volume::Tail::kDiscard)));
   oracle_.Barrier();

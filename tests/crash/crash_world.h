@@ -1,10 +1,14 @@
 // CrashWorld: a machine with a volume that is crashed and started again, and the oracle that knows
 // what must be there. Restoring its first state costs no key derivation and no writing, so that one
-// script can be run thousands of times.
+// script can be run thousands of times. What the volume's status claims is held against what is
+// there: nothing that it calls durable may go, and a blank machine finds all it calls committed.
 #pragma once
 
+#include <deque>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "tests/crash/prefix_oracle.h"
 #include "tests/volume/volume_world.h"
@@ -54,8 +58,11 @@ class CrashWorld {
   /// Kills what runs, as if now, and leaves of the disk what `mode` says. Nothing is set any more.
   void Crash(CrashMode mode);
 
-  /// Opens, checks against the oracle what is there; empty if right.
+  /// Opens, checks against the oracle what is there, and that one password opens; empty if right.
   std::string Recover(CrashMode mode);
+  /// The status as it is now against what was asked and when; empty if true. Only of a volume whose
+  /// requests have all succeeded or been lost in a crash.
+  [[nodiscard]] std::string CheckStatus();
   /// What a machine that has only the store and the password finds; empty if right (L4).
   [[nodiscard]] std::string CheckRemote(bool everything);
   /// The chain of heads at the provider (O6).
@@ -75,20 +82,46 @@ class CrashWorld {
   Status Resize(std::uint64_t blocks);
   Status Flush();
   Status Sync();
+  /// To a password never used before. After an error, or a crash, either may hold.
+  Status ChangePassword();
 
  private:
+  /// A request that was acknowledged: the journal's sequence then, and when it was under way.
+  struct Answer {
+    std::uint64_t number;
+    std::uint64_t seq;
+    MonotonicTime begun;
+    MonotonicTime ended;
+  };
+
   /// Of a write-class request with its number in the oracle.
   Status Answered(std::uint64_t number, Status status);
+  std::uint64_t Begin(const Change& change);
+  /// Holds the oracle to what the status says.
+  void BelieveStatus();
+  /// With the one of the passwords that opens; kUnauthenticated if none does.
+  Result<std::unique_ptr<vault::Vault>> Unlock(vault::Machine& machine) const;
+  /// That no second password opens the vault.
+  [[nodiscard]] std::string CheckPasswords();
 
   const volume::Settings settings_;
   store::MemoryStore provider_;
   std::unique_ptr<vault::Machine> machine_;
   PrefixOracle oracle_{kBlocks};
   std::unique_ptr<volume::OpenedVolume> opened_;
+  std::deque<Answer> answers_;  // of requests that may not be committed, in order
+  MonotonicTime last_begun_{};  // of the newest request
+  /// Since when there may be a request that a crash has interrupted, or taken, as far as anybody
+  /// can see.
+  std::optional<MonotonicTime> unsure_since_;
+  std::vector<std::string> passwords_;      // that may hold, the newest last
+  std::vector<std::string> old_passwords_;  // that must not
+  int password_changes_ = 0;
 
   store::MemoryStore::Objects first_objects_;
   std::shared_ptr<const FaultyFileSystem::Image> first_disk_;
   PrefixOracle first_oracle_{kBlocks};
+  std::deque<Answer> first_answers_;
 };
 
 }  // namespace coffer::crash

@@ -1,10 +1,15 @@
-// crash_enumeration [--length N] [--sample N] [--seed N] [--shard I/N]: runs every script of up to
-// N steps (3), stops the machine at every change of its disk and around every request to its store,
-// leaves of the disk what each crash mode leaves, crashes again during recovery, and compares what
-// is there with the prefix oracle; then writes, closes, and compares what a blank machine finds.
-// With --sample only one crash in N is run, picked by the seed. Exits 1 at the first loss, with
-// what replays it; also when nothing was run.
+// crash_enumeration [--length N] [--sample N] [--seed N] [--shard I/N] [--jobs N]: runs every
+// script of up to N steps (3), stops the machine at every change of its disk and around every
+// request to its store, leaves of the disk what each crash mode leaves, crashes again during
+// recovery, and compares what is there with the prefix oracle; then writes, closes, and compares
+// what a blank machine finds. With --sample only one crash in N is run, picked by the seed. Exits 1
+// at the first loss, with what replays it; also when nothing was run.
+//
+// Until a script's last step the machine does just what it does in the script without that step
+// (its trace digest is compared). So each place to stop at is visited once, in the shortest script
+// that has it.
 #include <cstdio>
+#include <map>
 
 #include "core/base/log.h"
 #include "tests/crash/options.h"
@@ -13,57 +18,86 @@
 namespace coffer::crash {
 namespace {
 
-struct Counts {
-  std::uint64_t scripts = 0;
-  std::uint64_t points = 0;
-  std::uint64_t crashes = 0;
-  std::uint64_t recoveries = 0;
-};
+enum Count { kScripts, kPoints, kPointsVisited, kCrashes, kRecoveries, kCounts };
 
 constexpr int kRecoveryCrashesMax = 10;
 
 class Enumeration {
  public:
-  explicit Enumeration(const EnumerationOptions& options)
-      : options_(options), world_(options.seed, TinySettings()), random_(options.seed + 1) {}
+  Enumeration(const EnumerationOptions& options, std::span<std::uint64_t> counts)
+      : options_(options), counts_(counts), world_(options.seed, TinySettings()) {}
 
   /// False at the first loss.
   bool RunScript(const Script& script) {
-    ++counts_.scripts;
-    std::uint64_t changes = 0;
-    std::uint64_t requests = 0;
-    if (!Record(script, &changes, &requests)) return false;
+    ++counts_[kScripts];
+    const Extent* before = Measure({script.begin(), script.end() - 1});
+    const Extent* whole = Measure(script);
+    if (before == nullptr || whole == nullptr) return false;
+    if (whole->digest_before_last != before->digest)
+      return Lost(script, "does not do what the script without its last step does");
+    // Two around each request, and the end of the script, nothing stopped: only what was not synced
+    // can go.
+    counts_[kPoints] += whole->changes + 2 * whole->requests + 1;
     using At = CrashPoint::At;
-    for (std::uint64_t n = 1; n <= changes; ++n)
+    for (std::uint64_t n = before->changes + 1; n <= whole->changes; ++n)
       if (!RunPoint(script, {At::kDisk, n})) return false;
-    for (std::uint64_t n = 1; n <= requests; ++n) {
+    for (std::uint64_t n = before->requests + 1; n <= whole->requests; ++n) {
       if (!RunPoint(script, {At::kBeforeRequest, n})) return false;
       if (!RunPoint(script, {At::kAfterRequest, n})) return false;
     }
-    // The end of the script, nothing stopped: only what was not synced can go.
     return RunPoint(script, {});
   }
-  [[nodiscard]] const Counts& counts() const { return counts_; }
 
  private:
-  /// How many places there are to stop at.
-  bool Record(const Script& script, std::uint64_t* changes, std::uint64_t* requests) {
+  /// What a machine does in a script: how many places there are to stop at.
+  struct Extent {
+    std::uint64_t changes = 0;
+    std::uint64_t requests = 0;
+    std::uint64_t digest = 0;
+    std::uint64_t digest_before_last = 0;
+  };
+
+  std::uint64_t Digest() {
+    return world_.machine().scheduler.digest() * 31 + world_.machine().fs.digest();
+  }
+
+  /// Null when the script fails.
+  const Extent* Measure(const Script& script) {
+    if (const auto known = extents_.find(script); known != extents_.end()) return &known->second;
     world_.Reset(options_.seed);
-    if (Status status = world_.Open(); !status.has_value())
-      return Lost(script, status.error().message);
+    Status status = world_.Open();
     const std::uint64_t changes_before = world_.machine().fs.change_count();
     const std::uint64_t requests_before = world_.machine().line.request_count();
-    if (Status status = Run(world_, script); !status.has_value())
-      return Lost(script, status.error().message);
-    *changes = world_.machine().fs.change_count() - changes_before;
-    *requests = world_.machine().line.request_count() - requests_before;
-    return true;
+    Extent extent;
+    if (status.has_value() && !script.empty()) {
+      status = Run(world_, {script.begin(), script.end() - 1});
+      extent.digest_before_last = Digest();
+      if (status.has_value()) status = Run(world_, {script.back()});
+    }
+    if (!status.has_value()) {
+      (void)Lost(script, status.error().message);
+      return nullptr;
+    }
+    extent.changes = world_.machine().fs.change_count() - changes_before;
+    extent.requests = world_.machine().line.request_count() - requests_before;
+    extent.digest = Digest();
+    return &extents_.emplace(script, extent).first->second;
+  }
+
+  /// Of a crash, whatever else is run.
+  [[nodiscard]] std::uint64_t SeedOf(const Script& script, const CrashPoint& point,
+                                     CrashMode mode) const {
+    std::uint64_t seed = options_.seed;
+    for (const Step step : script) seed = SeededRandom(seed + static_cast<unsigned>(step)).Next();
+    seed = SeededRandom(seed + static_cast<unsigned>(point.at)).Next();
+    seed = SeededRandom(seed + point.nth).Next();
+    return SeededRandom(seed + static_cast<unsigned>(mode)).Next();
   }
 
   bool RunPoint(const Script& script, const CrashPoint& point) {
-    ++counts_.points;
+    ++counts_[kPointsVisited];
     for (const CrashMode mode : kCrashModes) {
-      const std::uint64_t seed = random_.Next();
+      const std::uint64_t seed = SeedOf(script, point, mode);
       if (options_.sample > 1 && seed % options_.sample != 0) continue;
       if (!RunCrash(script, point, mode, seed)) return false;
     }
@@ -71,16 +105,20 @@ class Enumeration {
   }
 
   bool RunCrash(const Script& script, const CrashPoint& point, CrashMode mode, std::uint64_t seed) {
-    world_.Reset(seed);
+    world_.Reset(options_.seed);
     const auto lost = [&](const std::string& what) {
       return Lost(script, Concat(Describe(point), ", ", NameOf(mode), ", seed ", seed, ": ", what));
     };
     if (Status status = world_.Open(); !status.has_value()) return lost(status.error().message);
+    world_.machine().fs.Reseed(seed);
     world_.SetCrashPoint(point);
     const Status status = Run(world_, script);
     if (!status.has_value() && !world_.halted()) return lost("fails: " + status.error().message);
+    if (!world_.halted()) {
+      if (const std::string wrong = world_.CheckStatus(); !wrong.empty()) return lost(wrong);
+    }
     world_.Crash(mode);
-    ++counts_.crashes;
+    ++counts_[kCrashes];
     if (const std::string wrong = world_.CheckRemote(false); !wrong.empty()) return lost(wrong);
 
     // Crashes during recovery: each a few steps further, until one does not stop it.
@@ -92,7 +130,7 @@ class Enumeration {
       nth += 1 + random.Below(4);
       world_.SetCrashPoint(
           {random.OneIn(4) ? CrashPoint::At::kAfterRequest : CrashPoint::At::kDisk, nth});
-      ++counts_.recoveries;
+      ++counts_[kRecoveries];
       const Status opened = world_.Open();
       if (!world_.halted()) {
         if (!opened.has_value()) return lost("recovery fails: " + opened.error().message);
@@ -103,7 +141,7 @@ class Enumeration {
       power = power || last != CrashMode::kKill;
       world_.Crash(last);
     }
-    ++counts_.recoveries;
+    ++counts_[kRecoveries];
     if (const std::string wrong = world_.Recover(power ? CrashMode::kDropAll : CrashMode::kKill);
         !wrong.empty())
       return lost(wrong);
@@ -125,27 +163,31 @@ class Enumeration {
   }
 
   const EnumerationOptions options_;
+  const std::span<std::uint64_t> counts_;
   CrashWorld world_;
-  SeededRandom random_;
-  Counts counts_;
+  std::map<Script, Extent> extents_;
 };
+
+bool RunAll(const EnumerationOptions& options, std::span<std::uint64_t> counts) {
+  Enumeration enumeration(options, counts);
+  const std::vector<Script> scripts = MixedScripts(options.length);
+  for (std::size_t i = options.shard; i < scripts.size(); i += options.shards)
+    if (!enumeration.RunScript(scripts[i])) return false;
+  return true;
+}
 
 int Main(int argc, char** argv) {
   EnumerationOptions options;
   if (!ParseOptions(argc, argv, &options)) return 2;
-  Enumeration enumeration(options);
-  const std::vector<Script> scripts = AllScripts(options.length);
-  for (std::size_t i = options.shard; i < scripts.size(); i += options.shards)
-    if (!enumeration.RunScript(scripts[i])) return 1;
-  const Counts& counts = enumeration.counts();
+  std::uint64_t counts[kCounts] = {};
+  if (!RunInProcesses(options, counts, RunAll)) return 1;
+  const auto count = [&](Count which) { return static_cast<unsigned long long>(counts[which]); };
   std::printf(
-      "%llu scripts, %llu crash points, %llu crashes, %llu recoveries, 0 losses (seed %llu)\n",
-      static_cast<unsigned long long>(counts.scripts),
-      static_cast<unsigned long long>(counts.points),
-      static_cast<unsigned long long>(counts.crashes),
-      static_cast<unsigned long long>(counts.recoveries),
+      "%llu scripts, %llu crash points, %llu different ones visited, %llu crashes, %llu "
+      "recoveries, 0 losses (seed %llu)\n",
+      count(kScripts), count(kPoints), count(kPointsVisited), count(kCrashes), count(kRecoveries),
       static_cast<unsigned long long>(options.seed));
-  return counts.crashes > 0 ? 0 : 1;
+  return counts[kCrashes] > 0 ? 0 : 1;
 }
 
 }  // namespace

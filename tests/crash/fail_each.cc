@@ -144,7 +144,7 @@ int Main(int argc, char** argv) {
   EnumerationOptions options{.length = 2};
   if (!ParseOptions(argc, argv, &options)) return 2;
   Faults faults(options);
-  const std::vector<Script> scripts = AllScripts(options.length);
+  const std::vector<Script> scripts = MixedScripts(options.length);
   for (std::size_t i = options.shard; i < scripts.size(); i += options.shards)
     if (!faults.RunScript(scripts[i])) return 1;
   faults.Print();

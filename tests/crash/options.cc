@@ -1,10 +1,18 @@
 #include "tests/crash/options.h"
 
+#include <malloc.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
+#include <vector>
 
+#include "core/base/check.h"
 #include "tests/volume/volume_world.h"
 
 namespace coffer::crash {
@@ -20,6 +28,7 @@ bool ParseOption(const std::string& name, const char* value, EnumerationOptions*
   if (name == "--length") return ParseNumber(value, &options->length);
   if (name == "--sample") return ParseNumber(value, &options->sample) && options->sample > 0;
   if (name == "--seed") return ParseNumber(value, &options->seed);
+  if (name == "--jobs") return ParseNumber(value, &options->jobs) && options->jobs > 0;
   if (name != "--shard") return false;
   const char* slash = std::strchr(value, '/');
   return slash != nullptr && ParseNumber(value, &options->shard, '/') &&
@@ -35,6 +44,42 @@ bool ParseOptions(int argc, char** argv, EnumerationOptions* options) {
     return false;
   }
   return true;
+}
+
+bool RunInProcesses(
+    const EnumerationOptions& options, std::span<std::uint64_t> counts,
+    const std::function<bool(const EnumerationOptions&, std::span<std::uint64_t>)>& work) {
+  // Half the time went into page faults.
+  constexpr int kKeptBytes = 256 << 20;
+  mallopt(M_TRIM_THRESHOLD, kKeptBytes);
+  mallopt(M_MMAP_THRESHOLD, kKeptBytes);
+  if (options.jobs == 1) return work(options, counts);
+  const std::size_t bytes = options.jobs * counts.size_bytes();
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  CHECK(memory != MAP_FAILED);
+  auto* shared = static_cast<std::uint64_t*>(memory);
+  std::vector<pid_t> children;
+  for (std::uint64_t job = 0; job < options.jobs; ++job) {
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+      EnumerationOptions own = options;
+      own.shard = options.shard + job * options.shards;
+      own.shards = options.shards * options.jobs;
+      std::_Exit(work(own, {shared + job * counts.size(), counts.size()}) ? 0 : 1);
+    }
+    children.push_back(child);
+  }
+  bool good = true;
+  for (const pid_t child : children) {
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    good = good && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  }
+  for (std::size_t i = 0; i < options.jobs * counts.size(); ++i)
+    counts[i % counts.size()] += shared[i];
+  munmap(memory, bytes);
+  return good;
 }
 
 volume::Settings TinySettings() {

@@ -11,6 +11,7 @@
 // Not thread-safe: one request at a time.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -46,6 +47,8 @@ class PrefixOracle {
   void Failed(std::uint64_t number);
   /// Everything acknowledged until now is durable.
   void Barrier() { durable_ = done_; }
+  /// Everything up to `number` is.
+  void Durable(std::uint64_t number) { durable_ = std::max(durable_, number); }
   /// Everything up to `number` is committed.
   void Committed(std::uint64_t number) { committed_ = std::max(committed_, number); }
 

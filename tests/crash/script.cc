@@ -1,5 +1,7 @@
 #include "tests/crash/script.h"
 
+#include <utility>
+
 namespace coffer::crash {
 namespace {
 
@@ -27,6 +29,8 @@ Status RunStep(CrashWorld& world, Step step) {
       return world.Resize(kBlocks + 9);
     case Step::kShrink:
       return world.Resize(kBlocks - 9);  // in the middle of a chunk
+    case Step::kPasswd:
+      return world.ChangePassword();
     case Step::kReopen:
       RETURN_IF_ERROR(world.Close());
       return world.Open();
@@ -37,9 +41,9 @@ Status RunStep(CrashWorld& world, Step step) {
 }  // namespace
 
 std::string Describe(const Script& script) {
-  static constexpr const char* kNames[] = {"write-block",  "write-across", "overwrite",    "trim",
-                                           "write-zeroes", "flush",        "forced-write", "sync",
-                                           "grow",         "shrink",       "reopen"};
+  static constexpr const char* kNames[] = {
+      "write-block",  "write-across", "overwrite", "trim",   "write-zeroes", "flush",
+      "forced-write", "sync",         "grow",      "shrink", "passwd",       "reopen"};
   std::string text;
   for (const Step step : script) {
     if (!text.empty()) text += ", ";
@@ -48,7 +52,7 @@ std::string Describe(const Script& script) {
   return text;
 }
 
-std::vector<Script> AllScripts(std::size_t length) {
+std::vector<Script> MixedScripts(std::size_t length) {
   std::vector<Script> scripts;
   std::vector<Script> shorter = {{}};
   for (std::size_t i = 0; i < length; ++i) {
@@ -62,6 +66,9 @@ std::vector<Script> AllScripts(std::size_t length) {
     scripts.insert(scripts.end(), longer.begin(), longer.end());
     shorter = std::move(longer);
   }
+  SeededRandom random(scripts.size());
+  for (std::size_t i = scripts.size(); i > 1; --i)
+    std::swap(scripts[i - 1], scripts[random.Below(i)]);
   return scripts;
 }
 

@@ -19,14 +19,16 @@ enum class Step {
   kSync,
   kGrow,
   kShrink,
+  kPasswd,
   kReopen,
 };
-inline constexpr int kSteps = 11;
+inline constexpr int kSteps = 12;
 using Script = std::vector<Step>;
 
 std::string Describe(const Script& script);
-/// Every script of one to `length` steps, in a fixed order.
-std::vector<Script> AllScripts(std::size_t length);
+/// Every script of one to `length` steps, in an order that is fixed and mixed, so that shards are
+/// alike.
+std::vector<Script> MixedScripts(std::size_t length);
 /// Runs `script` on the open volume; ends at the first failure.
 Status Run(CrashWorld& world, const Script& script);
 
