@@ -8,9 +8,13 @@ namespace coffer::cli {
 namespace {
 
 void PrintNeeds(const control::VolumeStatus& status, const std::string& name) {
-  for (const std::string& need : status.needs) PrintLine(name + " needs you: " + need);
+  for (std::size_t i = 0; i < status.needs.size(); ++i) {
+    PrintLine(name + " needs you: " + status.needs[i]);
+    if (i < status.hints.size() && !status.hints[i].empty()) PrintLine("  " + status.hints[i]);
+  }
   if (!status.last_error.empty()) {
-    PrintLine(name + " tries again by itself: " + status.last_error);
+    PrintLine(name + " tries again by itself in " + std::to_string(status.retry_seconds) +
+              " s: " + status.last_error);
   }
 }
 

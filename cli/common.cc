@@ -93,6 +93,7 @@ Result<int> FinishJob(Session& session, control::ControlClient& client, control:
 std::string StateText(const control::VolumeStatus& status) {
   std::string text = status.state;
   if (status.state == "open" && status.read_only) text.append(", read-only");
+  if (status.failed) text.append(", FAILED, can only be read");
   if (status.uploading && status.waiting_bytes > 0) {
     text.append(", UPLOADING ").append(control::FormatBytes(status.waiting_bytes));
     if (status.upload_seconds > 0) {
@@ -104,6 +105,8 @@ std::string StateText(const control::VolumeStatus& status) {
   if (status.waiting_bytes > 0) {
     text.append(status.waiting_exact ? ", " : ", at most ");
     text.append(control::FormatBytes(status.waiting_bytes)).append(" waiting");
+  } else if (status.committed < status.acknowledged) {
+    text.append(", changes waiting");  // trims or a new size
   }
   if (status.waiting_seconds > 0) {
     text.append(" for ").append(std::to_string(status.waiting_seconds)).append(" s");

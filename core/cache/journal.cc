@@ -308,6 +308,11 @@ std::uint64_t JournalImpl::durable_seq() const {
   return durable_.seq;
 }
 
+std::uint64_t JournalImpl::unsynced_bytes() const {
+  MutexLock lock(mutex_);
+  return not_durable_data_;
+}
+
 std::uint64_t JournalImpl::used_bytes() const {
   MutexLock lock(mutex_);
   std::uint64_t bytes = 0;

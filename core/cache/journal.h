@@ -157,6 +157,8 @@ class Journal {
   [[nodiscard]] virtual StreamId stream() const = 0;
   [[nodiscard]] virtual std::uint64_t appended_seq() const = 0;
   [[nodiscard]] virtual std::uint64_t durable_seq() const = 0;
+  /// Bytes of data appended and not durable: what a power cut now could take.
+  [[nodiscard]] virtual std::uint64_t unsynced_bytes() const = 0;
   /// Bytes of segment files that hold records not yet released (whole segments).
   [[nodiscard]] virtual std::uint64_t used_bytes() const = 0;
   /// Set once the journal has failed for good.

@@ -261,7 +261,10 @@ void JournalImpl::NoteWritten(Segment& segment, const GroupSealer::Sealed& seale
   segment.end += sealed.total_bytes;
   appended_ = {.seq = appended_.seq + records_.size(), .tag = sealed.last_tag};
   segment.last_seq = appended_.seq;
-  for (const RecordPtr& record : records_) unsynced_.push_back({record, record->buffer});
+  for (const RecordPtr& record : records_) {
+    unsynced_.push_back({record, record->buffer});
+    not_durable_data_ += DataBytes(record->header);
+  }
   unsynced_bytes_ += sealed.total_bytes;
   const std::uint64_t most = std::min(options_.unsynced_bytes_max, capacity() / 2);
   if (unsynced_bytes_ >= most) PostSyncLocked();

@@ -49,6 +49,7 @@ class JournalImpl final : public Journal {
   [[nodiscard]] StreamId stream() const override { return stream_; }
   [[nodiscard]] std::uint64_t appended_seq() const override EXCLUDES_LOCK(mutex_);
   [[nodiscard]] std::uint64_t durable_seq() const override EXCLUDES_LOCK(mutex_);
+  [[nodiscard]] std::uint64_t unsynced_bytes() const override EXCLUDES_LOCK(mutex_);
   [[nodiscard]] std::uint64_t used_bytes() const override EXCLUDES_LOCK(mutex_);
   [[nodiscard]] Status health() const override EXCLUDES_LOCK(mutex_);
   void CheckInvariants() const override EXCLUDES_LOCK(mutex_);
@@ -174,6 +175,7 @@ class JournalImpl final : public Journal {
   std::vector<Unsynced> in_sync_ GUARDED_BY(mutex_);     // those of the running sync come first
   std::uint64_t unsynced_bytes_ GUARDED_BY(mutex_) = 0;  // of their groups, whole
   std::uint64_t in_sync_bytes_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t not_durable_data_ GUARDED_BY(mutex_) = 0;  // bytes of data above durable
 
   int background_tasks_ GUARDED_BY(mutex_) = 0;
   bool housekeeping_ GUARDED_BY(mutex_) = false;

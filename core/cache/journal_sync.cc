@@ -80,6 +80,7 @@ void JournalImpl::RunSync(const SyncPlan& plan) {
   }
   durable_ = plan.point;
   dropped.swap(in_sync_);
+  for (const Unsynced& record : dropped) not_durable_data_ -= DataBytes(record.record->header);
   in_sync_bytes_ = 0;
   syncing_ = false;
   RetireLocked();
@@ -120,6 +121,7 @@ void JournalImpl::WriteAgain(const Error& cause) {
   if (copy.has_value()) {
     active_ = copy->segment;
     appended_ = durable_ = copy->last;
+    not_durable_data_ = 0;
   } else {
     unsynced_ = std::move(records);
     failure_ = Error{copy.error().code,

@@ -135,11 +135,14 @@ void Fields(V& v, VolumeStatus& m) {
   v("waiting_bytes", m.waiting_bytes);
   v("waiting_exact", m.waiting_exact);
   v("needs", m.needs);
+  v("hints", m.hints);
   v("exports", m.exports);
   v("read_only", m.read_only);
+  v("failed", m.failed);
   v("durability", m.durability);
   v("chunk_size", m.chunk_size);
   v("waiting_seconds", m.waiting_seconds);
+  v("unsynced_bytes", m.unsynced_bytes);
   v("acknowledged", m.acknowledged);
   v("durable", m.durable);
   v("committed", m.committed);
@@ -153,6 +156,7 @@ void Fields(V& v, VolumeStatus& m) {
   v("requests_per_day", m.requests_per_day);
   v("uploaded_bytes", m.uploaded_bytes);
   v("last_error", m.last_error);
+  v("retry_seconds", m.retry_seconds);
 }
 template <class V>
 void Fields(V& v, VolumeList& m) {

@@ -130,13 +130,16 @@ struct VolumeStatus {
   std::uint64_t waiting_bytes = 0;
   bool waiting_exact = true;       // false: at most waiting_bytes, since it was not closed
   std::vector<std::string> needs;  // names of design.md section 8, each followed by ": " and why
+  std::vector<std::string> hints;  // what resolves each of them, in the same order
   std::vector<ExportInfo> exports;
 
   bool read_only = false;
+  bool failed = false;     // its journal has: until it is opened again it can only be read
   std::string durability;  // "local" or "cloud"
   std::uint32_t chunk_size = 0;
-  std::uint64_t waiting_seconds = 0;
-  std::uint64_t acknowledged = 0;  // sequence numbers
+  std::uint64_t waiting_seconds = 0;  // age of the oldest change that no head covers
+  std::uint64_t unsynced_bytes = 0;   // acknowledged, not durable: what a power cut now could take
+  std::uint64_t acknowledged = 0;     // sequence numbers
   std::uint64_t durable = 0;
   std::uint64_t committed = 0;
   std::uint64_t head_sequence = 0;
@@ -150,7 +153,8 @@ struct VolumeStatus {
   /// What the sync age costs: requests a day if small writes never cease.
   std::uint64_t requests_per_day = 0;
   std::uint64_t uploaded_bytes = 0;
-  std::string last_error;  // why the newest sync failed, while it is being tried again
+  std::string last_error;           // why the newest sync failed, while it is being tried again
+  std::uint64_t retry_seconds = 0;  // until then
 };
 struct VolumeList {
   std::vector<VolumeStatus> volumes;

@@ -59,6 +59,24 @@ class OpenVolumes::Use {
   std::shared_ptr<Entry> entry_;
 };
 
+namespace {
+
+/// design.md section 8, and FAILED-JOURNAL.
+constexpr std::string_view kStates[] = {
+    "ROLLBACK: ",        "FORK: ",          "FENCED: ",        "HEADER-ROLLBACK: ",
+    "DAMAGED-JOURNAL: ", "MISSING-PACKS: ", "NO-SPACE: ",      "CREDENTIALS: ",
+    "WEAK-STORE: ",      "NEWER-FORMAT: ",  "FAILED-JOURNAL: "};
+
+/// The state's name comes first, whatever was said around it.
+void AddNeed(const Error& need, control::VolumeStatus* status) {
+  std::size_t begin = need.message.size();
+  for (const std::string_view state : kStates) begin = std::min(begin, need.message.find(state));
+  status->needs.push_back(need.message.substr(begin == need.message.size() ? 0 : begin));
+  status->hints.push_back(need.hint);
+}
+
+}  // namespace
+
 OpenVolumes::OpenVolumes(vault::Environment& env, Registry& registry, control::EventHub& events,
                          std::vector<block::Exporter*> exporters, const LiveConfig& config)
     : env_(env),
@@ -153,6 +171,12 @@ Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::st
   }
   if (use != nullptr) return DescribeIfSame(key, use->entry(), request);
   const Status built = Build(key, *entry, request, unlock, progress);
+  {
+    MutexLock lock(mutex_);
+    refused_.erase(key);
+    if (!built.has_value() && built.error().code == ErrorCode::kNeedsPerson)
+      refused_.emplace(key, built.error());
+  }
   if (!built.has_value()) {
     Remove(key);
     return Fail(built.error());
@@ -400,7 +424,11 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
   if (!use.has_value()) {
     MutexLock lock(mutex_);
     const auto entry = FindLocked(key);
-    if (entry == nullptr || entry->state == State::kExcluded) return false;
+    if (entry == nullptr || entry->state == State::kExcluded) {
+      if (const auto refused = refused_.find(key); refused != refused_.end())
+        AddNeed(refused->second, status);
+      return false;
+    }
     status->state = entry->state == State::kOpening ? "opening" : "closing";
     return true;
   }
@@ -431,10 +459,12 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
     status->requests_per_day = RequestsPerDay(VolumeSettings(ConfigOf(key)));
   }
   status->store_requests = entry.lease.store_counts().Total().requests;
-  if (now.trouble.code == ErrorCode::kNeedsPerson) {
-    status->needs.push_back(now.trouble.message);
-  } else {
+  status->failed = now.failed;
+  status->unsynced_bytes = now.unsynced_bytes;
+  for (const Error& need : now.needs) AddNeed(need, status);
+  if (now.trouble.code != ErrorCode::kNeedsPerson) {
     status->last_error = now.trouble.message;
+    status->retry_seconds = static_cast<std::uint64_t>(std::ceil(now.retry_in_seconds));
   }
   for (const Exported& exported : entry.exports) {
     status->exports.push_back({exported.exporter->kind(), exported.address, exported.uri,

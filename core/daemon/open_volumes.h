@@ -90,7 +90,8 @@ class OpenVolumes {
   [[nodiscard]] config::Effective ConfigOf(const VolumeKey& key) const;
   /// The config has changed: open volumes go by it from now on.
   void Retune();
-  /// Fills in what is known of an open volume; false when it is not open.
+  /// Fills in what is known of an open volume; false when it is not open: then only what kept it
+  /// from being opened, if that needs a person.
   bool FillStatus(const VolumeKey& key, control::VolumeStatus* status);
 
  private:
@@ -143,6 +144,7 @@ class OpenVolumes {
   mutable Mutex mutex_;
   CondVar changed_;
   std::map<VolumeKey, std::shared_ptr<Entry>> entries_ GUARDED_BY(mutex_);
+  std::map<VolumeKey, Error> refused_ GUARDED_BY(mutex_);  // why the last open needs a person
 };
 
 }  // namespace coffer::daemon

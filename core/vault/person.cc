@@ -54,6 +54,31 @@ Error HostKeyLostError(std::string_view why) {
       "put the file back from a backup of this machine; to go on without them: coffer repair");
 }
 
+Error CredentialsError(std::string_view why) {
+  return NeedsPerson(Concat("CREDENTIALS: the store refuses this machine: ", why),
+                     "see to it that this machine may read and write there; what waits is uploaded "
+                     "by itself then, at once with coffer sync");
+}
+
+Error NoSpaceError(std::string_view why, std::string_view hint) {
+  return NeedsPerson(
+      Concat("NO-SPACE: ", why),
+      hint.empty() ? "make room there; what waits goes on by itself" : std::string(hint));
+}
+
+Error MissingPacksError(std::string_view why) {
+  return NeedsPerson(Concat("MISSING-PACKS: ", why),
+                     "everything else can be read; have the provider bring back what is gone, and "
+                     "look for a life-cycle rule that deletes objects");
+}
+
+Error FailedJournalError(std::string_view why) {
+  return NeedsPerson(
+      Concat("FAILED-JOURNAL: the volume can only be read now: ", why),
+      "mend the disk, then coffer close and coffer open it: what was flushed is there; what was "
+      "written since may be lost, and can still be read until then");
+}
+
 Error DecodingError(Error error) {
   if (error.code != ErrorCode::kUnsupported) return error;
   return Error{error.code, Concat("NEWER-FORMAT: ", error.message), "install a newer coffer"};

@@ -17,6 +17,14 @@ namespace coffer::vault {
 [[nodiscard]] Error ForkError(std::string_view what, std::string_view why);
 [[nodiscard]] Error FencedError(std::string_view what, std::string_view why);
 [[nodiscard]] Error WeakStoreError(std::string_view store, std::string_view why);
+/// The store refuses whoever asks. It is asked again all the same, in case that is mended there.
+[[nodiscard]] Error CredentialsError(std::string_view why);
+/// A disk, or a store, is full. `hint` may be empty.
+[[nodiscard]] Error NoSpaceError(std::string_view why, std::string_view hint);
+/// What a read met in the store.
+[[nodiscard]] Error MissingPacksError(std::string_view why);
+/// The journal of an open volume can be written no more.
+[[nodiscard]] Error FailedJournalError(std::string_view why);
 /// A local file that can't be believed: what it was there to detect can't be detected any more.
 [[nodiscard]] Error TrustLostError(std::string_view why);
 [[nodiscard]] Error HostKeyLostError(std::string_view why);

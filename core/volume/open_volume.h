@@ -68,6 +68,9 @@ class OpenVolume final : public Volume {
                                            std::uint64_t length);
   void FetchAhead(std::uint64_t offset, std::uint64_t length);
   Status ReadDirty(const DirtyPart& part, MutableByteView out);
+  /// What no generation holds of a range.
+  Status ReadCommitted(const Look& look, std::uint64_t offset, MutableByteView out);
+  void FillNeeds(VolumeStatus* status) const;
   Status ReadAgain(std::uint64_t offset, MutableByteView out, Error first_error);
   Status WritePartial(std::uint64_t offset, ByteView data);
   Status AppendPartial(std::uint64_t offset, ByteView data);
@@ -91,7 +94,10 @@ class OpenVolume final : public Volume {
   std::uint64_t piece_bytes_ = 0;  // larger writes are several requests
   std::atomic<int> writers_waiting_{0};
   std::atomic<bool> disk_full_{false};  // when a writer looked last
-  bool tail_forked_ = false;            // at Close: nothing is left in the journal
+  mutable Mutex damage_mutex_;
+  std::uint64_t damaged_reads_ GUARDED_BY(damage_mutex_) = 0;  // since open, of what is committed
+  std::string damage_ GUARDED_BY(damage_mutex_);               // that the first of them met
+  bool tail_forked_ = false;  // at Close: nothing is left in the journal
   VolumeId id_;
   std::string directory_;  // its own, in the state directory
   std::uint32_t chunk_size_ = 0;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/format/head.h"
@@ -20,10 +20,12 @@ struct VolumeStatus {
   std::uint64_t durable_seq = 0;
   std::uint64_t committed_seq = 0;
 
-  std::uint64_t behind_bytes = 0;   // dirty bytes that no head covers yet
-  double behind_seconds = 0;        // age of the oldest of them
-  std::uint64_t journal_bytes = 0;  // on disk
-  std::size_t generations = 0;      // waiting or being built
+  std::uint64_t unsynced_bytes = 0;  // acknowledged, not durable: what a power cut now could take
+  std::uint64_t behind_bytes = 0;    // dirty bytes that no head covers yet
+  double behind_seconds = 0;         // age of the oldest change that no head covers, also after a
+                                     // crash (by the wall clock then)
+  std::uint64_t journal_bytes = 0;   // on disk
+  std::size_t generations = 0;       // waiting or being built
   bool syncing = false;
   double sync_bytes_per_second = 0;     // dirty bytes, as the last commits went; 0: unknown
   int writers_waiting = 0;              // for room in the journal or on its disk
@@ -39,6 +41,11 @@ struct VolumeStatus {
   /// kNeedsPerson error names its state (FENCED, NO-SPACE, …) and hint.
   Error trouble{ErrorCode::kUnavailable, {}, {}};
   double retry_in_seconds = 0;
+
+  bool failed = false;  // the journal has: nothing can be written any more
+  /// What needs a person (design.md section 8): the state's name first, the hint says what resolves
+  /// it. Some are tried again by themselves all the same.
+  std::vector<Error> needs;
 };
 
 }  // namespace coffer::volume

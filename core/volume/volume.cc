@@ -7,6 +7,7 @@
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/format/limits.h"
+#include "core/vault/person.h"
 #include "core/volume/open_volume.h"
 #include "core/volume/read_path.h"
 
@@ -25,10 +26,16 @@ std::uint64_t AlignDown(std::uint64_t bytes) { return bytes / kBlockSize * kBloc
 std::uint64_t AlignUp(std::uint64_t bytes) { return AlignDown(bytes + kBlockSize - 1); }
 
 Error DiskFullError(const std::string& directory, int writers) {
-  return {ErrorCode::kNeedsPerson,
-          Concat("NO-SPACE: the disk that holds ", directory, " is full, and ", writers,
-                 " writers wait"),
-          "make room on that disk; what waits goes on by itself"};
+  return vault::NoSpaceError(
+      Concat("the disk that holds ", directory, " is full, and ", writers, " writers wait"),
+      "make room on that disk; what waits goes on by itself");
+}
+
+/// Without the state's name that a reader may have put in front already.
+std::string_view Unnamed(std::string_view message) {
+  constexpr std::string_view kName = "MISSING-PACKS: ";
+  const std::size_t at = message.find(kName);
+  return at == std::string_view::npos ? message : message.substr(at + kName.size());
 }
 
 class SharedPass {
@@ -96,7 +103,17 @@ Status OpenVolume::Read(std::uint64_t offset, MutableByteView out) {
     // now.
     return ReadAgain(offset, out, std::move(status).error());
   }
-  return ReadClean(resources_, look.tree, look.clean, ReadFrom::kAnywhere, offset, out);
+  return ReadCommitted(look, offset, out);
+}
+
+Status OpenVolume::ReadCommitted(const Look& look, std::uint64_t offset, MutableByteView out) {
+  Status status = ReadClean(resources_, look.tree, look.clean, ReadFrom::kAnywhere, offset, out);
+  if (!status.has_value() && status.error().code == ErrorCode::kCorruption) {
+    MutexLock lock(damage_mutex_);
+    if (damaged_reads_++ == 0)
+      damage_ = Concat(Unnamed(status.error().message), ", for ", out.size(), " bytes at ", offset);
+  }
+  return status;
 }
 
 void OpenVolume::FetchAhead(std::uint64_t offset, std::uint64_t length) {
@@ -124,7 +141,7 @@ Status OpenVolume::ReadAgain(std::uint64_t offset, MutableByteView out, Error fi
       }
     }
     if (moved) continue;
-    return ReadClean(resources_, look.tree, look.clean, ReadFrom::kAnywhere, offset, out);
+    return ReadCommitted(look, offset, out);
   }
   return Fail(std::move(first_error));
 }
@@ -518,13 +535,34 @@ VolumeStatus OpenVolume::status() const {
     status.durable_seq = journal_->durable_seq();
     status.journal_bytes = journal_->used_bytes();
     status.journal_bytes_max = journal_bytes_max_;
+    status.unsynced_bytes = journal_->unsynced_bytes();
     status.writers_waiting = writers_waiting_;
     if (disk_full_ && status.writers_waiting > 0)
       status.trouble = DiskFullError(directory_, status.writers_waiting);
-    if (const Status health = journal_->health(); !health.has_value())
-      status.trouble = health.error();
+    if (const Status health = journal_->health(); !health.has_value()) {
+      status.failed = true;
+      status.trouble = vault::FailedJournalError(health.error().message);
+    }
   }
+  FillNeeds(&status);
   return status;
+}
+
+void OpenVolume::FillNeeds(VolumeStatus* status) const {
+  const Error& trouble = status->trouble;
+  if (!trouble.message.empty()) {
+    if (trouble.code == ErrorCode::kNeedsPerson) status->needs.push_back(trouble);
+    if (trouble.code == ErrorCode::kUnauthenticated)
+      status->needs.push_back(vault::CredentialsError(trouble.message));
+    if (trouble.code == ErrorCode::kNoSpace)
+      status->needs.push_back(
+          vault::NoSpaceError("what waits cannot be uploaded: " + trouble.message, trouble.hint));
+  }
+  MutexLock lock(damage_mutex_);
+  if (damaged_reads_ > 0)
+    status->needs.push_back(vault::MissingPacksError(
+        Concat(damaged_reads_, damaged_reads_ == 1 ? " read has" : " reads have",
+               " failed since the volume was opened, the first one since ", damage_)));
 }
 
 }  // namespace coffer::volume

@@ -16,6 +16,10 @@ TEST(MessageJson, VolumeStatusSurvivesTheRoundTrip) {
   status.size_bytes = ~0ULL;
   status.keys_held = true;
   status.needs = {"ROLLBACK: seen 812, offered 790"};
+  status.hints = {"coffer trust accept"};
+  status.failed = true;
+  status.unsynced_bytes = 4096;
+  status.retry_seconds = 7;
   status.exports = {{"nbd", "", "nbd+unix:///photos?socket=/run/x", 2}};
   status.chunk_size = 65536;
   status.last_error = "\"quoted\"\n";
@@ -24,6 +28,10 @@ TEST(MessageJson, VolumeStatusSurvivesTheRoundTrip) {
   EXPECT_EQ(back.size_bytes, ~0ULL);
   EXPECT_TRUE(back.keys_held);
   EXPECT_EQ(back.needs, status.needs);
+  EXPECT_EQ(back.hints, status.hints);
+  EXPECT_TRUE(back.failed);
+  EXPECT_EQ(back.unsynced_bytes, 4096u);
+  EXPECT_EQ(back.retry_seconds, 7u);
   ASSERT_EQ(back.exports.size(), 1U);
   EXPECT_EQ(back.exports[0].uri, status.exports[0].uri);
   EXPECT_EQ(back.exports[0].clients, 2);

@@ -171,6 +171,31 @@ TEST_F(VolumeManagerTest, AnEndOfTheDaemonLosesNothing) {
   ExpectBlock(machine, "photos", 7, 'x');
 }
 
+TEST_F(VolumeManagerTest, StatusOfAClosedVolumeTellsWhyItDidNotOpenUntilItDoes) {
+  Machine machine;
+  const std::string older = provider_ / "older";
+  const std::string newer = provider_ / "newer";
+  ASSERT_OK(machine.Init("photos", store_));
+  files::copy(store_, older, files::copy_options::recursive);
+  ASSERT_OK(machine.Open("photos"));
+  Write(machine, "photos", 7, 'x');
+  ASSERT_OK(machine.Close("photos", false));
+  files::rename(store_, newer);
+  files::rename(older, store_);
+  EXPECT_FAILS(machine.Open("photos"), kNeedsPerson);
+  const control::VolumeStatus status = machine.Status("photos");
+  EXPECT_EQ(status.state, "closed");
+  ASSERT_EQ(status.needs.size(), 1u);
+  EXPECT_TRUE(status.needs[0].starts_with("ROLLBACK: ")) << status.needs[0];
+  ASSERT_EQ(status.hints.size(), 1u);
+  EXPECT_FALSE(status.hints[0].empty());
+  files::remove_all(store_);
+  files::rename(newer, store_);
+  ASSERT_OK(machine.Open("photos"));
+  EXPECT_TRUE(machine.Status("photos").needs.empty());
+  ExpectBlock(machine, "photos", 7, 'x');
+}
+
 TEST_F(VolumeManagerTest, CloseAllAndSyncAllTakeEveryVolume) {
   Machine machine;
   ASSERT_OK(machine.Init("photos", store_));

@@ -41,9 +41,10 @@ TEST_F(StatusTest, WhatACrashHasLeftWaitingIsAsOldAsItIs) {
   ASSERT_OK(Write(0));
   machine_.clock.Advance(minutes(3));
   ASSERT_OK(Write(65536));
+  machine_.fs.AddFault({.call = FsCall::kSync});  // written again elsewhere: no younger for that
+  ASSERT_OK(volume().Flush());
   Kill();
   machine_.clock.Advance(minutes(60));
-  machine_.fs.AddFault({.call = FsCall::kSync, .repeat = FaultRepeat::kOnce});  // written again
   Open();
   EXPECT_EQ(volume().status().behind_bytes, 16384u);
   EXPECT_NEAR(volume().status().behind_seconds, 63 * 60, 1);
@@ -59,6 +60,111 @@ TEST_F(StatusTest, AClockSetBackMakesWhatWaitsNoYoungerThanNothing) {
   EXPECT_EQ(volume().status().behind_bytes, 8192u);
   EXPECT_GE(volume().status().behind_seconds, 0);
   EXPECT_LT(volume().status().behind_seconds, 1);
+}
+
+/// The one thing that needs a person; an empty error if there is another number of them.
+Error OnlyNeed(Volume& volume) {
+  const std::vector<Error> needs = volume.status().needs;
+  return needs.size() == 1 ? needs[0] : Error{ErrorCode::kUnavailable, {}, {}};
+}
+
+TEST_F(StatusTest, TellsWhatIsAcknowledgedDurableAndCommitted) {
+  ASSERT_OK(Write(0));
+  VolumeStatus status = volume().status();
+  EXPECT_EQ(status.unsynced_bytes, 8192u);
+  EXPECT_LT(status.durable_seq, status.acknowledged_seq);
+  ASSERT_OK(volume().Flush());
+  status = volume().status();
+  EXPECT_EQ(status.unsynced_bytes, 0u);
+  EXPECT_EQ(status.durable_seq, status.acknowledged_seq);
+  EXPECT_LT(status.committed_seq, status.durable_seq);
+  EXPECT_EQ(status.behind_bytes, 8192u);
+  ASSERT_OK(volume().Sync({}));
+  status = volume().status();
+  EXPECT_EQ(status.committed_seq, status.acknowledged_seq);
+  EXPECT_EQ(status.behind_bytes, 0u);
+  EXPECT_TRUE(status.needs.empty());
+}
+
+TEST_F(StatusTest, AFailedJournalNeedsAPersonAndLeavesAVolumeToRead) {
+  ASSERT_OK(Write(0));
+  ASSERT_OK(volume().Flush());
+  ASSERT_OK(Write(65536));
+  machine_.fs.AddFault(
+      {.call = FsCall::kSync, .path_contains = "journal", .repeat = FaultRepeat::kSticky});
+  EXPECT_FALSE(volume().Flush().has_value());
+  machine_.fs.ClearFaults();
+  EXPECT_FALSE(volume().Flush().has_value()) << "what the disk forgot is not durable now";
+  EXPECT_FALSE(Write(0).has_value());
+  Bytes out(8192);
+  EXPECT_OK(volume().Read(65536, out));
+  const VolumeStatus status = volume().status();
+  EXPECT_TRUE(status.failed);
+  EXPECT_EQ(status.unsynced_bytes, 8192u);
+  const Error need = OnlyNeed(volume());
+  EXPECT_TRUE(need.message.starts_with("FAILED-JOURNAL: ")) << need.message;
+  EXPECT_NE(need.hint.find("coffer open"), std::string::npos);
+  Kill();
+  Open();
+  EXPECT_TRUE(volume().status().needs.empty());
+  EXPECT_OK(volume().Read(0, out));
+  EXPECT_EQ(out[0], std::byte{7});
+}
+
+TEST_F(StatusTest, AStoreThatRefusesThisMachineNeedsAPersonAndIsAskedAgain) {
+  ASSERT_OK(Write(0));
+  machine_.line.FailAll(ErrorCode::kUnauthenticated);
+  EXPECT_FALSE(volume().Sync({}).has_value());
+  const Error need = OnlyNeed(volume());
+  EXPECT_TRUE(need.message.starts_with("CREDENTIALS: ")) << need.message;
+  EXPECT_FALSE(need.hint.empty());
+  EXPECT_GT(volume().status().retry_in_seconds, 0);
+  machine_.line.Heal();
+  machine_.scheduler.RunFor(minutes(5));
+  EXPECT_TRUE(volume().status().needs.empty());
+  EXPECT_EQ(volume().status().behind_bytes, 0u);
+}
+
+TEST_F(StatusTest, AFullStoreNeedsAPersonAndIsAskedAgain) {
+  ASSERT_OK(Write(0));
+  machine_.line.SetQuota(0);
+  EXPECT_FALSE(volume().Sync({}).has_value());
+  EXPECT_TRUE(OnlyNeed(volume()).message.starts_with("NO-SPACE: ")) << OnlyNeed(volume()).message;
+  EXPECT_FALSE(OnlyNeed(volume()).hint.empty());
+  machine_.line.Heal();
+  machine_.scheduler.RunFor(minutes(5));
+  EXPECT_TRUE(volume().status().needs.empty());
+  EXPECT_EQ(volume().status().behind_bytes, 0u);
+}
+
+TEST_F(StatusTest, AnUnreachableStoreIsTriedAgainAndNeedsNobody) {
+  ASSERT_OK(Write(0));
+  machine_.line.FailAll(ErrorCode::kUnavailable);
+  EXPECT_FALSE(volume().Sync({}).has_value());
+  const VolumeStatus status = volume().status();
+  EXPECT_TRUE(status.needs.empty());
+  EXPECT_FALSE(status.trouble.message.empty());
+  EXPECT_GT(status.retry_in_seconds, 0);
+  machine_.line.Heal();
+  machine_.scheduler.RunFor(minutes(5));
+  EXPECT_TRUE(volume().status().trouble.message.empty());
+}
+
+TEST_F(StatusTest, AMissingPackShowsOnceARealReadHasMetIt) {
+  ASSERT_OK(Write(0));
+  ASSERT_OK(volume().Close(CloseMode::kUpload, {}));
+  store::MemoryStore::Objects objects = provider_.Snapshot();
+  Open(/*read_only=*/true);
+  std::erase_if(objects, [](const auto& object) { return object.first.starts_with("packs/"); });
+  provider_.Restore(objects);
+  EXPECT_TRUE(volume().status().needs.empty());
+  opened_->resources().windows().Clear();
+  opened_->resources().pages().Clear();
+  Bytes out(4096);
+  EXPECT_FALSE(volume().Read(0, out).has_value());
+  const Error need = OnlyNeed(volume());
+  EXPECT_TRUE(need.message.starts_with("MISSING-PACKS: 1 read has failed")) << need.message;
+  EXPECT_FALSE(need.hint.empty());
 }
 
 }  // namespace
