@@ -15,6 +15,8 @@ using volume::OpenedVolume;
 
 namespace {
 constexpr double kClockTolerance = 1;  // journals tell times in whole seconds
+constexpr char kCacheDirectory[] = "/home/user/cache/coffer";
+constexpr std::uint64_t kCacheBytesMax = 8 * cache::DiskCache::kWindowBytes;
 }  // namespace
 
 std::string_view NameOf(CrashMode mode) {
@@ -47,8 +49,11 @@ std::string Describe(const CrashPoint& point) {
   return {};
 }
 
-CrashWorld::CrashWorld(std::uint64_t seed, const volume::Settings& settings)
-    : settings_(settings), passwords_{std::string(vault::Machine::kPassword)} {
+CrashWorld::CrashWorld(std::uint64_t seed, const volume::Settings& settings,
+                       DiskCacheUse disk_cache)
+    : settings_(settings),
+      disk_cache_use_(disk_cache),
+      passwords_{std::string(vault::Machine::kPassword)} {
   machine_ = std::make_unique<vault::Machine>(provider_, seed);
   CHECK(
       machine_->Create({.name = "photos", .size = kBlocks * kBlockSize, .chunk_size = kChunkBytes})
@@ -67,6 +72,8 @@ CrashWorld::CrashWorld(std::uint64_t seed, const volume::Settings& settings)
 
 void CrashWorld::Reset(std::uint64_t seed) {
   opened_.reset();
+  disk_cache_.reset();
+  cache_index_ = {};
   provider_.Restore(first_objects_);
   machine_ = std::make_unique<vault::Machine>(provider_, seed);
   machine_->fs.Load(*first_disk_);
@@ -88,6 +95,7 @@ Result<std::unique_ptr<vault::Vault>> CrashWorld::Unlock(vault::Machine& machine
 }
 
 std::string CrashWorld::CheckPasswords() {
+  if (passwords_.size() > 1) machine_->line.LandLateRequests();  // one of them may be a new key
   std::vector<std::string> opening;
   std::vector<std::string> all = old_passwords_;
   all.insert(all.end(), passwords_.begin(), passwords_.end());
@@ -111,6 +119,7 @@ std::string CrashWorld::CheckPasswords() {
 }
 
 Status CrashWorld::ChangePassword() {
+  if (passwords_.size() > 1) machine_->line.LandLateRequests();
   passwords_.push_back(Concat("battery staple ", ++password_changes_));
   // Of several that may hold, the one that does.
   Status status;
@@ -126,8 +135,19 @@ Status CrashWorld::ChangePassword() {
 }
 
 Status CrashWorld::Open() {
+  opened_.reset();
+  disk_cache_.reset();
+  if (disk_cache_use_ != DiskCacheUse::kNone) {
+    machine_->fs.AddDirectories(kCacheDirectory);
+    disk_cache_ = std::make_unique<cache::DiskCache>(
+        machine_->fs, machine_->clock,
+        cache::DiskCache::Options{.directory = kCacheDirectory, .bytes_max = kCacheBytesMax},
+        cache::OpenMemoryIndex(cache_index_));
+    disk_cache_->Start();
+  }
   ASSIGN_OR_RETURN(auto vault, Unlock(*machine_));
-  ASSIGN_OR_RETURN(opened_, OpenedVolume::OpenIn(std::move(vault), {.settings = settings_}));
+  ASSIGN_OR_RETURN(opened_, OpenedVolume::OpenIn(std::move(vault), {.settings = settings_},
+                                                 "photos", disk_cache_.get()));
   return {};
 }
 
@@ -157,6 +177,20 @@ void CrashWorld::SetCrashPoint(const CrashPoint& point) {
 }
 
 bool CrashWorld::halted() const { return machine_->fs.halted() || machine_->line.halted(); }
+
+void CrashWorld::EvictMemory() {
+  frames().Clear();
+  resources().pages().Clear();
+  resources().windows().Clear();
+}
+
+void CrashWorld::EvictDisk() {
+  if (disk_cache_ == nullptr) return;
+  disk_cache_->SetBytesMax(0);
+  Bytes out(1);
+  (void)disk_cache_->Read({}, 0, out);  // brings it down
+  disk_cache_->SetBytesMax(kCacheBytesMax);
+}
 
 void CrashWorld::BelieveStatus() {
   const volume::VolumeStatus status = volume().status();
@@ -193,7 +227,7 @@ std::string CrashWorld::CheckStatus() {
                   " committed, and all is");
   }
   const double least = seconds(now - answers_.front().ended);
-  const double most = seconds(now - answers_.front().begun);
+  const double most = seconds(now - std::min(answers_.front().begun, since));
   if (status.behind_seconds + kClockTolerance >= least &&
       status.behind_seconds <= most + kClockTolerance)
     return {};
@@ -205,6 +239,7 @@ void CrashWorld::Crash(CrashMode mode) {
   machine_->fs.Halt();
   if (is_open()) BelieveStatus();
   opened_.reset();  // what it does now changes nothing
+  disk_cache_.reset();
   machine_->line.Heal();
   switch (mode) {
     case CrashMode::kKill:
@@ -233,9 +268,9 @@ std::string CrashWorld::Recover(CrashMode mode) {
           volume(), mode == CrashMode::kKill ? Loss::kProcess : Loss::kPower);
       !wrong.empty())
     return wrong;
-  if (interrupted) unsure_since_ = last_begun_;
+  if (interrupted && !unsure_since_.has_value()) unsure_since_ = last_begun_;
   while (!answers_.empty() && answers_.back().number > oracle_.acknowledged()) {
-    unsure_since_ = answers_.back().begun;
+    unsure_since_ = std::min(answers_.back().begun, unsure_since_.value_or(answers_.back().begun));
     answers_.pop_back();
   }
   if (std::string wrong = CheckPasswords(); !wrong.empty()) return wrong;
@@ -274,6 +309,7 @@ Status CrashWorld::Answered(std::uint64_t number, Status status) {
         {number, volume().status().acknowledged_seq, last_begun_, machine_->clock.Now()});
   } else if (!halted()) {
     oracle_.Failed(number);
+    if (!unsure_since_.has_value()) unsure_since_ = last_begun_;
   }
   return status;
 }

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "core/cache/disk_cache.h"
+#include "tests/cache/memory_index.h"
 #include "tests/crash/prefix_oracle.h"
 #include "tests/volume/volume_world.h"
 
@@ -40,9 +42,12 @@ struct CrashPoint {
 };
 std::string Describe(const CrashPoint& point);
 
+enum class DiskCacheUse { kNone, kSmall };
+
 class CrashWorld {
  public:
-  CrashWorld(std::uint64_t seed, const volume::Settings& settings);
+  CrashWorld(std::uint64_t seed, const volume::Settings& settings,
+             DiskCacheUse disk_cache = DiskCacheUse::kNone);
 
   /// Back to how it was when the world was made: a volume with some of its blocks written,
   /// committed, closed. `seed` decides what follows.
@@ -76,6 +81,10 @@ class CrashWorld {
   [[nodiscard]] vault::Machine& machine() { return *machine_; }
   [[nodiscard]] store::MemoryStore& provider() { return provider_; }
 
+  /// Nothing that was read is at hand any more: memory, then the disk cache, if there is one.
+  void EvictMemory();
+  void EvictDisk();
+
   // Write-class requests, on the volume and in the oracle.
   Status Write(std::uint64_t first, std::uint64_t count, block::WriteFlag flag);
   Status Zero(std::uint64_t first, std::uint64_t count, bool trim);
@@ -105,14 +114,17 @@ class CrashWorld {
   [[nodiscard]] std::string CheckPasswords();
 
   const volume::Settings settings_;
+  const DiskCacheUse disk_cache_use_;
+  cache::MemoryIndexDisk cache_index_;
   store::MemoryStore provider_;
   std::unique_ptr<vault::Machine> machine_;
   PrefixOracle oracle_{kBlocks};
+  std::unique_ptr<cache::DiskCache> disk_cache_;
   std::unique_ptr<volume::OpenedVolume> opened_;
   std::deque<Answer> answers_;  // of requests that may not be committed, in order
   MonotonicTime last_begun_{};  // of the newest request
-  /// Since when there may be a request that a crash has interrupted, or taken, as far as anybody
-  /// can see.
+  /// Since when there may be a request that has failed, or that a crash has interrupted or taken,
+  /// as far as anybody can see.
   std::optional<MonotonicTime> unsure_since_;
   std::vector<std::string> passwords_;      // that may hold, the newest last
   std::vector<std::string> old_passwords_;  // that must not

@@ -1,12 +1,14 @@
-// fault_enumeration [--length N] [--sample N] [--seed N] [--shard I/N]: runs every script of up to
-// N steps (2) with every call of the disk and every request to the store failing in turn, once or
-// from then on, with each error that such a call may give. What fails says so; what is read all the
-// while is right or an error; when the fault is gone and a FLUSH succeeds, a power cut takes
-// nothing (L9). Exits 1 at the first loss, with what replays it; also when nothing was run.
+// fault_enumeration [--length N] [--sample N] [--seed N] [--shard I/N] [--jobs N]: runs every
+// script of up to N steps (2) with every call of the disk and every request to the store failing in
+// turn, once or from then on, with each error that such a call may give; a failed write has written
+// part of it, a failed sync has lost what it was to store and a later one succeeds without it; or
+// the disk goes read-only there. What fails says so; what is read all the while is right or an
+// error; when the fault is gone and a FLUSH succeeds, a power cut takes nothing; when it fails, the
+// volume is read-only and its status says why (L9). Exits 1 at the first loss, with what replays
+// it; also when nothing was run.
+#include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
-#include <cstring>
 
 #include "core/base/log.h"
 #include "tests/crash/options.h"
@@ -15,21 +17,26 @@
 namespace coffer::crash {
 namespace {
 
+enum Count { kScripts, kFaults, kMet, kReadOnly, kCounts };
+
 struct DiskError {
   int number;
   const char* name;
 };
 constexpr DiskError kDiskErrors[] = {
-    {EIO, "EIO"}, {ENOSPC, "ENOSPC"}, {EROFS, "EROFS"}, {EMFILE, "EMFILE"}};
+    {EIO, "EIO"}, {ENOSPC, "ENOSPC"}, {EDQUOT, "EDQUOT"}, {EROFS, "EROFS"}, {EMFILE, "EMFILE"}};
 constexpr FaultRepeat kRepeats[] = {FaultRepeat::kOnce, FaultRepeat::kSticky};
 
 class Faults {
  public:
-  explicit Faults(const EnumerationOptions& options)
-      : options_(options), world_(options.seed, TinySettings()), random_(options.seed + 1) {}
+  Faults(const EnumerationOptions& options, std::span<std::uint64_t> counts)
+      : options_(options),
+        counts_(counts),
+        world_(options.seed, TinySettings()),
+        random_(options.seed + 1 + options.shard) {}
 
   bool RunScript(const Script& script) {
-    ++scripts_;
+    ++counts_[kScripts];
     world_.Reset(options_.seed);
     if (Status status = world_.Open(); !status.has_value())
       return Lost(script, status.error().message);
@@ -52,6 +59,12 @@ class Faults {
             return false;
         }
       }
+      for (std::uint64_t n = 1; n <= calls && repeat == FaultRepeat::kSticky; ++n) {
+        const auto arm = [&] {
+          world_.machine().fs.AddFault({.nth = n, .error_number = EROFS, .goes_read_only = true});
+        };
+        if (!RunFault(script, Concat("the disk goes read-only at call ", n), arm)) return false;
+      }
       for (std::uint64_t n = 1; n <= requests; ++n) {
         for (const StoreFaultKind kind :
              {StoreFaultKind::kFailBefore, StoreFaultKind::kFailAfter}) {
@@ -69,14 +82,6 @@ class Faults {
     return true;
   }
 
-  void Print() const {
-    std::printf("%llu scripts, %llu faults, %llu of them met by a request, 0 losses (seed %llu)\n",
-                static_cast<unsigned long long>(scripts_), static_cast<unsigned long long>(faults_),
-                static_cast<unsigned long long>(seen_),
-                static_cast<unsigned long long>(options_.seed));
-  }
-  [[nodiscard]] std::uint64_t faults() const { return faults_; }
-
  private:
   static const char* Often(FaultRepeat repeat) {
     return repeat == FaultRepeat::kOnce ? " once" : " from then on";
@@ -85,7 +90,7 @@ class Faults {
   bool RunFault(const Script& script, const std::string& what, const std::function<void()>& arm) {
     const std::uint64_t seed = random_.Next();
     if (options_.sample > 1 && seed % options_.sample != 0) return true;
-    ++faults_;
+    ++counts_[kFaults];
     world_.Reset(seed);
     const auto lost = [&](const std::string& wrong) {
       return Lost(script, Concat(what, ", seed ", seed, ": ", wrong));
@@ -98,7 +103,7 @@ class Faults {
       if (!world_.is_open()) break;
       if (!Run(world_, {step}).has_value()) seen = true;
     }
-    if (seen) ++seen_;
+    if (seen) ++counts_[kMet];
     if (world_.is_open()) {
       // Right or an error, with the fault still there.
       if (std::string wrong = world_.oracle().Check(world_.volume());
@@ -112,10 +117,10 @@ class Faults {
     if (world_.is_open()) {
       if (std::string wrong = world_.oracle().Check(world_.volume()); !wrong.empty())
         return lost("afterwards " + wrong);
-      // May fail, if the volume has become read-only; if it succeeds it has to be true.
-      (void)world_.Flush();
+      if (std::string wrong = FlushOrSayWhy(); !wrong.empty()) return lost(wrong);
     }
-    const CrashMode mode = kCrashModes[random_.Below(5)];
+    // Most often all goes that nobody has promised to keep.
+    const CrashMode mode = random_.OneIn(2) ? CrashMode::kDropAll : kCrashModes[random_.Below(5)];
     world_.Crash(mode);
     if (std::string wrong = world_.CheckRemote(false); !wrong.empty()) return lost(wrong);
     if (std::string wrong = world_.Recover(mode); !wrong.empty())
@@ -127,28 +132,55 @@ class Faults {
     return true;
   }
 
+  /// A FLUSH that succeeds is held to it by the crash that follows. One that fails leaves a volume
+  /// that can only be read, and says so.
+  std::string FlushOrSayWhy() {
+    const Status flushed = world_.Flush();
+    if (flushed.has_value()) return {};
+    ++counts_[kReadOnly];
+    const volume::VolumeStatus status = world_.volume().status();
+    const bool says = std::any_of(status.needs.begin(), status.needs.end(), [](const Error& need) {
+      return need.message.starts_with("FAILED-JOURNAL: ") && !need.hint.empty();
+    });
+    if (!says) return "a flush fails, and status does not say why: " + flushed.error().message;
+    if (world_.Write(0, 1, block::WriteFlag::kNone).has_value())
+      return "a flush fails, and the next write succeeds";
+    if (world_.Flush().has_value()) return "a flush fails, and the next one succeeds";
+    return world_.oracle().Check(world_.volume());
+  }
+
   bool Lost(const Script& script, const std::string& what) {
     std::fprintf(stderr, "LOST in [%s] %s\n", Describe(script).c_str(), what.c_str());
     return false;
   }
 
   const EnumerationOptions options_;
+  const std::span<std::uint64_t> counts_;
   CrashWorld world_;
   SeededRandom random_;
-  std::uint64_t scripts_ = 0;
-  std::uint64_t faults_ = 0;
-  std::uint64_t seen_ = 0;
 };
+
+bool RunAll(const EnumerationOptions& options, std::span<std::uint64_t> counts) {
+  Faults faults(options, counts);
+  const std::vector<Script> scripts = MixedScripts(options.length);
+  for (std::size_t i = options.shard; i < scripts.size(); i += options.shards)
+    if (!faults.RunScript(scripts[i])) return false;
+  return true;
+}
 
 int Main(int argc, char** argv) {
   EnumerationOptions options{.length = 2};
   if (!ParseOptions(argc, argv, &options)) return 2;
-  Faults faults(options);
-  const std::vector<Script> scripts = MixedScripts(options.length);
-  for (std::size_t i = options.shard; i < scripts.size(); i += options.shards)
-    if (!faults.RunScript(scripts[i])) return 1;
-  faults.Print();
-  return faults.faults() > 0 ? 0 : 1;
+  std::uint64_t counts[kCounts] = {};
+  if (!RunInProcesses(options, counts, RunAll)) return 1;
+  const auto count = [&](Count which) { return static_cast<unsigned long long>(counts[which]); };
+  std::printf(
+      "%llu scripts, %llu faults, %llu of them met by a request, %llu left a volume that could "
+      "only "
+      "be read, 0 losses (seed %llu)\n",
+      count(kScripts), count(kFaults), count(kMet), count(kReadOnly),
+      static_cast<unsigned long long>(options.seed));
+  return counts[kMet] > 0 ? 0 : 1;
 }
 
 }  // namespace

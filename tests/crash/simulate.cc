@@ -1,9 +1,10 @@
 // crash_simulation [--seeds N] [--first N] [--steps N]: whole histories of one volume under random
 // requests, crashes, faults of store and line, evictions, and time that passes; virtual clock, one
 // thread. Sizes and ages are random for each seed. After every crash the prefix oracle compares all
-// blocks; at the end everything heals and must be committed within five virtual minutes, and a
-// blank machine must find it. Each seed is run twice and must give the same digest. Exits 1 at the
-// first loss, with the seed that replays it.
+// blocks; after every step the status is compared with what was asked, and when; at the end
+// everything heals and must be committed within five virtual minutes, and a blank machine must find
+// it. Each seed is run twice and must give the same digest. Exits 1 at the first loss, with the
+// seed that replays it.
 #include <charconv>
 #include <cstdio>
 #include <cstring>
@@ -18,9 +19,9 @@ namespace {
 using block::WriteFlag;
 
 struct Options {
-  std::uint64_t seeds = 200;
+  std::uint64_t seeds = 250;
   std::uint64_t first = 1;
-  std::uint64_t steps = 400;
+  std::uint64_t steps = 600;
 };
 
 constexpr std::uint64_t kNever = std::uint64_t{1} << 60;
@@ -30,6 +31,10 @@ struct Counts {
   std::uint64_t requests = 0;
   std::uint64_t syncs = 0;
   std::uint64_t faults = 0;
+  std::uint64_t evictions = 0;
+  std::uint64_t resizes = 0;
+  std::uint64_t reopenings = 0;
+  std::uint64_t password_changes = 0;
 };
 
 volume::Settings RandomSettings(SeededRandom& random) {
@@ -50,7 +55,10 @@ volume::Settings RandomSettings(SeededRandom& random) {
 class Simulation {
  public:
   Simulation(std::uint64_t seed, std::uint64_t steps)
-      : steps_(steps), random_(seed), world_(seed, RandomSettings(random_)) {
+      : steps_(steps),
+        random_(seed),
+        world_(seed, RandomSettings(random_),
+               random_.OneIn(2) ? DiskCacheUse::kSmall : DiskCacheUse::kNone) {
     world_.Reset(seed);
   }
 
@@ -86,6 +94,9 @@ class Simulation {
     if (random_.OneIn(15)) HealLine();
     const Status status = Operate();
     if (world_.halted()) return CrashAndRecover();
+    if (world_.is_open()) {
+      if (std::string wrong = world_.CheckStatus(); !wrong.empty()) return wrong;
+    }
     if (status.has_value()) return {};
     // On a line in trouble requests to the store may fail; the disk is sound.
     if (IsTransient(status.error().code) && faults_) return {};
@@ -101,9 +112,14 @@ class Simulation {
     const std::uint64_t blocks = world_.volume().size() / block::kBlockSize;
     const std::uint64_t first = random_.Below(blocks);
     const std::uint64_t count = 1 + random_.Below(std::min<std::uint64_t>(12, blocks - first));
-    switch (random_.Below(17)) {
+    switch (random_.Below(18)) {
+      case 17:
+        if (!random_.OneIn(4)) return {};
+        ++counts_.password_changes;
+        return world_.ChangePassword();
       case 16:
         if (!random_.OneIn(4)) return {};
+        ++counts_.resizes;
         return world_.Resize(kBlocks / 2 + random_.Below(kBlocks));
       case 0:
         return world_.Zero(first, count, random_.OneIn(2));
@@ -120,13 +136,16 @@ class Simulation {
         return Fail(ErrorCode::kCorruption, wrong);
       }
       case 5:
-        Evict();
+        ++counts_.evictions;
+        if (random_.OneIn(2)) world_.EvictDisk();
+        world_.EvictMemory();
         return {};
       case 6:
         world_.machine().scheduler.RunFor(std::chrono::milliseconds(random_.Below(120'000)));
         return {};
       case 7:
         if (!random_.OneIn(4)) return {};
+        ++counts_.reopenings;
         return Reopen();
       case 8:
         if (!random_.OneIn(3)) return {};
@@ -160,12 +179,6 @@ class Simulation {
       opened = world_.Open();
     }
     return opened;
-  }
-
-  void Evict() {
-    world_.frames().Clear();
-    world_.resources().pages().Clear();
-    world_.resources().windows().Clear();
   }
 
   void ArmCrash() {
@@ -227,7 +240,7 @@ class Simulation {
     if (std::string wrong = world_.oracle().Check(world_.volume()); !wrong.empty()) return wrong;
     world_.machine().scheduler.RunFor(std::chrono::minutes(5));
     const volume::VolumeStatus status = world_.volume().status();
-    if (status.behind_bytes != 0)
+    if (status.behind_bytes != 0 || status.committed_seq != status.acknowledged_seq)
       return Concat(status.behind_bytes, " bytes are not committed five minutes after healing: ",
                     status.trouble.message);
     world_.oracle().Committed(world_.oracle().acknowledged());
@@ -244,6 +257,17 @@ class Simulation {
   bool faults_ = false;
   Counts counts_;
 };
+
+void Add(const Counts& counts, Counts* total) {
+  total->crashes += counts.crashes;
+  total->requests += counts.requests;
+  total->syncs += counts.syncs;
+  total->faults += counts.faults;
+  total->evictions += counts.evictions;
+  total->resizes += counts.resizes;
+  total->reopenings += counts.reopenings;
+  total->password_changes += counts.password_changes;
+}
 
 int Main(int argc, char** argv) {
   Options options;
@@ -272,23 +296,21 @@ int Main(int argc, char** argv) {
         return 1;
       }
       digest = simulation.digest();
-      total.crashes += simulation.counts().crashes;
-      total.requests += simulation.counts().requests;
-      total.syncs += simulation.counts().syncs;
-      total.faults += simulation.counts().faults;
+      if (&digest == digests) Add(simulation.counts(), &total);
     }
     if (digests[0] != digests[1]) {
       std::fprintf(stderr, "seed %llu gives two digests\n", static_cast<unsigned long long>(seed));
       return 1;
     }
   }
+  const auto number = [](std::uint64_t count) { return static_cast<unsigned long long>(count); };
   std::printf(
-      "%llu seeds, each twice with equal digests; %llu requests, %llu syncs, %llu crashes, "
-      "%llu faults of the line; 0 losses\n",
-      static_cast<unsigned long long>(options.seeds),
-      static_cast<unsigned long long>(total.requests), static_cast<unsigned long long>(total.syncs),
-      static_cast<unsigned long long>(total.crashes),
-      static_cast<unsigned long long>(total.faults));
+      "%llu seeds, each twice with equal digests; %llu requests, %llu syncs, %llu resizes, %llu "
+      "password changes, %llu evictions, %llu reopenings, %llu faults of the line, %llu crashes; 0 "
+      "losses\n",
+      number(options.seeds), number(total.requests), number(total.syncs), number(total.resizes),
+      number(total.password_changes), number(total.evictions), number(total.reopenings),
+      number(total.faults), number(total.crashes));
   return total.crashes > 0 ? 0 : 1;
 }
 

@@ -19,7 +19,7 @@ TEST(FakeImage, HoldsWhatAVectorOfBytesHolds) {
     switch (random.Below(4)) {
       case 0:
         image.Resize(offset);
-        model.resize(offset);
+        model.resize(offset, std::byte{0});
         break;
       case 1:
         image.Zero(offset, length);
@@ -28,9 +28,9 @@ TEST(FakeImage, HoldsWhatAVectorOfBytesHolds) {
                       std::min(length, model.size() - offset), std::byte{0});
         break;
       default: {
-        const Bytes data = random.OneIn(3) ? Bytes(length) : random.NewBytes(length);
+        const Bytes data = random.OneIn(3) ? Bytes(length, std::byte{0}) : random.NewBytes(length);
         image.Write(offset, data);
-        model.resize(std::max(model.size(), offset + length));
+        model.resize(std::max(model.size(), offset + length), std::byte{0});
         std::copy(data.begin(), data.end(), model.begin() + static_cast<std::ptrdiff_t>(offset));
       }
     }

@@ -261,6 +261,10 @@ Status FaultyFileSystem::BeginLocked(const Call& call, ReadDamage* damage) {
       *damage = hit.damage;
       return {};
     }
+    if (hit.goes_read_only) {
+      read_only_ = true;
+      if (call.effect == Effect::kReads) return {};
+    }
     return FailErrno(hit.error_number, NameOf(call.kind), call.path);
   }
   return {};

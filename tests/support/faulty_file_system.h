@@ -69,6 +69,7 @@ struct FsFault {
   FaultRepeat repeat = FaultRepeat::kOnce;
   int error_number = 5;  // EIO
   ReadDamage damage = ReadDamage::kNone;
+  bool goes_read_only = false;  // and every change fails from then on, as after SetReadOnly
 };
 
 class FaultyFileSystem final : public FileSystem {
