@@ -86,6 +86,8 @@ void CrashWorld::Reset(std::uint64_t seed) {
 }
 
 Result<std::unique_ptr<vault::Vault>> CrashWorld::Unlock(vault::Machine& machine) const {
+  // Else the one that holds could change while they are tried.
+  if (passwords_.size() > 1) machine_->line.LandLateRequests();
   for (std::size_t i = passwords_.size(); i-- > 0;) {
     auto vault = machine.Unlock(passwords_[i]);
     if (vault.has_value() || vault.error().code != ErrorCode::kUnauthenticated || i == 0)
