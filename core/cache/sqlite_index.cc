@@ -59,6 +59,8 @@ Result<std::unique_ptr<SqliteIndex>> SqliteIndex::OpenAsItIs(FileSystem& fs,
   ASSIGN_OR_RETURN(auto database, db::Database::Open(path));
   std::unique_ptr<SqliteIndex> index(new SqliteIndex(std::move(database)));
   RETURN_IF_ERROR(index->CheckVersion());
+  if (index->database_->read_only())
+    return Fail(ErrorCode::kCorruption, "its index says that it must not be written");
   RETURN_IF_ERROR(index->Prepare());
   return index;
 }

@@ -107,6 +107,8 @@ Status Database::Execute(const std::string& sql) {
   return Check(database_, sqlite3_exec(database_, sql.c_str(), nullptr, nullptr, nullptr));
 }
 
+bool Database::read_only() const { return sqlite3_db_readonly(database_, "main") != 0; }
+
 Result<std::int64_t> Database::QueryInteger(const std::string& sql) {
   ASSIGN_OR_RETURN(const auto statement, Prepare(sql));
   ASSIGN_OR_RETURN(const bool row, statement->Step());

@@ -60,6 +60,8 @@ class Database {
   /// The integer that a statement of one row gives, such as "PRAGMA user_version".
   Result<std::int64_t> QueryInteger(const std::string& sql);
   Result<std::unique_ptr<Statement>> Prepare(const std::string& sql);
+  /// Known after the first statement: the file's header may say so.
+  [[nodiscard]] bool read_only() const;
 
  private:
   explicit Database(sqlite3* database) : database_(database) {}

@@ -141,6 +141,72 @@ TEST_F(SqliteIndexTest, DamageAnywhereIsFoundOrHarmless) {
   }
 }
 
+/// faults.md 23: an index that is damaged in any place begins anew, or says no more than it did.
+TEST_F(SqliteIndexTest, F23EveryByteOfHeaderAndPageHeadersAndAnyCutIsARebuildOrHarmless) {
+  constexpr std::uint32_t kRows = 300;
+  constexpr std::size_t kPageBytes = 4096;
+  const std::vector<IndexRow> rows = Fill(kRows);
+  const std::string whole = ReadTestFile(path_);
+  ASSERT_EQ(whole.size() % kPageBytes, 0U);
+  ASSERT_GT(whole.size(), 3 * kPageBytes);
+  std::size_t anew = 0;
+  std::size_t tried = 0;
+  const auto check = [&](const std::string& damaged, const std::string& what) {
+    SCOPED_TRACE(what);
+    for (const char* suffix : {"-wal", "-shm"}) std::filesystem::remove(path_ + suffix);
+    WriteTestFile(path_, damaged);
+    {
+      ASSERT_OK_AND_ASSIGN(const auto index, Open());
+      ASSERT_LE(rows_.size(), kRows);
+      // Rows that have changed name windows that the frames in them do not fit: misses.
+      std::size_t changed = 0;
+      for (const IndexRow& row : rows_) changed += std::count(rows.begin(), rows.end(), row) == 0;
+      ASSERT_LE(changed, 1U);
+      const std::vector<IndexRow> row{Row(3)};
+      ASSERT_OK(index->Apply(row, {}));
+    }
+    ++tried;
+    anew += rows_.empty() ? 1 : 0;
+    if (tried % 8 != 0) return;
+    ASSERT_OK(Open());
+    ASSERT_FALSE(rows_.empty());  // it keeps what it is given again
+  };
+  for (std::size_t page = 0; page < whole.size(); page += kPageBytes) {
+    // The file's header and the page's; then cells, here and there.
+    const std::size_t dense = page == 0 ? 108 : 12;
+    for (std::size_t at = 0; at < kPageBytes; at += at < dense ? 1 : 1 + random_.Below(2000)) {
+      std::string damaged = whole;
+      damaged[page + at] =
+          static_cast<char>(damaged[page + at] ^ static_cast<char>(1 + random_.Below(255)));
+      check(damaged, "byte " + std::to_string(page + at));
+      if (HasFatalFailure()) return;
+    }
+  }
+  for (std::size_t size = 0; size < whole.size(); size += size < 200 ? 20 : 2049) {
+    check(whole.substr(0, size), "cut to " + std::to_string(size));
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_GT(anew, tried / 4) << tried;
+}
+
+TEST_F(SqliteIndexTest, F23AnOlderVersionIsReplaced) {
+  Fill(10);
+  {
+    ASSERT_OK_AND_ASSIGN(const auto database, db::Database::Open(path_));
+    ASSERT_OK(database->Execute("PRAGMA user_version = 0"));
+  }
+  ExpectAnew();
+}
+
+TEST_F(SqliteIndexTest, F23AnIndexThatIsGoneOrADamagedLogIsNoError) {
+  Fill(10);
+  ASSERT_OK(fs_->Remove(path_));
+  ExpectAnew();
+  WriteTestFile(path_ + "-wal", std::string(5000, 'w'));
+  ASSERT_OK(Open());
+  EXPECT_LE(rows_.size(), 1U);
+}
+
 TEST_F(SqliteIndexTest, StaysWithinTheSizeItTells) {
   constexpr std::uint32_t kRows = 20'000;
   ASSERT_OK_AND_ASSIGN(const auto index, Open());
