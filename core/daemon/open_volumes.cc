@@ -289,9 +289,11 @@ Status OpenVolumes::Close(const VolumeKey& key, volume::CloseMode mode,
   Announce(key, "closing");
   WithdrawAll(*entry);
   const Status status = entry->volume->Close(mode, progress);
-  const std::uint64_t left = entry->volume->status().behind_bytes;
+  const volume::VolumeStatus after = entry->volume->status();
+  const std::uint64_t left = after.behind_bytes;
   *waiting_bytes = left;
-  Remember(key, *entry, false, left);
+  // What a failed journal holds is known when it is opened again, as after a crash.
+  Remember(key, *entry, /*open=*/after.failed, left);
   LearnVolumes(entry->lease.vault());
   Remove(key);
   LOG(kInfo, "closed ", key.volume, ", ", left, " bytes left in the journal");

@@ -104,7 +104,7 @@ TEST_F(StatusTest, AFailedJournalNeedsAPersonAndLeavesAVolumeToRead) {
   const Error need = OnlyNeed(volume());
   EXPECT_TRUE(need.message.starts_with("FAILED-JOURNAL: ")) << need.message;
   EXPECT_NE(need.hint.find("coffer open"), std::string::npos);
-  Kill();
+  EXPECT_FALSE(volume().Close(CloseMode::kUpload, {}).has_value());
   Open();
   EXPECT_TRUE(volume().status().needs.empty());
   EXPECT_OK(volume().Read(0, out));
