@@ -6,7 +6,7 @@
 #include <new>
 
 #include "core/base/check.h"
-#include "core/crypto/block_digests.h"
+#include "core/crypto/digests.h"
 #include "core/crypto/hmac_state.h"
 
 namespace coffer::crypto {
@@ -37,7 +37,7 @@ void KeyedHash::Truncated16(ByteView prefix, ByteView message, std::byte* out) c
 void KeyedHash::Truncated16OfDigests(ByteView prefix, ByteView message, std::byte* out) const {
   HmacState hmac = state_->hmac;
   hmac.Update(prefix);
-  std::array<BlockDigest, 64> digests;  // of 256 KiB, the largest chunk
+  std::array<Digest, 64> digests;  // of 256 KiB, the largest chunk
   while (!message.empty()) {
     const ByteView part =
         message.first(std::min(message.size(), digests.size() * kDigestBlockBytes));

@@ -37,7 +37,7 @@ class ContentHasher {
 
   /// First 16 bytes of HMAC-SHA-256(key, u64 type ‖ u64 length ‖ SHA-256 of each 4096 bytes of
   /// the plaintext). `type` keeps data, pages and deltas apart. A tree of one level, so that the
-  /// blocks can be hashed side by side (block_digests.h).
+  /// blocks can be hashed side by side (digests.h).
   [[nodiscard]] ContentId Id(std::uint8_t type, ByteView plaintext) const;
 
  private:

@@ -12,23 +12,6 @@ ObjectHash Sha256(ByteView bytes) {
   return out;
 }
 
-struct Sha256Hasher::State {
-  CryptoPP::SHA256 hash;
-};
-
-Sha256Hasher::Sha256Hasher() : state_(std::make_unique<State>()) {}
-Sha256Hasher::~Sha256Hasher() = default;
-Sha256Hasher::Sha256Hasher(Sha256Hasher&&) noexcept = default;
-Sha256Hasher& Sha256Hasher::operator=(Sha256Hasher&&) noexcept = default;
-
-void Sha256Hasher::Update(ByteView bytes) { Absorb(state_->hash, bytes); }
-
-ObjectHash Sha256Hasher::Finish() {
-  ObjectHash out;
-  crypto::Finish(state_->hash, out.bytes.data());
-  return out;
-}
-
 Mac HmacSha256(const SecretBytes& key, std::initializer_list<ByteView> parts) {
   HmacState state(key.view());
   for (ByteView part : parts) state.Update(part);

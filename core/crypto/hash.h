@@ -1,10 +1,8 @@
-// SHA-256 and HMAC-SHA-256. Everything but a Sha256Hasher, which is for one thread at a time, may
-// be called from any thread at once.
+// SHA-256 and HMAC-SHA-256. May be called from any thread at once.
 #pragma once
 
 #include <array>
 #include <initializer_list>
-#include <memory>
 
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
@@ -14,23 +12,6 @@
 namespace coffer::crypto {
 
 [[nodiscard]] ObjectHash Sha256(ByteView bytes);
-
-/// SHA-256 over bytes that come in parts.
-class Sha256Hasher {
- public:
-  Sha256Hasher();
-  ~Sha256Hasher();
-  Sha256Hasher(Sha256Hasher&&) noexcept;
-  Sha256Hasher& operator=(Sha256Hasher&&) noexcept;
-
-  void Update(ByteView bytes);
-  /// The hash of all updates; the hasher then starts again from nothing.
-  [[nodiscard]] ObjectHash Finish();
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
 
 using Mac = std::array<std::byte, kMacBytes>;
 

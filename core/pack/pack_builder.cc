@@ -5,6 +5,7 @@
 #include "core/base/check.h"
 #include "core/base/log.h"
 #include "core/base/planted.h"
+#include "core/crypto/digests.h"
 #include "core/crypto/hash.h"
 #include "core/crypto/suite.h"
 #include "core/format/limits.h"
@@ -88,9 +89,12 @@ bool PackBuilder::IsFullFor(std::size_t stored_bytes, std::size_t target_bytes) 
 }
 
 PackId PackBuilder::MakeId() const {
-  crypto::Sha256Hasher hasher;
-  for (const Slot* slot : order_) hasher.Update(slot->frame.stored);
-  const ObjectHash content = hasher.Finish();
+  std::vector<ByteView> stored;
+  stored.reserve(order_.size());
+  for (const Slot* slot : order_) stored.emplace_back(slot->frame.stored);
+  std::vector<crypto::Digest> digests(stored.size());
+  crypto::DigestEach(stored, digests);
+  const ObjectHash content = crypto::Sha256(std::as_bytes(std::span(digests)));
   std::array<std::byte, 32> fresh;
   random_.Fill(fresh);
   return PackId::From(crypto::HmacSha256(keys_.pack_id_hedge, {fresh, content.view()}));

@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/crypto/block_digests.h"
+#include "core/crypto/digests.h"
 #include "core/crypto/hash.h"
 #include "tests/crypto/hex.h"
 
@@ -44,16 +44,33 @@ TEST(DigestBlocks, AreTheSha256OfEachBlock) {
       Bytes message(blocks * kDigestBlockBytes + rest);
       for (std::size_t i = 0; i < message.size(); ++i)
         message[i] = static_cast<std::byte>(i * 31 + i / 251 + blocks);
-      std::vector<BlockDigest> digests(blocks + (rest == 0 ? 0 : 1));
+      std::vector<Digest> digests(blocks + (rest == 0 ? 0 : 1));
       DigestBlocks(message, digests);
-      std::vector<BlockDigest> in_turn(digests.size());
-      DigestBlocksInTurn(message, in_turn);
-      ASSERT_EQ(digests, in_turn) << blocks << " blocks and " << rest;
       for (std::size_t i = 0; i < digests.size(); ++i) {
         const ByteView block = ByteView(message).subspan(i * kDigestBlockBytes);
         ASSERT_EQ(ToHex(digests[i]),
                   Sha256(block.first(std::min(block.size(), kDigestBlockBytes))).ToString());
       }
+    }
+  }
+}
+
+TEST(DigestEach, AgreesWithDigestInTurnForMessagesOfAllLengths) {
+  std::vector<Bytes> messages;
+  for (std::size_t i = 0; i < 200; ++i) messages.push_back(Counting(i * i % 3001, 3));
+  for (const std::size_t length : {65533UL, 65534UL, 65535UL, 65536UL, 262160UL, 0UL, 1UL, 64UL})
+    messages.push_back(Counting(length, 5));
+  for (std::size_t i = 0; i < 40; ++i) messages.push_back(Counting(1 + 1600 * i, 7));
+  for (std::size_t first = 0; first < messages.size(); first += 13) {
+    for (const std::size_t count : {0UL, 1UL, 5UL, 6UL, 15UL, 16UL, 17UL, 38UL, 100UL}) {
+      std::vector<ByteView> views;
+      for (std::size_t i = first; i < std::min(first + count, messages.size()); ++i)
+        views.push_back(messages[i]);
+      std::vector<Digest> digests(views.size());
+      DigestEach(views, digests);
+      std::vector<Digest> in_turn(views.size());
+      DigestInTurn(views, in_turn);
+      ASSERT_EQ(digests, in_turn) << first << " " << count;
     }
   }
 }

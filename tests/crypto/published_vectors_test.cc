@@ -18,16 +18,6 @@ TEST(Sha256, MatchesFips180) {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
-TEST(Sha256, HasherOfPartsMatchesFips180AndStartsAgain) {
-  Sha256Hasher hasher;
-  const Bytes part = Repeated(1000, 'a');
-  for (int round = 0; round < 2; ++round) {
-    for (int i = 0; i < 1000; ++i) hasher.Update(part);
-    EXPECT_EQ(hasher.Finish().ToString(),
-              "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
-  }
-}
-
 TEST(HmacSha256, MatchesRfc4231) {
   const auto hmac = [](ByteView key, ByteView data) {
     return ToHex(HmacSha256(SecretBytes::CopyOf(key), {data}));

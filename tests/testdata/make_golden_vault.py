@@ -196,7 +196,7 @@ class Pack:
 
     def put(self):
         builder, epoch = self.builder, self.epoch
-        joined = b"".join(packed for _, _, _, _, packed, _ in self.frames)
+        joined = b"".join(hashlib.sha256(packed).digest() for _, _, _, _, packed, _ in self.frames)
         self.ident = mac(builder.key(epoch, "pack-id-hedge"),
                          fresh(32) + hashlib.sha256(joined).digest())
         key = builder.key(epoch, "pack")

@@ -1,4 +1,4 @@
-#include "core/crypto/block_digests.h"
+#include "core/crypto/digests.h"
 
 #include <algorithm>
 
@@ -12,22 +12,15 @@
 #endif
 
 namespace coffer::crypto {
-
-void DigestBlocksInTurn(ByteView message, std::span<BlockDigest> out) {
-  CryptoPP::SHA256 hash;
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const std::size_t begin = i * kDigestBlockBytes;
-    Absorb(hash, message.subspan(begin, std::min(kDigestBlockBytes, message.size() - begin)));
-    Finish(hash, out[i].data());
-  }
-}
+namespace {
 
 #ifdef COFFER_HAS_IPSEC_MB
 
-namespace {
-
+constexpr std::size_t kLanes = 16;
 /// From here on sixteen lanes, most of them idle, beat one with SHA instructions.
-constexpr std::size_t kBlocksAtOnceMin = 6;
+constexpr std::size_t kLanesInUseMin = 6;
+/// The library counts a lane's bytes with 16 bits.
+constexpr std::size_t kLaneBytesMax = 65534;
 
 /// The scheduler of one thread's lanes; null unless the processor has AVX-512.
 IMB_MGR* Lanes() {
@@ -44,13 +37,14 @@ IMB_MGR* Lanes() {
   return lanes.get();
 }
 
-}  // namespace
+bool FitsLane(ByteView message) { return !message.empty() && message.size() <= kLaneBytesMax; }
 
-std::size_t DigestBlocksAtOnce(ByteView message, std::span<BlockDigest> out) {
-  const std::size_t whole = message.size() / kDigestBlockBytes;
-  constexpr std::size_t kLanes = 16;
-  const std::size_t rest = whole % kLanes;
-  const std::size_t count = rest < kBlocksAtOnceMin ? whole - rest : whole;
+/// Digests as many messages from the beginning as pay off side by side, and says how many.
+std::size_t DigestSideBySide(std::span<const ByteView> messages, std::span<Digest> out) {
+  const auto fitting = static_cast<std::size_t>(
+      std::find_if_not(messages.begin(), messages.end(), FitsLane) - messages.begin());
+  const std::size_t rest = fitting % kLanes;
+  const std::size_t count = rest < kLanesInUseMin ? fitting - rest : fitting;
   IMB_MGR* const lanes = count == 0 ? nullptr : Lanes();
   if (lanes == nullptr) return 0;
   static constexpr std::array<std::uint8_t, 16> kUnusedIv{};
@@ -69,8 +63,8 @@ std::size_t DigestBlocksAtOnce(ByteView message, std::span<BlockDigest> out) {
     job->hash_alg = IMB_AUTH_SHA_256;
     job->iv = kUnusedIv.data();
     job->iv_len_in_bytes = kUnusedIv.size();
-    job->src = reinterpret_cast<const std::uint8_t*>(message.data()) + i * kDigestBlockBytes;
-    job->msg_len_to_hash_in_bytes = kDigestBlockBytes;
+    job->src = reinterpret_cast<const std::uint8_t*>(messages[i].data());
+    job->msg_len_to_hash_in_bytes = messages[i].size();
     job->auth_tag_output = reinterpret_cast<std::uint8_t*>(out[i].data());
     job->auth_tag_output_len_in_bytes = out[i].size();
     take(IMB_SUBMIT_JOB(lanes));
@@ -83,14 +77,39 @@ std::size_t DigestBlocksAtOnce(ByteView message, std::span<BlockDigest> out) {
 
 #else
 
-std::size_t DigestBlocksAtOnce(ByteView, std::span<BlockDigest>) { return 0; }
+std::size_t DigestSideBySide(std::span<const ByteView>, std::span<Digest>) { return 0; }
 
 #endif
 
-void DigestBlocks(ByteView message, std::span<BlockDigest> out) {
+}  // namespace
+
+void DigestInTurn(std::span<const ByteView> messages, std::span<Digest> out) {
+  CHECK(messages.size() == out.size());
+  CryptoPP::SHA256 hash;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    Absorb(hash, messages[i]);
+    Finish(hash, out[i].data());
+  }
+}
+
+void DigestEach(std::span<const ByteView> messages, std::span<Digest> out) {
+  CHECK(messages.size() == out.size());
+  const std::size_t done = DigestSideBySide(messages, out);
+  DigestInTurn(messages.subspan(done), out.subspan(done));
+}
+
+void DigestBlocks(ByteView message, std::span<Digest> out) {
   CHECK(out.size() == (message.size() + kDigestBlockBytes - 1) / kDigestBlockBytes);
-  const std::size_t done = DigestBlocksAtOnce(message, out);
-  DigestBlocksInTurn(message.subspan(done * kDigestBlockBytes), out.subspan(done));
+  std::array<ByteView, 64> blocks;
+  while (!out.empty()) {
+    const std::size_t count = std::min(blocks.size(), out.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      blocks[i] = message.first(std::min(kDigestBlockBytes, message.size()));
+      message = message.subspan(blocks[i].size());
+    }
+    DigestEach(std::span(blocks).first(count), out.first(count));
+    out = out.subspan(count);
+  }
 }
 
 }  // namespace coffer::crypto
