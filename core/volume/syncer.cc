@@ -108,11 +108,15 @@ Status Syncer::SyncThrough(std::uint64_t seq, const Progress& progress) {
   const std::uint64_t total = live_.numbers().dirty_bytes;
   live_.Cut();
   MutexLock lock(mutex_);
-  const std::uint64_t failures = failures_;
   const std::uint64_t base = committed_bytes_;
-  if (committed_seq_ < seq) StartLocked();
+  // The one under way may fail for what was so before the call: the store just came back, say.
+  const std::uint64_t attempt = attempts_begun_ + 1;
+  if (committed_seq_ < seq) {
+    attempts_wanted_ = std::max(attempts_wanted_, attempt);
+    StartLocked();
+  }
   const auto done = [&]() NO_THREAD_SAFETY_ANALYSIS {
-    return committed_seq_ >= seq || failures_ > failures || hopeless_ || stopped_;
+    return committed_seq_ >= seq || attempt_failed_ >= attempt || hopeless_ || stopped_;
   };
   if (progress) {
     while (!env_.sync_executor.AwaitFor(lock, changed_, kProgressInterval, done)) {
@@ -172,7 +176,7 @@ void Syncer::Stop() {
 }
 
 void Syncer::FailLocked(Error error) {
-  ++failures_;
+  attempt_failed_ = attempts_begun_;
   hopeless_ = error.code == ErrorCode::kNeedsPerson;
   backoff_ = backoff_ == Duration{} ? settings_.retry_min
                                     : std::min<Duration>(backoff_ * 2, settings_.retry_max);
@@ -184,6 +188,10 @@ void Syncer::FailLocked(Error error) {
 
 void Syncer::Run() {
   for (;;) {
+    {
+      MutexLock lock(mutex_);
+      ++attempts_begun_;
+    }
     Status status = RunOnce();
     if (!status.has_value() && status.error().code == ErrorCode::kNoSpace && reserve_.held()) {
       reserve_.Drop();
@@ -200,6 +208,8 @@ void Syncer::Run() {
     if (!status.has_value()) {
       FailLocked(std::move(status).error());
       again_ = false;
+      changed_.notify_all();
+      if (!hopeless_ && !stopped_ && attempts_wanted_ > attempts_begun_) continue;
       if (!hopeless_ && !stopped_) {
         timer_set_ = true;
         old = std::move(timer_);

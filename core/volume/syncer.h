@@ -119,7 +119,9 @@ class Syncer {
   std::uint64_t committed_seq_ GUARDED_BY(mutex_) = 0;
   std::uint64_t committed_bytes_ GUARDED_BY(mutex_) = 0;  // since open, of dirty data
   std::uint64_t building_bytes_ GUARDED_BY(mutex_) = 0;   // of the running one, done so far
-  std::uint64_t failures_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t attempts_begun_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t attempts_wanted_ GUARDED_BY(mutex_) = 0;  // up to this number without a pause
+  std::uint64_t attempt_failed_ GUARDED_BY(mutex_) = 0;   // number of the newest that did
   Error trouble_ GUARDED_BY(mutex_){ErrorCode::kUnavailable, {}, {}};
   bool refusing_ GUARDED_BY(mutex_) = false;  // waits for room
   bool hopeless_ GUARDED_BY(mutex_) = false;  // needs a person: no attempt by itself
