@@ -374,6 +374,8 @@ def main():
     arguments.add_argument("--attempts", type=int, default=4, help="at each label")
     arguments.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "big"))
     options = arguments.parse_args()
+    if b"COFFER_FAILPOINT" not in Path(options.programs, "cofferd").read_bytes():
+        sys.exit(f"{options.programs}/cofferd has no failpoints: configure with -DCOFFER_FAILPOINTS=ON")
     print(f"# seed {options.seed}", flush=True)
     labels = failpoints() if options.labels is None else options.labels
     if options.sample is not None:

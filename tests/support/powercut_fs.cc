@@ -4,6 +4,10 @@
 //     cut                              the power goes: every call fails from now on
 //     on drop-all|keep-all|random-subset|prefix
 //                                      it is back; what was not synced is kept or lost by that mode
+//     fail sync|write PATH_PART once|sticky ERRNO      calls on files whose path holds that fail
+//     slow sync SECONDS                each fsync of a file takes so long
+//     read-only                        as after the kernel's remount
+//     heal                             ends fail and slow
 //   and answers each with "ok". It unmounts at the end of its input. Everything is in memory.
 //
 // What a cut may leave: fake_disk.h. Names need a sync of their directory, as POSIX has it. The
@@ -17,13 +21,15 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <map>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <thread>
 
@@ -33,6 +39,8 @@ namespace coffer {
 namespace {
 
 constexpr unsigned kRenameNoReplace = 1;  // RENAME_NOREPLACE, without _GNU_SOURCE's stdio.h
+
+std::atomic<int> slow_sync_seconds = 0;
 
 FaultyFileSystem& Fs() { return *static_cast<FaultyFileSystem*>(fuse_get_context()->private_data); }
 
@@ -125,6 +133,9 @@ int WriteFile(const char* /*path*/, const char* data, std::size_t size, off_t of
 }
 
 int SyncFile(const char* /*path*/, int /*data_only*/, fuse_file_info* info) {
+  const auto started = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - started < std::chrono::seconds(slow_sync_seconds))
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   return Answer(FileOf(info).SyncData());
 }
 
@@ -198,20 +209,48 @@ fuse_operations Operations() {
   return all;
 }
 
+bool ObeyFail(FaultyFileSystem& fs, std::istringstream& words) {
+  std::string call;
+  std::string repeat;
+  FsFault fault;
+  if (!(words >> call >> fault.path_contains >> repeat >> fault.error_number)) return false;
+  if ((call != "sync" && call != "write") || (repeat != "once" && repeat != "sticky")) return false;
+  fault.call = call == "sync" ? FsCall::kSync : FsCall::kWrite;
+  fault.repeat = repeat == "once" ? FaultRepeat::kOnce : FaultRepeat::kSticky;
+  fs.AddFault(fault);
+  return true;
+}
+
 /// One line of the standard input.
 bool Obey(FaultyFileSystem& fs, const std::string& line) {
-  static const std::map<std::string, CutMode> kModes = {
-      {"on drop-all", CutMode::kDropAll},
-      {"on keep-all", CutMode::kKeepAll},
-      {"on random-subset", CutMode::kRandomSubset},
-      {"on prefix", CutMode::kPrefix}};
-  if (line == "cut") {
+  static const std::map<std::string, CutMode> kModes = {{"drop-all", CutMode::kDropAll},
+                                                        {"keep-all", CutMode::kKeepAll},
+                                                        {"random-subset", CutMode::kRandomSubset},
+                                                        {"prefix", CutMode::kPrefix}};
+  std::istringstream words(line);
+  std::string verb;
+  std::string word;
+  words >> verb;
+  if (verb == "cut") {
     fs.Halt();
-    return true;
+  } else if (verb == "on") {
+    words >> word;
+    if (!kModes.contains(word)) return false;
+    fs.PowerCut(kModes.at(word));
+  } else if (verb == "fail") {
+    return ObeyFail(fs, words);
+  } else if (verb == "slow") {
+    int seconds = 0;
+    if (!(words >> word >> seconds) || word != "sync") return false;
+    slow_sync_seconds = seconds;
+  } else if (verb == "read-only") {
+    fs.SetReadOnly();
+  } else if (verb == "heal") {
+    fs.ClearFaults();
+    slow_sync_seconds = 0;
+  } else {
+    return false;
   }
-  const auto mode = kModes.find(line);
-  if (mode == kModes.end()) return false;
-  fs.PowerCut(mode->second);
   return true;
 }
 
