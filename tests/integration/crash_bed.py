@@ -2,6 +2,7 @@
 
 Uses the Machine of tests/cli and daemons whose key derivation is cheap (build target cofferd_cheap).
 """
+import ctypes
 import os
 import pathlib
 import re
@@ -30,6 +31,25 @@ def failpoints():
         for path in (REPO / folder).rglob("*.cc"):
             found.update(re.findall(r'COFFER_FAILPOINT\("([a-z-]+)"\)', path.read_text()))
     return sorted(found)
+
+
+def die_with_parent():
+    """For Popen's preexec_fn: what a run has started ends with it, however it ends."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+class Noise:
+    """fio on another volume. One process, by --thread: a job of its own would outlive its parent."""
+
+    def __init__(self, bed, volume, *options):
+        self.process = subprocess.Popen(
+            ["fio", "--name=noise", "--thread", "--ioengine=nbd", f"--uri=nbd+unix:///{volume}?socket={bed.socket}",
+             "--rw=randwrite", "--bs=4k", "--time_based", "--runtime=300", *options], preexec_fn=die_with_parent,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=bed.machine.root)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait(60)
 
 
 class Bed:
@@ -68,8 +88,8 @@ class Bed:
             environment["COFFER_FAILPOINT"] = failpoint
         ours, theirs = os.pipe()
         self.daemon = subprocess.Popen([str(self.programs / "cofferd"), f"--ready-fd={theirs}"],
-                                       env=environment, pass_fds=[theirs], stdin=subprocess.DEVNULL,
-                                       stdout=self.log, stderr=self.log, start_new_session=True)
+                                       env=environment, pass_fds=[theirs], preexec_fn=die_with_parent, stdin=subprocess.DEVNULL,
+                                       stdout=self.log, stderr=self.log)
         os.close(theirs)
         end = time.monotonic() + 60
         while not select.select([ours], [], [], 0.05)[0]:

@@ -16,14 +16,13 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
-from crash_bed import Bed, Lost, failpoints, running, wait_for, wait_until
+from crash_bed import Bed, Lost, Noise, failpoints, wait_for, wait_until
 from stamped_load import Connection, StampedLoad
 from stamps import Loss
 
@@ -171,15 +170,11 @@ class Rounds:
             self.busy_error = f"{deed} failed though the daemon lives: {done.returncode}: {done.stderr}"
 
     def _start_fio(self):
-        self.fio = subprocess.Popen(
-            ["fio", "--name=noise", "--ioengine=nbd", f"--uri=nbd+unix:///noise?socket={self.bed.socket}",
-             "--rw=randwrite", "--bs=4k", "--iodepth=1", "--fsync=1", "--time_based", "--runtime=600",
-             "--rate_iops=3000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.root)
+        self.fio = Noise(self.bed, "noise", "--iodepth=1", "--fsync=1", "--rate_iops=3000")
 
     def _stop_fio(self):
         if self.fio is not None:
-            self.fio.kill()
-            self.fio.wait(60)
+            self.fio.end()
             self.fio = None
 
     def _verify(self):

@@ -23,7 +23,7 @@ import threading
 import time
 from pathlib import Path
 
-from crash_bed import Bed, Lost, wait_for
+from crash_bed import Bed, Lost, Noise, die_with_parent
 from kill_rounds import AREA, BLOCKS_EACH, CONFIG, CONNECTIONS, GROWN_MAX, MIB
 from stamped_load import StampedLoad
 from stamps import Loss
@@ -36,7 +36,7 @@ class PowerCutDisk:
         self.place = Path(place)
         self.place.mkdir()
         self.process = subprocess.Popen([program, str(place), str(seed)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
         if self.process.stdout.readline() != "mounted\n":
             print("skipped: no FUSE mounts here", file=sys.stderr)
             sys.exit(77)
@@ -124,7 +124,7 @@ class PowerRounds:
         self._must_open("photos")
         self._must_open("noise")
         self.load.start(self.bed.socket, "photos", errors_allowed=True, flush_every=self.random.choice((4, 14, 100)))
-        fio = self._start_fio()
+        noise = Noise(self.bed, "noise", "--iodepth=4", "--fsync=8", "--rate_iops=1000")
         self.cutting = False
         busy = threading.Thread(target=self._be_busy, daemon=True)
         busy.start()
@@ -132,8 +132,7 @@ class PowerRounds:
         acknowledged = self._cut()
         busy.join(150)
         self.load.join()
-        fio.kill()
-        fio.wait(60)
+        noise.end()
         if self.random.randrange(3) == 0:
             self._cut_in_recovery()
         self.bed.start()
@@ -198,12 +197,6 @@ class PowerRounds:
             request = self.load.size_line.begin(self.size)
             if self.bed.run("resize", "photos", str(self.size)).returncode == 0:
                 self.load.size_line.done(request, durable=True)
-
-    def _start_fio(self):
-        return subprocess.Popen(
-            ["fio", "--name=noise", "--ioengine=nbd", f"--uri=nbd+unix:///noise?socket={self.bed.socket}",
-             "--rw=randwrite", "--bs=4k", "--iodepth=4", "--fsync=8", "--time_based", "--runtime=600",
-             "--rate_iops=1000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.root)
 
 
 def main():
