@@ -38,15 +38,16 @@ struct FoldOptions {
   compress::CodecSetting codec;
   std::size_t pack_bytes_target;
   std::size_t packs_in_flight_max;
-  /// Changed chunks of more pieces are reported.
+  /// Of the changed chunks of more pieces, so many with the most are reported.
   std::size_t pieces_max = format::kPiecesPerChunkMax;
+  std::size_t fragmented_max = 0;
 };
 
 struct FoldResult {
   Tree tree;
   std::uint64_t pages = 0;  // written
   std::uint64_t uploaded_bytes = 0;
-  std::vector<std::uint64_t> fragmented;  // changed chunks of many pieces, ascending; not all
+  std::vector<std::uint64_t> fragmented;  // changed chunks of the most pieces, ascending
 };
 
 /// Writes the tree that shows `overlay` over `tree`, for a volume of `size` bytes; all its pages

@@ -2,6 +2,9 @@
 // new page appended to the current pack. Where a child lies in a pack that is still open, its
 // reference carries the null pack id; when that pack is sealed with the parent in another one, the
 // id is filled in.
+#include <algorithm>
+#include <set>
+
 #include "core/base/check.h"
 #include "core/map/block_map.h"
 #include "core/map/pieces.h"
@@ -108,10 +111,15 @@ class PageWriter {
 class Folder {
  public:
   Folder(PageCache& pages, const Tree& tree, const Overlay& overlay, PageWriter& writer,
-         std::size_t pieces_max)
-      : pages_(pages), tree_(tree), overlay_(overlay), writer_(writer), pieces_max_(pieces_max) {}
+         const FoldOptions& options)
+      : pages_(pages), tree_(tree), overlay_(overlay), writer_(writer), options_(options) {}
 
-  [[nodiscard]] std::vector<std::uint64_t> TakeFragmented() { return std::move(fragmented_); }
+  [[nodiscard]] std::vector<std::uint64_t> Fragmented() const {
+    std::vector<std::uint64_t> chunks;
+    for (const auto& [pieces, chunk] : fragmented_) chunks.push_back(chunk);
+    std::sort(chunks.begin(), chunks.end());
+    return chunks;
+  }
 
   /// What stands for one subtree afterwards: nothing, the old page, or a new one.
   struct Node {
@@ -144,8 +152,10 @@ class Folder {
       if (change.has_value()) {
         pieces.insert(pieces.end(), change->pieces.begin(), change->pieces.end());
         pieces = Normalize(pieces);
-        if (pieces.size() > pieces_max_ && fragmented_.size() < kFragmentedMax)
-          fragmented_.push_back(index * format::kPageFanOut + slot);
+        if (pieces.size() > options_.pieces_max) {
+          fragmented_.emplace(pieces.size(), index * format::kPageFanOut + slot);
+          if (fragmented_.size() > options_.fragmented_max) fragmented_.erase(fragmented_.begin());
+        }
       }
       if (!pieces.empty())
         page.chunks.push_back({static_cast<std::uint8_t>(slot), std::move(pieces)});
@@ -177,14 +187,12 @@ class Folder {
     return Node{written.ref, written.pack};
   }
 
-  static constexpr std::size_t kFragmentedMax = 1024;
-
   PageCache& pages_;
   const Tree& tree_;
   const Overlay& overlay_;
   PageWriter& writer_;
-  const std::size_t pieces_max_;
-  std::vector<std::uint64_t> fragmented_;
+  const FoldOptions& options_;
+  std::set<std::pair<std::size_t, std::uint64_t>> fragmented_;  // pieces, chunk: the most so far
 };
 
 /// Puts pages of a single child on top of the root until it has `level`, so that a grown volume's
@@ -210,7 +218,7 @@ Result<FoldResult> Fold(PageCache& pages, const Tree& tree, const Overlay& overl
   // The old root may be lower than the volume's size wants by now: it becomes the first of its
   // raised parent's children. Changes beyond its reach belong to the siblings.
   const std::uint8_t level = std::max(tree.level, RootLevel(size, tree.chunk_size));
-  Folder folder(pages, tree, overlay, writer, options.pieces_max);
+  Folder folder(pages, tree, overlay, writer, options);
   Folder::Node root;
   if (tree.root.has_value() && level > tree.level) {
     ASSIGN_OR_RETURN(root,
@@ -232,7 +240,7 @@ Result<FoldResult> Fold(PageCache& pages, const Tree& tree, const Overlay& overl
   } else {
     RETURN_IF_ERROR(writer.Finish(nullptr, pages));
   }
-  result.fragmented = folder.TakeFragmented();
+  result.fragmented = folder.Fragmented();
   result.pages = writer.pages();
   result.uploaded_bytes = writer.uploaded_bytes();
   return result;

@@ -19,9 +19,6 @@ constexpr Duration kFullPause = std::chrono::seconds(1);
 constexpr std::uint64_t kFreedBytesMin = 1u << 20;
 /// Weight of the newest commit in the upload rate that is reported.
 constexpr double kRateWeight = 0.3;
-/// Chunks that one commit consolidates though they are not dirty, at most. Their bytes lie far
-/// apart in the store: each costs a request or more.
-constexpr std::size_t kFragmentedAtOnce = 16;
 
 }  // namespace
 
@@ -314,7 +311,8 @@ Result<map::FoldResult> Syncer::FoldTree() {
                                  .codec = settings.codec,
                                  .pack_bytes_target = settings.pack_bytes_target,
                                  .packs_in_flight_max = settings_.packs_in_flight_max,
-                                 .pieces_max = settings_.pieces_background_max};
+                                 .pieces_max = settings_.pieces_background_max,
+                                 .fragmented_max = settings_.background_chunks_max};
   ASSIGN_OR_RETURN(
       map::FoldResult folded,
       map::Fold(resources_.pages(), live_.tree(), live_.overlay(), newest_.head.map.size, options,
@@ -416,7 +414,6 @@ void Syncer::Finish(const vault::HeadChain::Newest& newest) {
 }
 
 void Syncer::FetchFragmented() {
-  if (found_.size() > kFragmentedAtOnce) found_.resize(kFragmentedAtOnce);
   fragmented_ = std::exchange(found_, {});
   for (const std::uint64_t chunk : fragmented_) {
     const CleanPart part = live_.Committed(chunk);

@@ -122,6 +122,31 @@ TEST_F(ConsolidationTest, AfterAFoldChunksOfManyPiecesAreFetchedAndWrittenWholeB
   EXPECT_EQ(FramesOf(2), 1U);
 }
 
+TEST_F(ConsolidationTest, AfterAFoldTheChunkOfTheMostPiecesComesFirst) {
+  settings_.deltas_max = 20;
+  settings_.background_chunks_max = 1;
+  Open(machine_);
+  Write(2 * kChunk, 2 * kChunk);
+  Close();
+  Open(machine_);  // the chunks are not at hand
+  WritePatches(2, 8);
+  WritePatches(3, 8);
+  Write(3 * kChunk + kBlock, kBlock);
+  ASSERT_OK(volume().Sync({}));
+  while (volume().status().unfolded_deltas != 1) {
+    Write(5 * kChunk, kChunk);
+    ASSERT_OK(volume().Sync({}));
+  }
+  machine_.scheduler.RunUntilIdle();
+  Write(5 * kChunk, kChunk);
+  ASSERT_OK(volume().Sync({}));
+  EXPECT_EQ(volume().status().consolidated_chunks, 1U);
+  EXPECT_TRUE(Holds(volume(), model_));
+  Close();
+  EXPECT_EQ(FramesOf(3), 1U);
+  EXPECT_EQ(FramesOf(2), 9U);
+}
+
 TEST_F(ConsolidationTest, ACommitUploadsAtMostTwiceOfItsData) {
   settings_.pieces_at_hand_max = kNever;
   Open(machine_);
