@@ -272,8 +272,8 @@ class Scenes:
 
     def _armed(self, bed, label, *words):
         """Runs the command on a daemon with that failpoint: whether it was reached."""
-        if bed.start(f"{label}=kill"):
-            bed.with_password(*words)
+        if bed.start(f"{label}=kill") and bed.with_password(*words).returncode != 0:
+            wait_for(bed.died, 10)  # the client may know of it first
         return bed.kill()
 
     def init(self, label):
@@ -384,8 +384,7 @@ def main():
             if scene is not None:
                 place = root / label
                 place.mkdir()
-                if getattr(Scenes(place, options.programs), scene)(label):
-                    hits[label] += 1
+                hits[label] += getattr(Scenes(place, options.programs), scene)(label)
                 kills += 1
                 shutil.rmtree(place)
         rounds = Rounds(root, options.programs, options.seed)
