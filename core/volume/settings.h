@@ -45,7 +45,7 @@ struct Settings {
   std::size_t pieces_background_max = 8;
   /// Chunks consolidated in the background after a fold, those of the most pieces: their bytes lie
   /// far apart in the store, so each costs a request or more.
-  std::size_t background_chunks_max = 8;
+  std::size_t background_chunks_max = 6;
 
   Duration retry_min = std::chrono::seconds(1);
   Duration retry_max = std::chrono::minutes(5);
