@@ -10,14 +10,10 @@ namespace {
 
 constexpr std::int64_t kApplicationId = 0x436f6663;  // "Cofc"
 
-constexpr char kSchema[] =
-    "BEGIN;"
+/// As SQLite keeps it in sqlite_schema, word for word.
+constexpr char kTable[] =
     "CREATE TABLE windows(slot INTEGER PRIMARY KEY, key BLOB NOT NULL, length INTEGER NOT NULL,"
-    "                     queue INTEGER NOT NULL, position INTEGER NOT NULL);"
-    "PRAGMA application_id = 1131374179;"
-    "PRAGMA user_version = 1;"
-    "COMMIT;";
-static_assert(kApplicationId == 1131374179 && SqliteIndex::kVersion == 1);
+    "                     queue INTEGER NOT NULL, position INTEGER NOT NULL)";
 
 /// Empty file, write-ahead log (1 MiB, and what one transaction adds) and its index.
 constexpr std::uint64_t kFixedBytes = 4u << 20;
@@ -71,7 +67,11 @@ Status SqliteIndex::CheckVersion() {
   if (owner == 0 && version == 0) {
     ASSIGN_OR_RETURN(const std::int64_t tables,
                      database_->QueryInteger("SELECT count(*) FROM sqlite_schema"));
-    if (tables == 0) return database_->Execute(kSchema);
+    if (tables == 0) {
+      return database_->Execute(Concat("BEGIN;", kTable,
+                                       ";PRAGMA application_id = ", kApplicationId,
+                                       ";PRAGMA user_version = ", kVersion, ";COMMIT;"));
+    }
   }
   if (owner != kApplicationId)
     return Fail(ErrorCode::kCorruption, "its index is another program's");
@@ -79,6 +79,12 @@ Status SqliteIndex::CheckVersion() {
     return Fail(ErrorCode::kUnsupported,
                 Concat("its index is of version ", version, ", this coffer knows ", kVersion));
   }
+  // One wrong letter there, and columns change places or meaning.
+  ASSIGN_OR_RETURN(const std::int64_t known,
+                   database_->QueryInteger(Concat(
+                       "SELECT count(*) = 1 AND total(sql = '", kTable,
+                       "' AND name = 'windows' AND type = 'table') = 1 FROM sqlite_schema")));
+  if (known != 1) return Fail(ErrorCode::kCorruption, "its index has another table");
   return {};
 }
 

@@ -108,7 +108,7 @@ TEST(AesGcm, EnginesAgree) {
     lengths.push_back(length);
   for (const std::size_t length : lengths) {
     SCOPED_TRACE(length);
-    const SecretBytes key = SecretBytes::CopyOf(Counting(32, static_cast<int>(length % 251)));
+    const SecretBytes key = SecretBytes::CopyOf(Counting(32, length % 251));
     AesGcm portable(NewPortableGcm(key));
     AesGcm vector(NewVectorGcm(key));
     GcmNonce nonce{};
