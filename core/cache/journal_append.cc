@@ -94,15 +94,15 @@ bool JournalImpl::HasRoomLocked() const {
 
 /// Takes from the queue what goes into one group. Nobody needs more than the room there is.
 void JournalImpl::GatherLocked() {
-  gathered_active_ = active_;
+  gathered_active_ = MovesOnLocked() ? nullptr : active_;
   gathered_after_ = appended_;
   gathered_not_durable_ = static_cast<std::uint32_t>(appended_.seq - durable_.seq);
   std::uint64_t limit = std::min<std::uint64_t>(options_.group_bytes_max,
                                                 capacity() - unsynced_bytes_ - in_sync_bytes_);
   const Waiter& first = *queue_.front();
   const std::uint64_t least = format::kGroupHeaderBytes + BytesOf(first.requests[first.taken]);
-  if (active_ != nullptr) {
-    const std::uint64_t left = options_.segment_bytes - active_->end;
+  if (gathered_active_ != nullptr) {
+    const std::uint64_t left = options_.segment_bytes - gathered_active_->end;
     if (least <= left) limit = std::min(limit, left);
   }
   std::uint64_t bytes = format::kGroupHeaderBytes;
@@ -118,6 +118,13 @@ void JournalImpl::GatherLocked() {
     if (waiter.taken == waiter.requests.size()) queue_.pop_front();
   }
   CHECK(!gathered_.empty());
+}
+
+/// True if each sync of the active segment waits for its file to grow while one that need not is
+/// ready. What is left of the file is no loss: the half that was not used is free again with it.
+bool JournalImpl::MovesOnLocked() const {
+  return active_ != nullptr && active_->spare_wanted && active_->end > active_->slot.written &&
+         active_->end < options_.segment_bytes / 2 && SpareReadyLocked();
 }
 
 void JournalImpl::WriteGroup() {
@@ -237,7 +244,7 @@ Result<Slot> JournalImpl::TakeSlot() {
   const Status extended = files_.Extend(&*slot);
   if (extended.has_value()) return *std::move(slot);
   MutexLock lock(mutex_);
-  free_.push_back(*std::move(slot));
+  AddFreeLocked(*std::move(slot));
   return Fail(extended.error());
 }
 
@@ -268,9 +275,11 @@ void JournalImpl::NoteWritten(Segment& segment, const GroupSealer::Sealed& seale
   unsynced_bytes_ += sealed.total_bytes;
   const std::uint64_t most = std::min(options_.unsynced_bytes_max, capacity() / 2);
   if (unsynced_bytes_ >= most) PostSyncLocked();
-  if (!segment.half_full && segment.end >= options_.segment_bytes / 2) {
-    segment.half_full = true;
-    if (segment.syncs >= options_.spare_syncs_min) WantSpareLocked();
+  const bool needs_successor =
+      segment.end > segment.slot.written || segment.end >= options_.segment_bytes / 2;
+  if (!segment.spare_wanted && needs_successor && segment.syncs >= options_.spare_syncs_min) {
+    segment.spare_wanted = true;
+    WantSpareLocked();
   }
 }
 

@@ -111,6 +111,7 @@ class JournalImpl final : public Journal {
   Result<SegmentPtr> SegmentWithRoom(std::uint64_t bytes) EXCLUDES_LOCK(mutex_);
   void NoteWritten(Segment& segment, const GroupSealer::Sealed& sealed) EXCLUDES_LOCK(mutex_);
   void CloseAfterFailedWrite(const SegmentPtr& segment) EXCLUDES_LOCK(mutex_);
+  [[nodiscard]] bool MovesOnLocked() const REQUIRES_LOCK(mutex_);
   /// A slot for a new segment: a free one, or a new file.
   Result<Slot> TakeSlot() EXCLUDES_LOCK(mutex_);
   [[nodiscard]] SegmentPtr NewSegment(Slot slot, const Point& after);
@@ -141,6 +142,8 @@ class JournalImpl final : public Journal {
   /// False once giving segments back must stop, since the order could not be kept.
   bool GiveBack(const SegmentPtr& segment) EXCLUDES_LOCK(mutex_);
   void MakeSpare() EXCLUDES_LOCK(mutex_);
+  [[nodiscard]] bool SpareReadyLocked() const REQUIRES_LOCK(mutex_);
+  void AddFreeLocked(Slot slot) REQUIRES_LOCK(mutex_);
   Status MakeFreeSlotsDurable() EXCLUDES_LOCK(mutex_);
   void DropSurplusSlots() EXCLUDES_LOCK(mutex_);
 
@@ -161,7 +164,7 @@ class JournalImpl final : public Journal {
   Phase phase_ GUARDED_BY(mutex_) = Phase::kLoaded;
   std::map<std::uint64_t, SegmentPtr> segments_ GUARDED_BY(mutex_);  // by number
   SegmentPtr active_ GUARDED_BY(mutex_);                             // null: none yet, or full
-  std::vector<Slot> free_ GUARDED_BY(mutex_);
+  std::vector<Slot> free_ GUARDED_BY(mutex_);           // the one to take next comes last
   std::deque<SegmentPtr> retiring_ GUARDED_BY(mutex_);  // oldest first
   Point appended_ GUARDED_BY(mutex_);
   Point durable_ GUARDED_BY(mutex_);

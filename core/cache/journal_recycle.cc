@@ -32,9 +32,9 @@ void JournalImpl::RetireLocked() {
   if (!retiring_.empty()) PostHousekeepingLocked();
 }
 
-/// Called at most once per segment, when it is half full: its successor shall overwrite, not grow.
+/// Called at most once per segment: its successor shall overwrite, not grow.
 void JournalImpl::WantSpareLocked() {
-  if (options_.free_segments_max == 0 || !free_.empty() || !retiring_.empty()) return;
+  if (options_.free_segments_max == 0 || SpareReadyLocked()) return;
   spare_wanted_ = true;
   PostHousekeepingLocked();
 }
@@ -53,7 +53,7 @@ void JournalImpl::KeepHouse() {
       MutexLock lock(mutex_);
       if (!retiring_.empty() && !stuck_) {
         segment = retiring_.front();
-      } else if (!std::exchange(spare_wanted_, false) || !free_.empty() || stopping_) {
+      } else if (!std::exchange(spare_wanted_, false) || SpareReadyLocked() || stopping_) {
         housekeeping_ = false;
         --background_tasks_;
         NotifyLocked();
@@ -75,14 +75,15 @@ void JournalImpl::KeepHouse() {
 }
 
 bool JournalImpl::GiveBack(const SegmentPtr& segment) {
-  const Slot& slot = segment->slot;
+  Slot slot = segment->slot;
+  slot.written = std::max<std::uint64_t>(slot.written, segment->end);
   COFFER_FAILPOINT("journal-trim");
   if (!segment->bad && files_.Wipe(slot).has_value()) {
     COFFER_FAILPOINT("journal-trimmed");
     {
       MutexLock lock(mutex_);
       if (free_.size() < options_.free_segments_max) {
-        free_.push_back(slot);
+        AddFreeLocked(std::move(slot));
         return true;
       }
     }
@@ -96,16 +97,47 @@ bool JournalImpl::GiveBack(const SegmentPtr& segment) {
   return false;
 }
 
+/// Half a segment is enough: by then the next one has been asked for.
+bool JournalImpl::SpareReadyLocked() const {
+  return !free_.empty() && free_.back().written >= options_.segment_bytes / 2;
+}
+
+void JournalImpl::AddFreeLocked(Slot slot) {
+  const auto at =
+      std::upper_bound(free_.begin(), free_.end(), slot.written,
+                       [](std::uint64_t written, const Slot& b) { return written < b.written; });
+  free_.insert(at, std::move(slot));
+}
+
+/// Fills a free slot with zeros, or a new one.
 void JournalImpl::MakeSpare() {
-  Result<Slot> slot = files_.CreateZeroed(stopping_);
+  std::optional<Slot> slot;
+  {
+    MutexLock lock(mutex_);
+    if (!free_.empty()) {
+      slot = std::move(free_.front());
+      free_.erase(free_.begin());
+    }
+  }
+  Status made;
   if (!slot.has_value()) {
+    Result<Slot> created = files_.CreateEmpty();
+    if (created.has_value()) {
+      slot = *std::move(created);
+    } else {
+      made = Fail(created.error());
+    }
+  }
+  if (made.has_value()) made = files_.FillWithZeros(&*slot, stopping_);
+  if (!made.has_value()) {
     // No harm: the next segment is a new file then, or says why not.
-    LOG(kDebug, "no spare journal segment: ", slot.error().message);
+    LOG(kDebug, "no spare journal segment: ", made.error().message);
+    if (slot.has_value()) (void)files_.Remove(*slot);
     return;
   }
   COFFER_FAILPOINT("journal-spare-made");
   MutexLock lock(mutex_);
-  free_.push_back(*std::move(slot));
+  AddFreeLocked(*std::move(slot));
 }
 
 /// A killed run may have wiped a header in the page cache only. Should a power cut bring that
@@ -137,8 +169,8 @@ void JournalImpl::DropSurplusSlots() {
   {
     MutexLock lock(mutex_);
     while (free_.size() > options_.free_segments_max) {
-      surplus.push_back(std::move(free_.back()));
-      free_.pop_back();
+      surplus.push_back(std::move(free_.front()));
+      free_.erase(free_.begin());
     }
   }
   for (const Slot& slot : surplus) (void)files_.Remove(slot);

@@ -105,28 +105,20 @@ Status SegmentFiles::Extend(Slot* slot) {
   return status;
 }
 
-Status SegmentFiles::FillWithZeros(File& file, const std::atomic<bool>& stop) {
+Status SegmentFiles::FillWithZeros(Slot* slot, const std::atomic<bool>& stop) {
   const Bytes zeros(std::min<std::uint64_t>(kFillBytes, segment_bytes_), std::byte{0});
   for (std::uint64_t at = 0; at < segment_bytes_;) {
     if (stop) return Fail(ErrorCode::kCancelled, "the journal is being closed");
     const std::size_t length = std::min<std::uint64_t>(zeros.size(), segment_bytes_ - at);
-    RETURN_IF_ERROR(file.WriteAt(at, ByteView(zeros).first(length)));
+    RETURN_IF_ERROR(slot->file->WriteAt(at, ByteView(zeros).first(length)));
     at += length;
   }
-  RETURN_IF_ERROR(file.SyncData());
-  return SyncDirectory();
-}
-
-Result<Slot> SegmentFiles::CreateZeroed(const std::atomic<bool>& stop) {
-  ASSIGN_OR_RETURN(Slot slot, CreateEmpty());
-  const Status filled = FillWithZeros(*slot.file, stop);
-  if (filled.has_value()) {
-    slot.size = segment_bytes_;
-    slot.name_durable = true;
-    return slot;
-  }
-  (void)Remove(slot);  // the first error is the one to report
-  return Fail(filled.error());
+  RETURN_IF_ERROR(slot->file->SyncData());
+  if (!slot->name_durable) RETURN_IF_ERROR(SyncDirectory());
+  slot->name_durable = true;
+  slot->size = std::max(slot->size, segment_bytes_);
+  slot->written = segment_bytes_;
+  return {};
 }
 
 Status SegmentFiles::Wipe(const Slot& slot) {

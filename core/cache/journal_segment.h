@@ -32,6 +32,9 @@ struct Slot {
   std::shared_ptr<File> file;  // shared with readers that came before it was recycled
   std::uint64_t size = 0;
   bool name_durable = false;
+  /// Bytes from the front that are known to have been written once: a sync of what overwrites them
+  /// need not wait for the file system's own journal, as one of what grows into the rest does.
+  std::uint64_t written = 0;
 };
 
 /// A slot in use. The fields below `header` belong to the journal: `end` to whoever has the
@@ -43,7 +46,7 @@ struct Segment {
   std::uint64_t synced_seq = 0;  // how far it was synced
   std::uint32_t syncs = 0;       // how often
   bool bad = false;              // a sync failed: only what was durable before counts
-  bool half_full = false;        // and so the question of a successor is decided
+  bool spare_wanted = false;     // its successor was asked for
   std::uint32_t end = 0;         // of its last group
 
   [[nodiscard]] std::uint64_t number() const { return header.segment; }
@@ -67,8 +70,10 @@ class SegmentFiles {
   Result<std::vector<Slot>> OpenAll();
   /// A new file with its space reserved; its name is not durable.
   Result<Slot> Create();
-  /// A new file filled with zeros, durable with its name. kCancelled once `stop` is set.
-  Result<Slot> CreateZeroed(const std::atomic<bool>& stop);
+  /// A new file of no bytes; its name is not durable.
+  Result<Slot> CreateEmpty();
+  /// Fills a free slot with zeros, durably, its name too. kCancelled once `stop` is set.
+  Status FillWithZeros(Slot* slot, const std::atomic<bool>& stop);
   /// Makes a free slot as long as a segment.
   Status Extend(Slot* slot);
   /// Marks a slot as free, durably.
@@ -80,10 +85,8 @@ class SegmentFiles {
   Status SetAside(const Slot& slot);
 
  private:
-  Result<Slot> CreateEmpty();
   std::uint64_t ReserveName() EXCLUDES_LOCK(mutex_);
   void ForgetName(const std::string& path) EXCLUDES_LOCK(mutex_);
-  Status FillWithZeros(File& file, const std::atomic<bool>& stop);
 
   FileSystem& fs_;
   const std::string directory_;

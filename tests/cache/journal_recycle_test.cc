@@ -43,31 +43,75 @@ TEST(JournalRecycle, KeepsFewFreeSegments) {
   EXPECT_EQ(world.waiting(), 0U);
 }
 
-TEST(JournalRecycle, PreparesASuccessorOnceHalfOfASegmentIsUsed) {
+TEST(JournalRecycle, ManySyncsMoveOnToASegmentThatNeedNotGrow) {
+  JournalWorld world;
+  world.options.spare_syncs_min = 3;
+  ASSERT_OK(world.Open());
+  const auto used = [&] { return world.journal().used_bytes() / world.options.segment_bytes; };
+  const auto append_and_sync = [&] {
+    ASSERT_OK(world.AppendOne(1));
+    ASSERT_OK(world.journal().Sync());
+    world.RunTasks();
+  };
+  for (int i = 0; i < 3; ++i) append_and_sync();
+  EXPECT_EQ(world.SegmentFiles().size(), 1U);
+  append_and_sync();
+  EXPECT_EQ(world.SegmentFiles().size(), 2U);  // filled with zeros
+  EXPECT_EQ(used(), 1U);
+  append_and_sync();
+  EXPECT_EQ(used(), 2U);
+  world.Crash();
+  ASSERT_OK(world.Open());
+  EXPECT_EQ(world.waiting(), 5U);
+}
+
+TEST(JournalRecycle, PreparesASuccessorOnceHalfOfASegmentThatNeedNotGrowIsUsed) {
   JournalWorld world;
   world.options.spare_syncs_min = 0;
   ASSERT_OK(world.Open());
-  ASSERT_OK(world.AppendOne(8));
-  world.RunTasks();
-  EXPECT_EQ(world.SegmentFiles().size(), 1U);
-  ASSERT_OK(world.Append({world.NewRequest(8), world.NewRequest(1), world.NewRequest(1)}));
-  while (world.SegmentFiles().size() == 1) {
+  const auto used = [&] { return world.journal().used_bytes() / world.options.segment_bytes; };
+  while (used() < 2) {
     ASSERT_OK(world.AppendOne(1));
     world.RunTasks();
   }
+  ASSERT_EQ(world.SegmentFiles().size(), 2U);
+  std::uint64_t bytes = 0;
+  for (; world.SegmentFiles().size() == 2; bytes += 4096) {
+    ASSERT_OK(world.AppendOne(1));
+    world.RunTasks();
+  }
+  EXPECT_GT(bytes, world.options.segment_bytes / 4);
+  EXPECT_EQ(used(), 2U);
+  ASSERT_OK(world.journal().Sync());
   const std::uint64_t opened = world.fs.call_count(FsCall::kOpen);
   const std::uint64_t directories = world.fs.call_count(FsCall::kSyncDirectory);
-  while (world.journal().used_bytes() < 2 * world.options.segment_bytes) {
-    ASSERT_OK(world.AppendOne(4));
-  }
+  while (used() < 3) ASSERT_OK(world.AppendOne(4));
   EXPECT_EQ(world.fs.call_count(FsCall::kOpen), opened);
   EXPECT_EQ(world.fs.call_count(FsCall::kSyncDirectory), directories);
+}
+
+TEST(JournalRecycle, AFreeFileThatWouldGrowIsFilledRatherThanANewOneMade) {
+  JournalWorld world;
+  world.options.spare_syncs_min = 2;
+  ASSERT_OK(world.Open());
+  ASSERT_OK(world.AppendOne(1));
+  ASSERT_OK(world.Commit());
+  world.Close();
+  ASSERT_OK(world.Open());
+  for (int i = 0; i < 2; ++i) ASSERT_OK(world.AppendOne(8));
+  ASSERT_OK(world.Commit());  // the second file: one was free
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_OK(world.AppendOne(1));
+    ASSERT_OK(world.journal().Sync());
+    world.RunTasks();
+  }
+  EXPECT_EQ(world.SegmentFiles().size(), 2U);
 }
 
 TEST(JournalRecycle, ASuccessorIsPreparedForManySyncsNotForABulkWrite) {
   const auto files_at_the_end_of_a_segment = [](std::uint32_t syncs) {
     JournalWorld world;
-    world.options.spare_syncs_min = 3;
+    world.options.spare_syncs_min = 4;  // one comes by itself
     EXPECT_OK(world.Open());
     for (std::uint32_t i = 0; i < syncs; ++i) {
       EXPECT_OK(world.AppendOne(1));
@@ -82,7 +126,7 @@ TEST(JournalRecycle, ASuccessorIsPreparedForManySyncsNotForABulkWrite) {
                      world.journal().used_bytes() / world.options.segment_bytes);
   };
   using FilesAndUsed = std::pair<std::size_t, std::uint64_t>;
-  EXPECT_EQ(files_at_the_end_of_a_segment(3), FilesAndUsed(2, 1));  // one waits
+  EXPECT_EQ(files_at_the_end_of_a_segment(4), FilesAndUsed(2, 1));  // one waits
   EXPECT_EQ(files_at_the_end_of_a_segment(2), FilesAndUsed(2, 2));  // made when needed
 }
 
