@@ -5,6 +5,10 @@ namespace coffer::crypto {
 const KatVectors kKatVectors{
     // FIPS 180-2, appendix B.2: the two-block message.
     .sha256 = "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+    // SHA-256 over the digests that TestBlocks() in self_test.cc computes, by OpenSSL: enough
+    // blocks
+    // for every lane of a processor that hashes several side by side.
+    .sha256_blocks = "6d4fbdcc60acdd50da6228aefcd75daaceb02c3597d4680464b3ec3fbe7a6a06",
     // RFC 4231, test case 2.
     .hmac = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
     // RFC 5869, test case 1.

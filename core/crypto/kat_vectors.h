@@ -8,6 +8,7 @@ namespace coffer::crypto {
 
 struct KatVectors {
   std::string_view sha256;
+  std::string_view sha256_blocks;
   std::string_view hmac;
   std::string_view hkdf;
   std::string_view gcm_short;

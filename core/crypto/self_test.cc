@@ -2,6 +2,7 @@
 
 #include "core/base/log.h"
 #include "core/crypto/aes_gcm.h"
+#include "core/crypto/digests.h"
 #include "core/crypto/hash.h"
 #include "core/crypto/hkdf.h"
 #include "core/crypto/kat_vectors.h"
@@ -41,6 +42,15 @@ Status TestHashes() {
                          kKatVectors.hmac, "HMAC-SHA-256"));
   return Expect(HkdfSha256(Repeated(22, 0x0b), Counting(13), Counting(10, 1, 0xf0), 42).view(),
                 kKatVectors.hkdf, "HKDF-SHA-256");
+}
+
+/// What a content id is made of, side by side and a rest that is not.
+Status TestBlocks() {
+  const Bytes message = Counting(33 * kDigestBlockBytes + 100, 7, 3);
+  std::array<Digest, 34> digests{};
+  DigestBlocks(message, digests);
+  return Expect(Sha256(std::as_bytes(std::span(digests))).view(), kKatVectors.sha256_blocks,
+                "SHA-256 of many blocks");
 }
 
 /// Seals `plain`, opens it again, and tries a wrong tag.
@@ -89,6 +99,7 @@ Status TestArgon2id() {
 
 Status SelfTest() {
   RETURN_IF_ERROR(TestHashes());
+  RETURN_IF_ERROR(TestBlocks());
   RETURN_IF_ERROR(TestGcm());
   return TestArgon2id();
 }
