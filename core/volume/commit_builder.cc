@@ -20,8 +20,10 @@ using format::Piece;
 
 constexpr std::uint64_t kRunBytes = 1u << 20;
 constexpr std::size_t kItemsPerRunMax = 1024;
-/// Runs built at once by each thread: the fewer, the more they wait for each other.
-constexpr std::size_t kRunsPerThread = 8;
+/// Runs built at once: the fewer for each thread, the more they wait for each other; each may hold
+/// kRunBytes.
+constexpr std::size_t kRunsAtOnce = 16;
+constexpr std::size_t kRunsPerThread = 2;
 constexpr std::uint64_t kConsolidationBytesMin = 1u << 20;
 constexpr std::size_t kKeptBytesMax = 16u << 20;
 /// A generous guess of an encoded delta entry, to keep a pack within its limit.
@@ -328,7 +330,8 @@ Result<BuiltCommit> CommitBuilder::Build(const Generation& generation,
   consolidation_bytes_ =
       static_cast<std::int64_t>(std::max(generation.dirty.data_bytes(), kConsolidationBytesMin));
   const std::vector<Run> runs = Plan(generation, fragmented);
-  const auto window = static_cast<std::size_t>(context_.work.parallelism()) * kRunsPerThread;
+  const std::size_t window =
+      std::max(kRunsAtOnce, static_cast<std::size_t>(context_.work.parallelism()) * kRunsPerThread);
   std::uint64_t done_bytes = 0;
   for (std::size_t first = 0; first < runs.size(); first += window) {
     std::vector<BuiltRun> built(std::min(window, runs.size() - first));
