@@ -7,7 +7,7 @@
 // in builds with the CMake option COFFER_FAILPOINTS alone, which no release has
 // (tests/integration/failpoints_absent.sh looks at its binaries); elsewhere nothing is compiled.
 //
-// tests/integration/crash_rounds.py finds the labels in the sources and hits every one. Any thread,
+// tests/integration/kill_rounds.py finds the labels in the sources and hits every one. Any thread,
 // any locks held: nobody is waited for.
 #pragma once
 

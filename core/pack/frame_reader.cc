@@ -45,7 +45,8 @@ Result<FrameReader::Opened> FrameReader::Read(const format::FrameRef& frame, for
   if (opened.error().code == ErrorCode::kNotFound) {
     return Fail(ErrorCode::kCorruption,
                 Concat("MISSING-PACKS: ", format::PackName(frame.pack), " is not in the store"),
-                "run coffer check; look for a life-cycle rule that deletes objects");
+                "have the provider bring back what is gone, and look for a life-cycle rule that "
+                "deletes objects");
   }
   if (opened.error().code == ErrorCode::kCorruption)
     return Fail(opened.error().Within(Describe(frame)));
