@@ -11,6 +11,7 @@
 namespace coffer::nbd {
 namespace {
 
+constexpr const char* kOutOfMemory = "the server is out of memory";
 constexpr int kErrorsLoggedMax = 10;  // of one connection; a dead store fails thousands of reads
 
 const char* NameOf(Command command) {
@@ -27,8 +28,9 @@ const char* NameOf(Command command) {
       return "zeroing";
     case Command::kCache:
       return "caching";
-    case Command::kDisconnect:
     case Command::kBlockStatus:
+      return "block status";
+    case Command::kDisconnect:
     case Command::kResize:
       break;
   }
@@ -105,7 +107,8 @@ bool Connection::Admits() const {
   return jobs_in_flight_ + static_cast<int>(writes_.size()) <
              context_.limits.requests_in_flight_max &&
          job_bytes_ + session_.payload_bytes() < context_.bytes_in_flight_max &&
-         replies_.bytes() < context_.limits.unsent_bytes_max;
+         replies_.bytes() < context_.limits.unsent_bytes_max &&
+         (replies_.empty() || replies_.held_bytes() < 2 * context_.limits.unsent_bytes_max);
 }
 
 // Until the input is used up, or no more may be in flight.
@@ -134,7 +137,7 @@ void Connection::Process(ByteView& input) {
         CarryOut(session_.request());
         break;
       case Session::Step::kRefusal:
-        Answer(session_.refusal().cookie, session_.refusal().error);
+        RefuseAsParsed();
         break;
       case Session::Step::kDisconnect:
         EndTalk();
@@ -169,6 +172,7 @@ void Connection::KeepBacklog(ByteView rest) {
 
 void Connection::OnNegotiated() {
   StopNegotiating();
+  style_ = session_.agreement().replies;
   export_ = listener_->Lookup(session_.chosen().name);
   CHECK(export_ != nullptr);  // the session has just been told of it, by this thread
   ++export_->clients;
@@ -214,18 +218,21 @@ void Connection::CarryOut(Request& request) {
 }
 
 void Connection::ReadInPlace(Request& request) {
-  const MutableByteView room = replies_.StartRead(request.length);
+  const std::size_t header = ReadHeaderBytes(style_);
+  const MutableByteView room = replies_.StartRead(header + request.length);
   if (room.empty()) {
-    Answer(request.cookie, ReplyError::kNoMem);
+    Refuse(request.cookie, ReplyError::kNoMem, kOutOfMemory);
     return;
   }
-  const std::optional<Status> done = export_->device->TryRead(request.offset, room);
+  const std::optional<Status> done = export_->device->TryRead(request.offset, room.subspan(header));
   if (!done) {
     StartJob(request);
   } else if (done->has_value()) {
-    replies_.FinishRead(request.cookie, request.length);
+    replies_.FinishRead(
+        LayOutRead(room, style_, request.cookie, request.offset, FragmentsOf(request.flags)));
   } else {
-    Answer(request.cookie, Failed(request.command, request.offset, request.length, done->error()));
+    LogFailure(request.command, request.offset, request.length, done->error());
+    Fail(request.command, request.cookie, request.offset, done->error());
   }
 }
 
@@ -236,16 +243,17 @@ void Connection::RunWrites() {
   write_views_.clear();
   for (const Request& write : writes_) write_views_.push_back({write.offset, write.payload});
   const std::optional<Status> done = export_->device->TryWrite(write_views_);
-  ReplyError error = ReplyError::kNone;
   if (done && !done->has_value()) {
     const Request& first = writes_.front();
-    error = Failed(Command::kWrite, first.offset, first.length, done->error());
+    LogFailure(Command::kWrite, first.offset, first.length, done->error());
   }
   for (Request& write : writes_) {
-    if (done) {
-      Answer(write.cookie, error);
-    } else {
+    if (!done) {
       StartJob(write);
+    } else if (done->has_value()) {
+      Done(write.cookie);
+    } else {
+      Fail(Command::kWrite, write.cookie, write.offset, done->error());
     }
   }
   writes_.clear();
@@ -255,7 +263,7 @@ void Connection::StartJob(Request& request) {
   if (state_ == State::kGone) return;
   Buffer data = std::move(request.owned);
   if (request.command == Command::kRead) {
-    data = context_.pool.Take(kReplyHeaderBytes + request.length);
+    data = context_.pool.Take(ReadHeaderBytes(style_) + request.length);
   } else if (request.command == Command::kWrite && data.empty()) {
     data = context_.pool.Take(request.length);
     if (!data.empty()) {
@@ -264,7 +272,7 @@ void Connection::StartJob(Request& request) {
   }
   const bool needs_data = request.command == Command::kRead || request.command == Command::kWrite;
   if (needs_data && data.empty()) {
-    Answer(request.cookie, ReplyError::kNoMem);
+    Refuse(request.cookie, ReplyError::kNoMem, kOutOfMemory);
     return;
   }
   Job& job = context_.jobs.New();
@@ -275,6 +283,8 @@ void Connection::StartJob(Request& request) {
   job.cookie = request.cookie;
   job.offset = request.offset;
   job.length = request.length;
+  job.style = style_;
+  job.contexts = &session_.agreement().contexts;
   job.data = std::move(data);
   ++jobs_in_flight_;
   job_bytes_ += job.data.size();
@@ -289,29 +299,56 @@ void Connection::Finish(Job& job) {
     return;
   }
   if (!job.result.has_value()) {
-    Answer(job.cookie, Failed(job.command, job.offset, job.length, job.result.error()));
+    LogFailure(job.command, job.offset, job.length, job.result.error());
+    Fail(job.command, job.cookie, job.offset, job.result.error());
   } else if (job.command == Command::kRead) {
-    replies_.AddRead(job.cookie, std::move(job.data));
+    if (!replies_.AddRead(std::move(job.data), job.reply_bytes)) Close();
+  } else if (job.command == Command::kBlockStatus) {
+    if (!replies_.Append(job.status)) Close();
   } else {
-    Answer(job.cookie, ReplyError::kNone);
+    Done(job.cookie);
   }
 }
 
-void Connection::Answer(std::uint64_t cookie, ReplyError error) {
+void Connection::Done(std::uint64_t cookie) {
   if (state_ == State::kGone) return;
-  if (!replies_.AddReply(cookie, error)) Close();
+  if (!replies_.AddReply(cookie, ReplyError::kNone)) Close();
 }
 
-ReplyError Connection::Failed(Command command, std::uint64_t offset, std::uint32_t length,
-                              const Error& error) {
-  if (errors_logged_ < kErrorsLoggedMax) {
-    LOG(kWarning, "nbd: ", NameOf(command), " of ", length, " bytes at ", offset, " of ",
-        export_->name, ": ", error.message);
-    if (++errors_logged_ == kErrorsLoggedMax) {
-      LOG(kWarning, "nbd: further errors of this client of ", export_->name, " are not logged");
-    }
+void Connection::Refuse(std::uint64_t cookie, ReplyError error, std::string_view why,
+                        ErrorPlace at) {
+  if (state_ == State::kGone) return;
+  bool queued;
+  if (style_ == ReplyStyle::kSimple) {
+    queued = replies_.AddReply(cookie, error);
+  } else {
+    Bytes chunk;
+    AppendErrorChunk(chunk, cookie, error, why, at);
+    queued = replies_.Append(chunk);
   }
-  return ReplyErrorFrom(error.code);
+  if (!queued) Close();
+}
+
+void Connection::RefuseAsParsed() {
+  const Refusal refusal = session_.refusal();
+  Refuse(refusal.cookie, refusal.error, refusal.why);
+}
+
+// The device's text may hold what a store sent: it goes out as harmless as into the log.
+void Connection::Fail(Command command, std::uint64_t cookie, std::uint64_t offset,
+                      const Error& error) {
+  Refuse(cookie, ReplyErrorFrom(error.code), EscapeForTerminal(error.message),
+         {command == Command::kRead, offset});
+}
+
+void Connection::LogFailure(Command command, std::uint64_t offset, std::uint32_t length,
+                            const Error& error) {
+  if (errors_logged_ >= kErrorsLoggedMax) return;
+  LOG(kWarning, "nbd: ", NameOf(command), " of ", length, " bytes at ", offset, " of ",
+      export_->name, ": ", error.message);
+  if (++errors_logged_ == kErrorsLoggedMax) {
+    LOG(kWarning, "nbd: further errors of this client of ", export_->name, " are not logged");
+  }
 }
 
 void Connection::Pump() {
@@ -347,9 +384,9 @@ void Connection::Drain() {
   while (state_ == State::kTalking && !input.empty()) {
     const Session::Step step = session_.Advance(input);
     if (step == Session::Step::kRequest) {
-      Answer(session_.request().cookie, ReplyError::kShutdown);
+      Refuse(session_.request().cookie, ReplyError::kShutdown, "the export is being closed");
     } else if (step == Session::Step::kRefusal) {
-      Answer(session_.refusal().cookie, session_.refusal().error);
+      RefuseAsParsed();
     } else {
       break;
     }

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <unordered_set>
 #include <vector>
 
@@ -81,9 +82,12 @@ class Connection final : public PollTarget {
   void ReadInPlace(Request& request);
   void RunWrites();
   void StartJob(Request& request);
-  void Answer(std::uint64_t cookie, ReplyError error);
-  [[nodiscard]] ReplyError Failed(Command command, std::uint64_t offset, std::uint32_t length,
-                                  const Error& error);
+  void Done(std::uint64_t cookie);
+  void Refuse(std::uint64_t cookie, ReplyError error, std::string_view why,
+              ErrorPlace at = {false, 0});
+  void RefuseAsParsed();
+  void LogFailure(Command command, std::uint64_t offset, std::uint32_t length, const Error& error);
+  void Fail(Command command, std::uint64_t cookie, std::uint64_t offset, const Error& error);
 
   void SendReplies();
   void EndTalk();
@@ -100,6 +104,7 @@ class Connection final : public PollTarget {
   ReplyQueue replies_;
   State state_ = State::kTalking;
   bool negotiating_ = true;
+  ReplyStyle style_ = ReplyStyle::kSimple;
   bool send_blocked_ = false;
   std::shared_ptr<ServedExport> export_;
   Poller::Interest interest_;

@@ -7,6 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "nbd/meta_context.h"
+#include "nbd/replies.h"
+
 namespace coffer::nbd {
 
 struct Export {
@@ -15,6 +18,8 @@ struct Export {
   std::uint64_t size;
   std::uint32_t preferred_block_bytes;
   bool read_only;
+  /// What BLOCK_STATUS may be asked for; outlives every connection.
+  std::vector<const MetaContext*> meta_contexts = {&BaseAllocation()};
 };
 
 /// The exports behind one listener. Asked during negotiation only.
@@ -28,7 +33,7 @@ class ExportDirectory {
 
 /// The transmission flags for `e`. All connections of a device share its Flush, so one connection's
 /// FLUSH covers every write answered on any other: CAN_MULTI_CONN. Zeroing costs a map entry,
-/// whatever its length: FAST_ZERO.
-[[nodiscard]] std::uint16_t TransmissionFlags(const Export& e);
+/// whatever its length: FAST_ZERO. Reads need not be fragmented: DF, where replies are structured.
+[[nodiscard]] std::uint16_t TransmissionFlags(const Export& e, ReplyStyle style);
 
 }  // namespace coffer::nbd

@@ -27,10 +27,47 @@ std::uint32_t PreferredBlockBytes(const Export& e) {
   return std::bit_ceil(std::clamp(e.preferred_block_bytes, 512u, kMaximumPayloadBytes));
 }
 
+/// What LIST and SET_META_CONTEXT ask: views of the option's data.
+struct ContextQuestion {
+  std::string_view export_name;
+  std::vector<std::string_view> queries;
+};
+
+// Data: 32-bit name length, name, 32-bit count, that many queries with a 32-bit length each.
+std::optional<ContextQuestion> ParseContextQuestion(ByteView data) {
+  const auto take_number = [&data]() -> std::optional<std::uint32_t> {
+    if (data.size() < 4) return std::nullopt;
+    const auto number = LoadBe<std::uint32_t>(data.data());
+    data = data.subspan(4);
+    return number;
+  };
+  const auto take_text = [&]() -> std::optional<std::string_view> {
+    const auto length = take_number();
+    if (!length || *length > data.size()) return std::nullopt;
+    const std::string_view text = AsText(data.first(*length));
+    data = data.subspan(*length);
+    return text;
+  };
+  const auto name = take_text();
+  if (!name) return std::nullopt;
+  const auto count = take_number();
+  if (!count) return std::nullopt;
+  ContextQuestion question{*name, {}};
+  // Each query takes 4 bytes at least, so the option's own limit bounds their number.
+  for (std::uint32_t i = 0; i < *count; ++i) {
+    const auto query = take_text();
+    if (!query) return std::nullopt;
+    question.queries.push_back(*query);
+  }
+  if (!data.empty()) return std::nullopt;
+  return question;
+}
+
 }  // namespace
 
-std::uint16_t TransmissionFlags(const Export& e) {
+std::uint16_t TransmissionFlags(const Export& e, ReplyStyle style) {
   unsigned flags = kHasFlags | kSendFlush | kSendCache | kCanMultiConn;
+  if (style == ReplyStyle::kStructured) flags |= kSendDf;
   if (e.read_only) {
     flags |= kReadOnly;
   } else {
@@ -113,6 +150,7 @@ Handshake::Step Handshake::TakeOptionHeader(ByteView bytes) {
   }
   if (option_ == Option::kExportName) return End("export name too long");
   if (option_length_ > kOptionDrainBytesMax) return End("option too long");
+  if (option_ == Option::kSetMetaContext) agreement_.contexts.clear();
   drain_left_ = option_length_;
   state_ = State::kDraining;
   return Step::kContinue;
@@ -143,11 +181,15 @@ Handshake::Step Handshake::TakeOption(ByteView data) {
     case Option::kInfo:
     case Option::kGo:
       return AnswerInfo(data);
-    // Seam: TLS, structured replies and metadata contexts get a case each when they come.
-    case Option::kStartTls:
     case Option::kStructuredReply:
+      AnswerStructuredReply(data);
+      return Step::kContinue;
     case Option::kListMetaContext:
     case Option::kSetMetaContext:
+      AnswerMetaContexts(data);
+      return Step::kContinue;
+    // Seam: TLS and extended headers get a case each when they come.
+    case Option::kStartTls:
     case Option::kExtendedHeaders:
       break;
   }
@@ -161,7 +203,7 @@ Handshake::Step Handshake::ChooseByName(ByteView data) {
   auto found = exports_.Find(AsText(data));
   if (!found) return End(NoSuchExport(AsText(data)));
   AppendBe(output_, found->size);
-  AppendBe(output_, TransmissionFlags(*found));
+  AppendBe(output_, TransmissionFlags(*found, agreement_.replies));
   if (!no_zeroes_) output_.resize(output_.size() + kExportNameZeroes, std::byte{0});
   return Enter(*found);
 }
@@ -225,7 +267,7 @@ void Handshake::AnswerAbout(const Export& e, ByteView wanted) {
   };
   Bytes basic = start(Info::kExport);
   AppendBe(basic, e.size);
-  AppendBe(basic, TransmissionFlags(e));
+  AppendBe(basic, TransmissionFlags(e, agreement_.replies));
   Reply(OptionReply::kInfo, basic);
 
   // A type asked for a thousand times is answered once.
@@ -247,7 +289,94 @@ void Handshake::AnswerAbout(const Export& e, ByteView wanted) {
   }
 }
 
+void Handshake::AnswerStructuredReply(ByteView data) {
+  if (!data.empty()) {
+    ReplyText(OptionReply::kErrorInvalid, "STRUCTURED_REPLY takes no data");
+  } else if (agreement_.replies == ReplyStyle::kStructured) {
+    ReplyText(OptionReply::kErrorInvalid, "structured replies are agreed on already");
+  } else {
+    agreement_.replies = ReplyStyle::kStructured;
+    Reply(OptionReply::kAck);
+  }
+}
+
+// SET replaces what was selected before, also when it fails. Unknown namespaces are to be ignored,
+// and so are leaves that are not there.
+void Handshake::AnswerMetaContexts(ByteView data) {
+  const bool selects = option_ == Option::kSetMetaContext;
+  if (selects) agreement_.contexts.clear();
+  if (agreement_.replies == ReplyStyle::kSimple) {
+    ReplyText(OptionReply::kErrorInvalid, "metadata contexts need structured replies");
+    return;
+  }
+  const std::optional<ContextQuestion> asked = ParseContextQuestion(data);
+  if (!asked) {
+    ReplyText(OptionReply::kErrorInvalid, "lengths inside the option do not add up");
+    return;
+  }
+  const std::string_view name = asked->export_name;
+  const std::vector<std::string_view>& queries = asked->queries;
+  if (queries.size() > kMetaQueriesMax) {
+    ReplyText(OptionReply::kErrorTooBig,
+              Concat(queries.size(), " queries, at most ", kMetaQueriesMax, " are taken"));
+    return;
+  }
+  if (name.size() > kExportNameBytesMax) {
+    ReplyText(OptionReply::kErrorTooBig,
+              Concat("export name of ", name.size(), " bytes, at most ", kExportNameBytesMax));
+    return;
+  }
+  for (const std::string_view query : queries) {
+    if (query.find(':') != std::string_view::npos) continue;
+    ReplyText(OptionReply::kErrorInvalid,
+              Concat("query \"", Shown(query), "\" has no namespace: ask as in base:allocation"));
+    return;
+  }
+  const auto found = exports_.Find(name);
+  if (!found) {
+    ReplyText(OptionReply::kErrorUnknown, NoSuchExport(name));
+    return;
+  }
+  if (selects) {
+    SelectContexts(*found, queries);
+  } else {
+    ListContexts(*found, queries);
+  }
+  Reply(OptionReply::kAck);
+}
+
+// An id is the context's place in the export's list.
+void Handshake::SelectContexts(const Export& e, const std::vector<std::string_view>& queries) {
+  contexts_of_ = e.name;
+  std::uint32_t id = 0;
+  for (const MetaContext* context : e.meta_contexts) {
+    ++id;
+    if (std::find(queries.begin(), queries.end(), context->name()) == queries.end()) continue;
+    agreement_.contexts.push_back({id, context});
+    ReplyContext(id, context->name());
+  }
+}
+
+// No query asks for all; ids are reserved here.
+void Handshake::ListContexts(const Export& e, const std::vector<std::string_view>& queries) {
+  for (const MetaContext* context : e.meta_contexts) {
+    const bool asked_for = std::any_of(queries.begin(), queries.end(), [&](std::string_view query) {
+      return QueryLists(query, context->name());
+    });
+    if (asked_for || queries.empty()) ReplyContext(0, context->name());
+  }
+}
+
+void Handshake::ReplyContext(std::uint32_t id, std::string_view name) {
+  Bytes data;
+  AppendBe(data, id);
+  data.insert(data.end(), AsBytes(name).begin(), AsBytes(name).end());
+  Reply(OptionReply::kMetaContext, data);
+}
+
 Handshake::Step Handshake::Enter(const Export& e) {
+  // Contexts of another export mean nothing here.
+  if (contexts_of_ != e.name) agreement_.contexts.clear();
   chosen_ = e;
   state_ = State::kEntered;
   return Step::kEntered;

@@ -16,6 +16,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/base/bytes.h"
 #include "nbd/export.h"
@@ -29,6 +31,14 @@ inline constexpr std::uint32_t kOptionBytesMax = 4096;
 inline constexpr std::uint32_t kOptionDrainBytesMax = 64 * 1024;
 /// Enough for a client that lists and asks about every volume of a large vault.
 inline constexpr int kOptionCountMax = 1024;
+/// Queries in one LIST or SET_META_CONTEXT.
+inline constexpr std::uint32_t kMetaQueriesMax = 64;
+
+/// What the transmission phase is to keep to.
+struct Agreement {
+  ReplyStyle replies = ReplyStyle::kSimple;
+  std::vector<SelectedContext> contexts;
+};
 
 class Handshake {
  public:
@@ -49,6 +59,8 @@ class Handshake {
   [[nodiscard]] Bytes& output() { return output_; }
   /// REQUIRES: entered.
   [[nodiscard]] const Export& chosen() const { return *chosen_; }
+  /// REQUIRES: entered.
+  [[nodiscard]] const Agreement& agreement() const { return agreement_; }
   [[nodiscard]] const std::string& end_reason() const { return end_reason_; }
 
  private:
@@ -64,6 +76,11 @@ class Handshake {
   Step ChooseByName(ByteView data);
   void AnswerList(ByteView data);
   Step AnswerInfo(ByteView data);
+  void AnswerStructuredReply(ByteView data);
+  void AnswerMetaContexts(ByteView data);
+  void SelectContexts(const Export& e, const std::vector<std::string_view>& queries);
+  void ListContexts(const Export& e, const std::vector<std::string_view>& queries);
+  void ReplyContext(std::uint32_t id, std::string_view name);
   void AnswerAbout(const Export& e, ByteView wanted);
   Step Enter(const Export& e);
 
@@ -81,6 +98,8 @@ class Handshake {
   Bytes gathered_;
   bool gathered_used_ = false;
   Bytes output_;
+  Agreement agreement_;
+  std::string contexts_of_;  // the export that agreement_.contexts were selected on
   std::optional<Export> chosen_;
   std::string end_reason_;
 };

@@ -30,10 +30,24 @@ Status ReadAhead(const Job& job) {
   return {};
 }
 
+// The reply is laid out here, so that the event loop need not look at megabytes.
+Status ReadAndLayOut(Job& job) {
+  const MutableByteView reply = job.data.mutable_view();
+  RETURN_IF_ERROR(job.device->Read(job.offset, reply.subspan(ReadHeaderBytes(job.style))));
+  job.reply_bytes = LayOutRead(reply, job.style, job.cookie, job.offset, FragmentsOf(job.flags));
+  return {};
+}
+
+Status AskStatus(Job& job) {
+  ASSIGN_OR_RETURN(job.status, StatusReply(*job.device, *job.contexts, job.cookie, job.offset,
+                                           job.length, job.flags));
+  return {};
+}
+
 Status CarryOut(Job& job) {
   switch (job.command) {
     case Command::kRead:
-      return job.device->Read(job.offset, job.data.mutable_view().subspan(kReplyHeaderBytes));
+      return ReadAndLayOut(job);
     case Command::kWrite:
       return job.device->Write(job.offset, job.data.view(), WriteFlagOf(job));
     case Command::kFlush:
@@ -44,8 +58,9 @@ Status CarryOut(Job& job) {
       return job.device->WriteZeroes(job.offset, job.length, ZeroFlagOf(job));
     case Command::kCache:
       return ReadAhead(job);
-    case Command::kDisconnect:
     case Command::kBlockStatus:
+      return AskStatus(job);
+    case Command::kDisconnect:
     case Command::kResize:
       break;
   }
@@ -111,6 +126,8 @@ void JobQueue::TakeFinished(std::vector<Job*>& finished) {
 void JobQueue::Recycle(Job& job) {
   if (IsWriteClass(job.command)) EndWrite(job);
   job.data.Release();
+  job.status = {};
+  job.reply_bytes = 0;
   job.result = Status{};
   --lent_;
   idle_.push_back(&job);

@@ -17,7 +17,9 @@
 #include "core/base/mutex.h"
 #include "core/block/block_device.h"
 #include "nbd/buffer_pool.h"
+#include "nbd/meta_context.h"
 #include "nbd/protocol.h"
+#include "nbd/replies.h"
 #include "nbd/sockets.h"
 
 namespace coffer::nbd {
@@ -32,7 +34,11 @@ struct Job {
   std::uint64_t cookie = 0;
   std::uint64_t offset = 0;
   std::uint32_t length = 0;
-  Buffer data;  // WRITE: the payload; READ: room for a reply header, then for the data
+  ReplyStyle style = ReplyStyle::kSimple;
+  const std::vector<SelectedContext>* contexts = nullptr;  // BLOCK_STATUS; its connection's
+  Buffer data;                  // WRITE: the payload; READ: room for the whole reply
+  std::size_t reply_bytes = 0;  // READ: of `data`, when done
+  Bytes status;                 // BLOCK_STATUS: the reply, when done
   Status result;
 };
 

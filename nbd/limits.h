@@ -24,6 +24,7 @@ struct Limits {
   int requests_in_flight_max = 128;
   /// Replies that the socket has not taken: few, so that reads done in place use the same warm
   /// buffers again and again instead of filling memory ahead of a slow client.
+  /// The memory behind them may be twice that.
   std::size_t unsent_bytes_max = 1u << 20;
   std::size_t bytes_in_flight_max = 64u << 20;
   /// Of all connections; each may have its share of it.

@@ -6,8 +6,11 @@ namespace coffer::nbd {
 namespace {
 
 Export Described(const ServedExport& served) {
-  return {served.name, served.description, served.device->size(),
-          served.device->preferred_io_size(), served.read_only};
+  return {.name = served.name,
+          .description = served.description,
+          .size = served.device->size(),
+          .preferred_block_bytes = served.device->preferred_io_size(),
+          .read_only = served.read_only};
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ inline constexpr std::uint16_t kSendFlush = 1 << 2;
 inline constexpr std::uint16_t kSendFua = 1 << 3;
 inline constexpr std::uint16_t kSendTrim = 1 << 5;
 inline constexpr std::uint16_t kSendWriteZeroes = 1 << 6;
+inline constexpr std::uint16_t kSendDf = 1 << 7;
 inline constexpr std::uint16_t kCanMultiConn = 1 << 8;
 inline constexpr std::uint16_t kSendCache = 1 << 10;
 inline constexpr std::uint16_t kSendFastZero = 1 << 11;
@@ -54,6 +55,7 @@ enum class OptionReply : std::uint32_t {
   kAck = 1,
   kServer = 2,
   kInfo = 3,
+  kMetaContext = 4,
   kErrorUnsupported = 0x80000001,
   kErrorPolicy = 0x80000002,
   kErrorInvalid = 0x80000003,
@@ -98,6 +100,8 @@ enum class Command : std::uint16_t {
 // "Command flags".
 inline constexpr std::uint16_t kCommandFua = 1 << 0;
 inline constexpr std::uint16_t kCommandNoHole = 1 << 1;
+inline constexpr std::uint16_t kCommandDontFragment = 1 << 2;
+inline constexpr std::uint16_t kCommandRequireOne = 1 << 3;
 inline constexpr std::uint16_t kCommandFastZero = 1 << 4;
 
 // "Error values".
@@ -110,6 +114,24 @@ enum class ReplyError : std::uint32_t {
   kNoSpc = 28,
   kShutdown = 108,
 };
+
+// "Structured reply chunk message", "Structured reply flags" and "Structured reply types".
+inline constexpr std::uint32_t kStructuredReplyMagic = 0x668e33ef;
+inline constexpr std::size_t kChunkHeaderBytes = 20;
+inline constexpr std::size_t kOffsetBytes = 8;  // before a read's data and after an error's text
+inline constexpr std::uint16_t kChunkDone = 1 << 0;
+enum class ChunkType : std::uint16_t {
+  kNone = 0,
+  kOffsetData = 1,
+  kOffsetHole = 2,
+  kBlockStatus = 5,
+  kError = 0x8001,
+  kErrorOffset = 0x8002,
+};
+
+// "Metadata querying": states of base:allocation.
+inline constexpr std::uint32_t kStateHole = 1 << 0;
+inline constexpr std::uint32_t kStateZero = 1 << 1;
 
 // "Block size constraints": what coffer announces, and "Size limits and alignment": 32 MiB is what
 // every client may assume.

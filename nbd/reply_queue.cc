@@ -13,12 +13,17 @@ constexpr std::size_t kSegmentBytes = 128 * 1024;
 
 }  // namespace
 
+void ReplyQueue::Push(Buffer buffer, std::size_t end) {
+  held_bytes_ += buffer.size();
+  segments_.push_back({std::move(buffer), 0, end});
+}
+
 // Contiguous room at the end of the queue; a new segment where the last has too little.
 std::byte* ReplyQueue::RoomFor(std::size_t size) {
   if (segments_.empty() || segments_.back().buffer.size() - segments_.back().end < size) {
     Buffer buffer = pool_.Take(std::max(size, kSegmentBytes));
     if (buffer.empty()) return nullptr;
-    segments_.push_back({std::move(buffer), 0, 0});
+    Push(std::move(buffer), 0);
   }
   return segments_.back().buffer.mutable_view().data() + segments_.back().end;
 }
@@ -42,24 +47,23 @@ bool ReplyQueue::AddReply(std::uint64_t cookie, ReplyError error) {
   return true;
 }
 
-void ReplyQueue::AddRead(std::uint64_t cookie, Buffer reply) {
-  StoreReplyHeader(reply.mutable_view().data(), cookie, ReplyError::kNone);
-  const std::size_t size = reply.size();
-  segments_.push_back({std::move(reply), 0, size});
+bool ReplyQueue::AddRead(Buffer reply, std::size_t size) {
+  // Mostly holes: copied, so that a client that takes no replies ties up no large buffers.
+  if (size < reply.size() / 4) return Append(reply.view().first(size));
+  Push(std::move(reply), size);
   bytes_ += size;
+  return true;
 }
 
-MutableByteView ReplyQueue::StartRead(std::size_t length) {
-  std::byte* room = RoomFor(kReplyHeaderBytes + length);
+MutableByteView ReplyQueue::StartRead(std::size_t size) {
+  std::byte* room = RoomFor(size);
   if (room == nullptr) return {};
-  return {room + kReplyHeaderBytes, length};
+  return {room, size};
 }
 
-void ReplyQueue::FinishRead(std::uint64_t cookie, std::size_t length) {
-  Segment& last = segments_.back();
-  StoreReplyHeader(last.buffer.mutable_view().data() + last.end, cookie, ReplyError::kNone);
-  last.end += kReplyHeaderBytes + length;
-  bytes_ += kReplyHeaderBytes + length;
+void ReplyQueue::FinishRead(std::size_t size) {
+  segments_.back().end += size;
+  bytes_ += size;
 }
 
 Transfer::Outcome ReplyQueue::SendTo(const Descriptor& socket) {
@@ -76,6 +80,7 @@ Transfer::Outcome ReplyQueue::SendTo(const Descriptor& socket) {
     Sent(sent.bytes);
   }
   segments_.clear();
+  held_bytes_ = 0;
   return Transfer::Outcome::kSome;
 }
 
@@ -87,6 +92,7 @@ void ReplyQueue::Sent(std::size_t bytes) {
     first.begin += taken;
     bytes -= taken;
     if (first.begin < first.end) return;
+    held_bytes_ -= first.buffer.size();
     segments_.pop_front();
   }
 }
@@ -94,6 +100,7 @@ void ReplyQueue::Sent(std::size_t bytes) {
 void ReplyQueue::Clear() {
   segments_.clear();
   bytes_ = 0;
+  held_bytes_ = 0;
 }
 
 }  // namespace coffer::nbd

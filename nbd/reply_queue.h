@@ -12,6 +12,7 @@
 #include "core/base/bytes.h"
 #include "nbd/buffer_pool.h"
 #include "nbd/protocol.h"
+#include "nbd/replies.h"
 #include "nbd/sockets.h"
 
 namespace coffer::nbd {
@@ -23,15 +24,17 @@ class ReplyQueue {
   /// These three return false when there is no memory: the connection cannot be kept in step.
   [[nodiscard]] bool Append(ByteView bytes);
   [[nodiscard]] bool AddReply(std::uint64_t cookie, ReplyError error);
-  /// `reply` has kReplyHeaderBytes of room before the data.
-  void AddRead(std::uint64_t cookie, Buffer reply);
+  /// The first `size` bytes of `reply`, as LayOutRead made them. False as above.
+  [[nodiscard]] bool AddRead(Buffer reply, std::size_t size);
 
-  /// Room to read `length` bytes into, right behind a header; empty when there is no memory.
-  /// Nothing is queued until FinishRead, which must be the next call on this queue.
-  [[nodiscard]] MutableByteView StartRead(std::size_t length);
-  void FinishRead(std::uint64_t cookie, std::size_t length);
+  /// Room for a reply of at most `size` bytes; empty when there is no memory. Nothing is queued
+  /// until FinishRead, which must be the next call on this queue: the first `size` bytes of it.
+  [[nodiscard]] MutableByteView StartRead(std::size_t size);
+  void FinishRead(std::size_t size);
 
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  /// Memory behind them: a reply of holes is short, but was read into all that it stands for.
+  [[nodiscard]] std::size_t held_bytes() const { return held_bytes_; }
   [[nodiscard]] bool empty() const { return bytes_ == 0; }
 
   /// Sends until all is sent or the socket takes no more: kSome, kLater or kGone.
@@ -45,12 +48,14 @@ class ReplyQueue {
     std::size_t end;
   };
 
+  void Push(Buffer buffer, std::size_t end);
   std::byte* RoomFor(std::size_t size);
   void Sent(std::size_t bytes);
 
   BufferPool& pool_;
   std::deque<Segment> segments_;
   std::size_t bytes_ = 0;
+  std::size_t held_bytes_ = 0;
 };
 
 }  // namespace coffer::nbd

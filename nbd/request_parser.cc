@@ -8,16 +8,6 @@
 #include "nbd/wire.h"
 
 namespace coffer::nbd {
-namespace {
-
-// "Command flags": FUA is valid on every command once SEND_FUA was negotiated, whether or not it
-// means anything there.
-unsigned AllowedFlags(Command command) {
-  if (command == Command::kWriteZeroes) return kCommandFua | kCommandNoHole | kCommandFastZero;
-  return kCommandFua;
-}
-
-}  // namespace
 
 RequestParser::Step RequestParser::Advance(ByteView& input) {
   switch (state_) {
@@ -61,38 +51,67 @@ RequestParser::Step RequestParser::TakeHeader(const std::byte* bytes, ByteView& 
     state_ = State::kDisconnected;
     return Step::kDisconnect;
   }
-  if (const ReplyError error = Judge(); error != ReplyError::kNone) return Refuse(error, input);
+  if (const Verdict verdict = Judge(); verdict.error != ReplyError::kNone) {
+    return Refuse(verdict, input);
+  }
   return request_.command == Command::kWrite ? TakeWrite(input) : Step::kRequest;
 }
 
+// "Command flags": FUA is valid on every command once SEND_FUA was negotiated, whether or not it
+// means anything there.
+unsigned RequestParser::AllowedFlags(Command command) const {
+  switch (command) {
+    case Command::kWriteZeroes:
+      return kCommandFua | kCommandNoHole | kCommandFastZero;
+    case Command::kRead:
+      return kCommandFua | (rules_.structured ? unsigned{kCommandDontFragment} : 0u);
+    case Command::kBlockStatus:
+      return kCommandFua | (rules_.block_status ? unsigned{kCommandRequireOne} : 0u);
+    default:
+      return kCommandFua;
+  }
+}
+
 // What is wrong with the request, as "Error values" wants it told.
-ReplyError RequestParser::Judge() const {
+RequestParser::Verdict RequestParser::Judge() const {
+  constexpr Verdict kFine{};
+  constexpr const char* kPastEnd = "the request reaches past the end of the export";
   const Request& r = request_;
-  if (r.flags & ~AllowedFlags(r.command)) return ReplyError::kInval;
-  const bool beyond_end = r.offset > size_ || r.length > size_ - r.offset;
   switch (r.command) {
     case Command::kRead:
-      if (r.length == 0 || r.length > kMaximumPayloadBytes) return ReplyError::kInval;
-      return beyond_end ? ReplyError::kInval : ReplyError::kNone;
-    case Command::kCache:
-      return r.length == 0 || beyond_end ? ReplyError::kInval : ReplyError::kNone;
-    case Command::kFlush:
-      return r.offset == 0 && r.length == 0 ? ReplyError::kNone : ReplyError::kInval;
     case Command::kWrite:
+    case Command::kFlush:
     case Command::kTrim:
+    case Command::kCache:
     case Command::kWriteZeroes:
+    case Command::kBlockStatus:
       break;
     case Command::kDisconnect:
-    case Command::kBlockStatus:
     case Command::kResize:
     default:
-      return ReplyError::kInval;
+      return {ReplyError::kInval, "unknown command"};
   }
-  if (read_only_ && IsWriteClass(r.command)) return ReplyError::kPerm;
-  if (r.length == 0) return ReplyError::kInval;
-  if (r.command == Command::kWrite && r.length > kMaximumPayloadBytes) return ReplyError::kInval;
-  if (!beyond_end) return ReplyError::kNone;
-  return r.command == Command::kTrim ? ReplyError::kInval : ReplyError::kNoSpc;
+  if (r.flags & ~AllowedFlags(r.command)) {
+    return {ReplyError::kInval, "a flag that this command does not take"};
+  }
+  if (r.command == Command::kFlush) {
+    if (r.offset == 0 && r.length == 0) return kFine;
+    return {ReplyError::kInval, "a flush takes no range"};
+  }
+  if (r.command == Command::kBlockStatus && !rules_.block_status) {
+    return {ReplyError::kInval, "block status, but no metadata context was selected"};
+  }
+  if (rules_.read_only && IsWriteClass(r.command)) {
+    return {ReplyError::kPerm, "the export is read-only"};
+  }
+  if (r.length == 0) return {ReplyError::kInval, "a request of length 0"};
+  const bool has_data = r.command == Command::kRead || r.command == Command::kWrite;
+  if (has_data && r.length > kMaximumPayloadBytes) {
+    return {ReplyError::kInval, "more than 32 MiB of data in one request"};
+  }
+  if (r.offset <= size_ && r.length <= size_ - r.offset) return kFine;
+  const bool needs_room = r.command == Command::kWrite || r.command == Command::kWriteZeroes;
+  return {needs_room ? ReplyError::kNoSpc : ReplyError::kInval, kPastEnd};
 }
 
 RequestParser::Step RequestParser::TakeWrite(ByteView& input) {
@@ -102,7 +121,7 @@ RequestParser::Step RequestParser::TakeWrite(ByteView& input) {
     return Step::kRequest;
   }
   request_.owned = pool_.Take(request_.length);
-  if (request_.owned.empty()) return Refuse(ReplyError::kNoMem, input);
+  if (request_.owned.empty()) return Refuse({ReplyError::kNoMem, "out of memory"}, input);
   payload_have_ = 0;
   state_ = State::kPayload;
   return TakePayload(input);
@@ -125,8 +144,8 @@ RequestParser::Step RequestParser::TakePayload(ByteView& input) {
   return Step::kRequest;
 }
 
-RequestParser::Step RequestParser::Refuse(ReplyError error, ByteView& input) {
-  refusal_ = error;
+RequestParser::Step RequestParser::Refuse(Verdict verdict, ByteView& input) {
+  refusal_ = verdict;
   if (request_.command != Command::kWrite || request_.length == 0) return Step::kRefusal;
   if (request_.length > kPayloadDrainBytesMax) {
     return Break(Concat("write of ", request_.length, " bytes"));

@@ -38,6 +38,14 @@ struct Request {
 struct Refusal {
   std::uint64_t cookie;
   ReplyError error;
+  const char* why;  // for a client whose replies have room for it
+};
+
+/// What the export and the negotiation make of requests.
+struct RequestRules {
+  bool read_only = false;
+  bool structured = false;    // DF may be asked for
+  bool block_status = false;  // contexts were selected for it
 };
 
 class RequestParser {
@@ -51,7 +59,7 @@ class RequestParser {
   };
 
   /// `pool` outlives the parser and its requests.
-  RequestParser(BufferPool& pool, bool read_only) : pool_(pool), read_only_(read_only) {}
+  RequestParser(BufferPool& pool, RequestRules rules) : pool_(pool), rules_(rules) {}
 
   /// The device's size may change under a connection; requests are judged by the latest.
   void set_size(std::uint64_t size) { size_ = size; }
@@ -61,7 +69,7 @@ class RequestParser {
 
   /// Until the next Advance; may be moved from.
   [[nodiscard]] Request& request() { return request_; }
-  [[nodiscard]] Refusal refusal() const { return {request_.cookie, refusal_}; }
+  [[nodiscard]] Refusal refusal() const { return {request_.cookie, refusal_.error, refusal_.why}; }
   [[nodiscard]] const std::string& broken_reason() const { return broken_reason_; }
 
   /// Where the rest of a payload goes; empty when none is under way.
@@ -80,18 +88,24 @@ class RequestParser {
   Step TakeWrite(ByteView& input);
   Step TakePayload(ByteView& input);
   Step DrainPayload(ByteView& input);
-  Step Refuse(ReplyError error, ByteView& input);
+  struct Verdict {
+    ReplyError error = ReplyError::kNone;
+    const char* why = "";
+  };
+
+  Step Refuse(Verdict verdict, ByteView& input);
   Step Break(std::string reason);
-  [[nodiscard]] ReplyError Judge() const;
+  [[nodiscard]] unsigned AllowedFlags(Command command) const;
+  [[nodiscard]] Verdict Judge() const;
 
   BufferPool& pool_;
-  const bool read_only_;
+  const RequestRules rules_;
   std::uint64_t size_ = 0;
   State state_ = State::kHeader;
   std::array<std::byte, kRequestHeaderBytes> header_;
   std::size_t header_have_ = 0;
   Request request_{};
-  ReplyError refusal_ = ReplyError::kNone;
+  Verdict refusal_;
   std::size_t payload_have_ = 0;
   std::uint32_t drain_left_ = 0;
   std::string broken_reason_;

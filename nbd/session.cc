@@ -1,6 +1,15 @@
 #include "nbd/session.h"
 
 namespace coffer::nbd {
+namespace {
+
+RequestRules RulesOf(const Export& chosen, const Agreement& agreement) {
+  return {.read_only = chosen.read_only,
+          .structured = agreement.replies == ReplyStyle::kStructured,
+          .block_status = !agreement.contexts.empty()};
+}
+
+}  // namespace
 
 Session::Step Session::Advance(ByteView& input) {
   if (!parser_) {
@@ -12,7 +21,7 @@ Session::Step Session::Advance(ByteView& input) {
       case Handshake::Step::kEnded:
         return Step::kBroken;
       case Handshake::Step::kEntered:
-        parser_.emplace(pool_, chosen().read_only);
+        parser_.emplace(pool_, RulesOf(chosen(), handshake_.agreement()));
         parser_->set_size(chosen().size);
         return Step::kEntered;
     }

@@ -37,6 +37,7 @@ class Session {
   [[nodiscard]] bool negotiated() const { return parser_.has_value(); }
   /// REQUIRES: negotiated.
   [[nodiscard]] const Export& chosen() const { return handshake_.chosen(); }
+  [[nodiscard]] const Agreement& agreement() const { return handshake_.agreement(); }
   void set_size(std::uint64_t size) { parser_->set_size(size); }
   [[nodiscard]] Request& request() { return parser_->request(); }
   [[nodiscard]] Refusal refusal() const { return parser_->refusal(); }

@@ -9,8 +9,11 @@ import struct
 HERE = pathlib.Path(__file__).resolve().parent / "corpus"
 FLAGS = struct.pack(">I", 3)
 EXPORT_NAME, ABORT, LIST, STARTTLS, INFO, GO, STRUCTURED, LIST_META, SET_META = 1, 2, 3, 5, 6, 7, 8, 9, 10
+BASE = b"base:allocation"
+DF, REQ_ONE, PAYLOAD_LEN = 4, 8, 32
 READ, WRITE, DISC, FLUSH, TRIM, CACHE, ZERO, STATUS = range(8)
-WRITABLE, READ_ONLY = b"\0", b"\1"
+# The first byte of a transmission input: bit 0 read-only, bit 1 structured replies with a context.
+WRITABLE, READ_ONLY, STRUCTURED_V, STRUCTURED_R = b"\0", b"\1", b"\2", b"\3"
 
 
 def option(number, data=b"", length=None):
@@ -20,6 +23,11 @@ def option(number, data=b"", length=None):
 def ask(number, name, *wanted):
     return option(number, struct.pack(">I", len(name)) + name
                   + struct.pack(">H", len(wanted)) + b"".join(struct.pack(">H", w) for w in wanted))
+
+
+def contexts(number, name, *queries):
+    return option(number, struct.pack(">I", len(name)) + name + struct.pack(">I", len(queries))
+                  + b"".join(struct.pack(">I", len(q)) + q for q in queries))
 
 
 def request(command, offset=0, length=0, payload=b"", flags=0, cookie=1, magic=0x25609513):
@@ -50,6 +58,19 @@ HANDSHAKE = {
     "long-option": FLAGS + option(LIST, b"d" * 5000) + option(ABORT),
     "four-gigabytes": FLAGS + option(LIST, b"", 0xffffffff),
     "wrong-magic": FLAGS + b"NBDMAGIC" + bytes(8),
+    "contexts": FLAGS + option(STRUCTURED) + contexts(LIST_META, b"v") + contexts(LIST_META, b"v", b"base:", b"qemu:")
+                + contexts(SET_META, b"v", BASE, b"qemu:dirty-bitmap:x") + ask(GO, b"v")
+                + request(STATUS, 0, 65536) + request(READ, 0, 4096, flags=DF),
+    "contexts-unstructured": FLAGS + contexts(SET_META, b"v", BASE) + ask(GO, b"v") + request(STATUS, 0, 512),
+    "contexts-of-another": FLAGS + option(STRUCTURED) + contexts(SET_META, b"r", BASE) + ask(GO, b"v")
+                           + request(STATUS, 0, 512),
+    "contexts-replaced": FLAGS + option(STRUCTURED) + contexts(SET_META, b"v", BASE) + contexts(SET_META, b"none", BASE)
+                         + ask(GO, b"v") + request(STATUS, 0, 512),
+    "contexts-lies": FLAGS + option(STRUCTURED) + option(SET_META, b"\0\0\0\1v\xff\xff\xff\xff")
+                     + option(LIST_META, b"\0\0\0\1v\0\0\0\1\xff\xff\xff\xffbase:"),
+    "contexts-many": FLAGS + option(STRUCTURED) + contexts(LIST_META, b"v", *[b"a:"] * 65)
+                     + contexts(SET_META, b"v", b"nocolon"),
+    "structured-twice": FLAGS + option(STRUCTURED) + option(STRUCTURED) + option(STRUCTURED, b"data") + option(11),
     "long-name": FLAGS + ask(GO, b"n" * 256),
 }
 
@@ -68,6 +89,13 @@ TRANSMISSION = {
     "endless-write": WRITABLE + request(WRITE, 0, 0xffffffff),
     "huge-trim": WRITABLE + request(TRIM, 0, 0xffffffff),
     "wrong-magic": WRITABLE + request(READ, 0, 1, magic=0x12345678),
+    "structured": STRUCTURED_V + request(READ, 0, 8192) + request(READ, 0, 8192, flags=DF) + request(STATUS, 0, 1 << 20)
+                  + request(STATUS, 0, 65536, flags=REQ_ONE) + write(0, b"x") + request(FLUSH),
+    "structured-read-only": STRUCTURED_R + write(0, b"no") + request(STATUS, 512, 512) + request(READ, 0, 512, flags=DF),
+    "status-bad": STRUCTURED_V + request(STATUS) + request(STATUS, 1 << 20, 1) + request(STATUS, 0, 512, flags=DF)
+                  + request(STATUS, 0, 0xffffffff) + request(READ, 0, 512, flags=REQ_ONE),
+    "payload-flag": STRUCTURED_V + request(READ, 0, 512, flags=PAYLOAD_LEN) + request(STATUS, 0, 512, flags=PAYLOAD_LEN)
+                    + write(0, b"w" * 64, flags=PAYLOAD_LEN) + request(READ, 0, 1),
     "half-header": WRITABLE + request(READ, 0, 1)[:13],
     "half-payload": WRITABLE + write(0, b"x" * 1000)[:500],
 }

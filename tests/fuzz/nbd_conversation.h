@@ -52,6 +52,7 @@ class Conversation {
           break;
         case Session::Step::kRefusal:
           CHECK(session_.refusal().error != ReplyError::kNone);
+          CHECK(session_.refusal().why[0] != '\0');
           said_ += "refused " + std::to_string(session_.refusal().cookie) + " " +
                    std::to_string(static_cast<int>(session_.refusal().error)) + "\n";
           break;

@@ -81,6 +81,11 @@ for way in "" jobs-only; do
         exit 1
       fi
       grep -q 'No such file or directory for export: other' "$work/err"
+      for can in read write cache df fast-zero flush fua multi-conn trim zero; do
+        nbdinfo --can "$can" "$uri" || { echo "FAILED: nbdinfo --can $can"; exit 1; }
+      done
+      grep -q "using structured packets" "$work/info" || { cat "$work/info"; echo "FAILED: simple replies"; exit 1; }
+      grep -q "base:allocation" "$work/info" || { cat "$work/info"; echo "FAILED: no context listed"; exit 1; }
       echo "ok: nbdinfo, $label"
     fi
 
@@ -99,6 +104,25 @@ for way in "" jobs-only; do
       qemu-img convert -n -S 4k -f raw -O raw "$work/sparse.img" "$uri"
       qemu-img convert -f raw -O raw "$uri" "$work/back.img"
       same "$work/sparse.img" "$work/back.img" "qemu-img, $label"
+      # The hole of 20 MiB at 16 MiB as such, and nothing else that reads as zeros.
+      qemu-img map --output=json -f raw "$uri" >"$work/map"
+      python3 - "$work/map" <<'PYTHON' || { cat "$work/map"; echo "FAILED: qemu-img map"; exit 1; }
+import json
+import sys
+
+zeros = [(e["start"], e["length"]) for e in json.load(open(sys.argv[1])) if e["zero"]]
+assert zeros == [(16 << 20, 20 << 20)], zeros
+PYTHON
+      if have nbdinfo; then
+        nbdinfo --map "$uri" | awk '{ print $1, $2, $3 }' >"$work/map"
+        printf '%s\n' "0 16777216 0" "16777216 20971520 3" "37748736 29360128 0" | cmp -s - "$work/map" || {
+          cat "$work/map"
+          echo "FAILED: nbdinfo --map"
+          exit 1
+        }
+      fi
+      qemu-img compare -f raw -F raw "$work/sparse.img" "$uri" >/dev/null
+      echo "ok: maps of qemu-img and nbdinfo, $label"
     fi
 
     if have qemu-io; then
@@ -137,7 +161,12 @@ import sys
 import nbd
 
 h = nbd.NBD()
+h.add_meta_context(nbd.CONTEXT_BASE_ALLOCATION)
+h.add_meta_context("qemu:dirty-bitmap:none")
 h.connect_uri(sys.argv[1])
+assert h.get_structured_replies_negotiated() and h.can_df()
+assert h.can_meta_context(nbd.CONTEXT_BASE_ALLOCATION)
+assert not h.can_meta_context("qemu:dirty-bitmap:none")
 
 def refused(call, *codes):
     try:
@@ -159,12 +188,52 @@ refused(lambda: h.pwrite(b"", 0), errno.EINVAL)
 refused(lambda: h.cache(2, size - 1), errno.EINVAL)
 assert h.can_cache()
 h.cache(512, 0)
-refused(lambda: h.pread(512, 0, 1 << 2), errno.EINVAL, errno.ENOTSUP)
+refused(lambda: h.pread(512, 0, 1 << 5), errno.EINVAL, errno.ENOTSUP)
+refused(lambda: h.pread(512, 0, nbd.CMD_FLAG_REQ_ONE), errno.EINVAL)
+refused(lambda: h.trim(512, 0, nbd.CMD_FLAG_DF), errno.EINVAL)
+refused(lambda: h.flush(nbd.CMD_FLAG_DF), errno.EINVAL)
+refused(lambda: h.block_status(2, size - 1, lambda *_: 0), errno.EINVAL)
+refused(lambda: h.block_status(0, 0, lambda *_: 0), errno.EINVAL)
+refused(lambda: h.block_status(512, 0, lambda *_: 0, nbd.CMD_FLAG_DF), errno.EINVAL)
+
+def status(count, offset, flags=0):
+    told = []
+    h.block_status(count, offset, lambda context, at, entries, error: told.append((context, at, entries)), flags)
+    assert len(told) == 1 and told[0][:2] == ("base:allocation", offset), told
+    return told[0][2]
+
+h.zero(1 << 20, 0)
+h.pwrite(b"d" * 8192, 65536)
+assert status(1 << 20, 0) == [65536, 3, 8192, 0, (1 << 20) - 73728, 3]
+assert status(1 << 20, 65536, nbd.CMD_FLAG_REQ_ONE) == [8192, 0]
+assert status(100, 65530) == [6, 3, 94, 0]
+
+# Reads as chunks: holes as such, one chunk with DF, both the same bytes.
+for count in 131072, 1 << 20:
+    for flags in 0, nbd.CMD_FLAG_DF:
+        kinds = []
+        data = h.pread_structured(count, 0, lambda part, at, kind, error: kinds.append(kind), flags)
+        assert data == bytes(65536) + b"d" * 8192 + bytes(count - 73728)
+        assert kinds == ([nbd.READ_DATA] if flags else [nbd.READ_HOLE, nbd.READ_DATA, nbd.READ_HOLE]), kinds
 h.pwrite(b"in step", 12345)
 assert h.pread(7, 12345) == b"in step"
 h.pwrite(b"forced", 0, nbd.CMD_FLAG_FUA)
 h.zero(6, 0, nbd.CMD_FLAG_FAST_ZERO | nbd.CMD_FLAG_NO_HOLE)
 assert h.pread(6, 0) == bytes(6)
+# Every command with every flag it takes.
+h.pwrite(b"all flags", 4096, nbd.CMD_FLAG_FUA)
+assert h.pread(9, 4096, nbd.CMD_FLAG_DF) == b"all flags"
+h.trim(9, 4096, nbd.CMD_FLAG_FUA)
+assert h.pread(9, 4096) == bytes(9)
+h.zero(512, 4096, nbd.CMD_FLAG_FUA | nbd.CMD_FLAG_NO_HOLE | nbd.CMD_FLAG_FAST_ZERO)
+h.flush()
+# A client without structured replies still gets simple ones.
+simple = nbd.NBD()
+simple.set_request_structured_replies(False)
+simple.connect_uri(sys.argv[1])
+assert not simple.get_structured_replies_negotiated() and not simple.can_df()
+assert simple.pread(8192, 65536) == b"d" * 8192
+simple.shutdown()
 # Many at once, some of them the client's largest.
 buffers = [(h.aio_pread(buffer, 0), buffer) for buffer in (nbd.Buffer(n) for n in [32 << 20] * 3 + [512] * 200)]
 while h.aio_in_flight() > 0:

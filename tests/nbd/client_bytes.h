@@ -32,13 +32,16 @@ inline Bytes Joined(std::initializer_list<Bytes> parts) {
 }
 
 inline constexpr std::uint32_t kExportName = 1, kAbort = 2, kList = 3, kStartTls = 5, kInfo = 6,
-                               kGo = 7, kStructuredReply = 8;
-inline constexpr std::uint32_t kAck = 1, kServer = 2, kInfoReply = 3;
+                               kGo = 7, kStructuredReply = 8, kListMetaContext = 9,
+                               kSetMetaContext = 10;
+inline constexpr std::uint32_t kAck = 1, kServer = 2, kInfoReply = 3, kMetaContextReply = 4;
 inline constexpr std::uint32_t kErrUnsup = 0x80000001, kErrInvalid = 0x80000003,
                                kErrUnknown = 0x80000006, kErrTooBig = 0x80000009;
 inline constexpr std::uint16_t kRead = 0, kWrite = 1, kDisc = 2, kFlush = 3, kTrim = 4, kCache = 5,
                                kWriteZeroes = 6, kBlockStatus = 7;
-inline constexpr std::uint16_t kFua = 1, kNoHole = 2, kFastZero = 16;
+inline constexpr std::uint16_t kFua = 1, kNoHole = 2, kDf = 4, kReqOne = 8, kFastZero = 16;
+inline constexpr std::uint16_t kOffsetData = 1, kOffsetHole = 2, kStatusChunk = 5, kError = 0x8001,
+                               kErrorOffset = 0x8002;
 inline constexpr std::uint32_t kEperm = 1, kEio = 5, kEinval = 22, kEnospc = 28, kEshutdown = 108;
 inline constexpr std::size_t kGreeting = 18, kReply = 16;
 
@@ -70,6 +73,20 @@ inline Bytes AskFor(std::uint32_t option, std::string_view name,
   Put(data, name);
   Put(data, wanted.size(), 2);
   for (const std::uint16_t type : wanted) Put(data, type, 2);
+  return OptionBytes(option, AsText(data));
+}
+
+/// LIST or SET_META_CONTEXT for `name`.
+inline Bytes AskForContexts(std::uint32_t option, std::string_view name,
+                            const std::vector<std::string>& queries) {
+  Bytes data;
+  Put(data, name.size(), 4);
+  Put(data, name);
+  Put(data, queries.size(), 4);
+  for (const std::string& query : queries) {
+    Put(data, query.size(), 4);
+    Put(data, query);
+  }
   return OptionBytes(option, AsText(data));
 }
 
@@ -109,6 +126,22 @@ inline std::vector<OptionAnswer> OptionAnswers(ByteView in) {
     in = in.subspan(20 + length);
   }
   return answers;
+}
+
+struct Chunk {
+  bool done;
+  std::uint16_t type;
+  std::uint64_t cookie;
+  std::string payload;
+};
+
+/// The front of `in` as a chunk of a structured reply, taken from it.
+inline Chunk TakeChunk(ByteView& in) {
+  const auto length = static_cast<std::size_t>(Get(in, 16, 4));
+  Chunk chunk{(Get(in, 4, 2) & 1) != 0, static_cast<std::uint16_t>(Get(in, 6, 2)), Get(in, 8, 8),
+              std::string(AsText(in.subspan(20, length)))};
+  in = in.subspan(20 + length);
+  return chunk;
 }
 
 }  // namespace coffer::nbd::testing

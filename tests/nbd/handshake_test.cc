@@ -181,7 +181,7 @@ TEST(Handshake, LengthsThatDoNotAddUpAreInvalid) {
 }
 
 TEST(Handshake, OptionsNotSpokenAreUnsupportedAndTheirDataIsSkipped) {
-  for (const std::uint32_t option : {4u, 5u, 8u, 9u, 10u, 11u, 99u, 0u, 0xffffffffu}) {
+  for (const std::uint32_t option : {4u, 5u, 11u, 99u, 0u, 0xffffffffu}) {
     EXPECT_EQ(AnswerTo(OptionBytes(option, std::string(300, 'd'))).type, testing::kErrUnsup);
   }
 }
@@ -283,6 +283,131 @@ TEST(Handshake, SaysTheSameHoweverTheBytesAreCut) {
   EXPECT_EQ(whole.Send(bytes), Session::Step::kEntered);
   EXPECT_EQ(cut.SendByteByByte(bytes), Session::Step::kEntered);
   EXPECT_EQ(whole.sent(), cut.sent());
+}
+
+// ---- structured replies and metadata contexts
+
+const Bytes kAskStructured = OptionBytes(testing::kStructuredReply);
+using testing::AskForContexts;
+using testing::kListMetaContext;
+using testing::kSetMetaContext;
+
+/// The answers to `option` after structured replies were agreed on.
+std::vector<OptionAnswer> StructuredAnswersTo(const Bytes& option) {
+  Talk talk;
+  EXPECT_EQ(talk.Send(Joined({ClientFlags(), kAskStructured, option})), Session::Step::kNeedBytes);
+  auto answers = talk.answers();
+  EXPECT_EQ(answers.at(0).type, testing::kAck);
+  answers.erase(answers.begin());
+  return answers;
+}
+
+TEST(Handshake, StructuredRepliesAreAgreedOnOnceAndWithoutData) {
+  EXPECT_EQ(AnswerTo(kAskStructured).type, testing::kAck);
+  EXPECT_EQ(AnswerTo(OptionBytes(testing::kStructuredReply, "x")).type, testing::kErrInvalid);
+  EXPECT_EQ(StructuredAnswersTo(kAskStructured).at(0).type, testing::kErrInvalid);
+}
+
+TEST(Handshake, DontFragmentIsOfferedWithStructuredRepliesOnly) {
+  for (const bool structured : {false, true}) {
+    Talk talk;
+    const Bytes ask = structured ? kAskStructured : Bytes{};
+    talk.Send(Joined({ClientFlags(), ask, AskFor(testing::kGo, "photos")}));
+    const auto answers = talk.answers();
+    const OptionAnswer& info = answers.at(answers.size() - 2);
+    EXPECT_EQ(Get(AsBytes(info.data), 10, 2) >> 7 & 1, structured ? 1u : 0u);
+    EXPECT_EQ(talk.session().agreement().replies,
+              structured ? ReplyStyle::kStructured : ReplyStyle::kSimple);
+  }
+}
+
+TEST(Handshake, ContextsNeedStructuredReplies) {
+  for (const std::uint32_t option : {kListMetaContext, kSetMetaContext}) {
+    EXPECT_EQ(AnswerTo(AskForContexts(option, "photos", {"base:allocation"})).type,
+              testing::kErrInvalid);
+  }
+}
+
+TEST(Handshake, ContextsAreListedByNameByNamespaceOrAll) {
+  const auto listed = [](const std::vector<std::string>& queries) {
+    const auto answers = StructuredAnswersTo(AskForContexts(kListMetaContext, "photos", queries));
+    EXPECT_EQ(answers.back().type, testing::kAck);
+    if (answers.size() == 1) return false;
+    EXPECT_EQ(answers.size(), 2u);
+    EXPECT_EQ(answers[0].type, testing::kMetaContextReply);
+    EXPECT_EQ(answers[0].data, std::string("\0\0\0\0base:allocation", 19));
+    return true;
+  };
+  EXPECT_TRUE(listed({}));
+  EXPECT_TRUE(listed({"base:allocation"}));
+  EXPECT_TRUE(listed({"base:"}));
+  EXPECT_TRUE(listed({"qemu:", "base:allocation", "base:"}));
+  EXPECT_FALSE(listed({"base:alloc"}));
+  EXPECT_FALSE(listed({"qemu:dirty-bitmap:monday", "x-other:"}));
+}
+
+TEST(Handshake, AContextIsSelectedByItsFullNameOnly) {
+  const auto selected = [](const std::vector<std::string>& queries) {
+    const auto answers = StructuredAnswersTo(AskForContexts(kSetMetaContext, "photos", queries));
+    EXPECT_EQ(answers.back().type, testing::kAck);
+    if (answers.size() > 1) {
+      EXPECT_EQ(answers[0].data, std::string("\0\0\0\1base:allocation", 19));
+    }
+    return answers.size() - 1;
+  };
+  EXPECT_EQ(selected({"base:allocation"}), 1u);
+  EXPECT_EQ(selected({"base:allocation", "base:allocation"}), 1u);
+  EXPECT_EQ(selected({"qemu:dirty-bitmap:x", "base:allocation"}), 1u);
+  EXPECT_EQ(selected({}), 0u);
+  EXPECT_EQ(selected({"base:"}), 0u);
+}
+
+TEST(Handshake, SelectedContextsHoldForThatExportAndUntilTheNextSelection) {
+  const Bytes set = AskForContexts(kSetMetaContext, "photos", {"base:allocation"});
+  const auto count = [](const Bytes& options, std::string_view name = "photos") {
+    Talk talk;
+    EXPECT_EQ(
+        talk.Send(Joined({ClientFlags(), kAskStructured, options, AskFor(testing::kGo, name)})),
+        Session::Step::kEntered);
+    return talk.session().agreement().contexts.size();
+  };
+  EXPECT_EQ(count(set), 1u);
+  EXPECT_EQ(count(set, "old@may"), 0u);
+  EXPECT_EQ(count(Joined({set, AskForContexts(kSetMetaContext, "photos", {})})), 0u);
+  EXPECT_EQ(count(Joined({set, AskForContexts(kListMetaContext, "photos", {})})), 1u);
+  // Also when the next one fails.
+  EXPECT_EQ(count(Joined({set, AskForContexts(kSetMetaContext, "none", {"base:allocation"})})), 0u);
+  EXPECT_EQ(count(Joined({set, OptionBytes(kSetMetaContext, "lies")})), 0u);
+  EXPECT_EQ(count(Joined({set, OptionBytes(kSetMetaContext, std::string(5000, 'x'))})), 0u);
+}
+
+TEST(Handshake, BadContextOptionsAreRefusedAndTheTalkGoesOn) {
+  for (const std::uint32_t option : {kListMetaContext, kSetMetaContext}) {
+    const auto refusal = [option](const Bytes& bytes) {
+      const auto answers = StructuredAnswersTo(bytes);
+      EXPECT_EQ(answers.size(), 1u) << option;
+      return answers.at(0).type;
+    };
+    const auto raw = [&](std::string_view data) { return refusal(OptionBytes(option, data)); };
+    EXPECT_EQ(raw(""), testing::kErrInvalid);
+    EXPECT_EQ(raw({"\0\0\0\6photos", 10}), testing::kErrInvalid);
+    EXPECT_EQ(raw({"\0\0\0\6photos\0\0\0", 13}), testing::kErrInvalid);
+    EXPECT_EQ(raw({"\0\0\0\6photos\0\0\0\1", 14}), testing::kErrInvalid);
+    EXPECT_EQ(raw({"\0\0\0\6photos\0\0\0\1\0\0\0\6base:", 23}), testing::kErrInvalid);
+    EXPECT_EQ(raw({"\xff\xff\xff\xffphotos\0\0\0\0", 14}), testing::kErrInvalid);
+    EXPECT_EQ(raw({"\0\0\0\6photos\xff\xff\xff\xff", 14}), testing::kErrInvalid);
+    EXPECT_EQ(raw({"\0\0\0\6photos\0\0\0\1\xff\xff\xff\xffqemu:", 23}), testing::kErrInvalid);
+    EXPECT_EQ(raw({"\0\0\0\6photos\0\0\0\0x", 15}), testing::kErrInvalid);
+    EXPECT_EQ(refusal(AskForContexts(option, "photos", {"nocolon"})), testing::kErrInvalid);
+    EXPECT_EQ(refusal(AskForContexts(option, "photos", {""})), testing::kErrInvalid);
+    EXPECT_EQ(refusal(AskForContexts(option, "nothing", {"base:allocation"})),
+              testing::kErrUnknown);
+    EXPECT_EQ(refusal(AskForContexts(option, std::string(256, 'n'), {})), testing::kErrTooBig);
+    EXPECT_EQ(refusal(AskForContexts(option, "photos", std::vector<std::string>(65, "a:b"))),
+              testing::kErrTooBig);
+    EXPECT_EQ(refusal(AskForContexts(option, "photos", {std::string(4096, 'q') + ":"})),
+              testing::kErrTooBig);
+  }
 }
 
 }  // namespace

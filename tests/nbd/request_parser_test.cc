@@ -41,7 +41,8 @@ std::string Said(RequestParser& parser, RequestParser::Step step) {
 
 class Parsing {
  public:
-  explicit Parsing(bool read_only = false) : parser(pool, read_only) { parser.set_size(kSize); }
+  explicit Parsing(bool read_only = false) : Parsing(RequestRules{.read_only = read_only}) {}
+  explicit Parsing(RequestRules rules) : parser(pool, rules) { parser.set_size(kSize); }
 
   std::vector<std::string> Feed(ByteView input) {
     std::vector<std::string> said;
@@ -283,6 +284,43 @@ TEST(Errors, EachCodeHasItsNbdError) {
                                ErrorCode::kNeedsPerson, ErrorCode::kNotFound}) {
     EXPECT_EQ(ReplyErrorFrom(code), ReplyError::kIo);
   }
+}
+
+TEST(RequestParser, FlagsOfStructuredRepliesAreTakenOnceTheyAreAgreedOnAndWhereTheyBelong) {
+  const Bytes bytes = Joined({
+      RequestBytes(testing::kRead, 0, 512, 1, testing::kDf),
+      RequestBytes(testing::kBlockStatus, 0, 512, 2, testing::kReqOne),
+      RequestBytes(testing::kBlockStatus, 0, 512, 3),
+      RequestBytes(testing::kRead, 0, 512, 4, testing::kReqOne),
+      RequestBytes(testing::kBlockStatus, 0, 512, 5, testing::kDf),
+      RequestBytes(testing::kTrim, 0, 512, 6, testing::kDf),
+      WriteBytes(0, std::string(300, 'w'), 7, testing::kDf),
+      RequestBytes(testing::kRead, 0, 512, 8, 1 << 5),
+      RequestBytes(testing::kRead, 0, 512, 9),
+  });
+  Parsing agreed(RequestRules{.structured = true, .block_status = true});
+  EXPECT_EQ(agreed.Feed(bytes),
+            (Lines{"request 1 0 @0+512 ''", "request 2 7 @0+512 ''", "request 3 7 @0+512 ''",
+                   "refusal 4 22", "refusal 5 22", "refusal 6 22", "refusal 7 22", "refusal 8 22",
+                   "request 9 0 @0+512 ''"}));
+  Parsing without_contexts(RequestRules{.structured = true});
+  EXPECT_EQ(without_contexts.Feed(bytes),
+            (Lines{"request 1 0 @0+512 ''", "refusal 2 22", "refusal 3 22", "refusal 4 22",
+                   "refusal 5 22", "refusal 6 22", "refusal 7 22", "refusal 8 22",
+                   "request 9 0 @0+512 ''"}));
+}
+
+TEST(RequestParser, BlockStatusOfNothingOrBeyondTheEndIsInvalid) {
+  const auto said = [](std::uint64_t offset, std::uint32_t length) {
+    Parsing parsing(RequestRules{.read_only = true, .structured = true, .block_status = true});
+    return parsing.Feed(RequestBytes(testing::kBlockStatus, offset, length, 1)).at(0);
+  };
+  EXPECT_EQ(said(0, kSize), "request 1 7 @0+1048576 ''");
+  EXPECT_EQ(said(0, 0), "refusal 1 22");
+  EXPECT_EQ(said(0, kSize + 1), "refusal 1 22");
+  EXPECT_EQ(said(kSize, 1), "refusal 1 22");
+  EXPECT_EQ(said(~0ull, 2), "refusal 1 22");
+  EXPECT_EQ(said(1, 0xffffffff), "refusal 1 22");
 }
 
 }  // namespace

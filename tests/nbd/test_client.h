@@ -116,7 +116,8 @@ class TestClient {
     }
     Send(option);
     std::vector<OptionAnswer> answers;
-    while (answers.empty() || answers.back().type == kServer || answers.back().type == kInfoReply) {
+    while (answers.empty() || answers.back().type == kServer || answers.back().type == kInfoReply ||
+           answers.back().type == kMetaContextReply) {
       const std::string header = Receive(20);
       if (header.size() != 20) break;
       const ByteView view = AsBytes(header);
@@ -144,6 +145,29 @@ class TestClient {
     const ByteView view = AsBytes(header);
     EXPECT_EQ(Get(view, 0, 4), 0x67446698u);
     return Reply{static_cast<std::uint32_t>(Get(view, 4, 4)), Get(view, 8, 8)};
+  }
+
+  /// The next reply as chunks of a structured one; a simple one has none and gives its error.
+  struct StructuredReply {
+    std::optional<std::uint32_t> simple_error;
+    std::vector<Chunk> chunks;
+  };
+  StructuredReply ReceiveChunks() {
+    StructuredReply reply;
+    while (reply.chunks.empty() || !reply.chunks.back().done) {
+      std::string bytes = Receive(kReply);
+      if (bytes.size() != kReply) break;
+      if (Get(AsBytes(bytes), 0, 4) == 0x67446698u) {
+        reply.simple_error = static_cast<std::uint32_t>(Get(AsBytes(bytes), 4, 4));
+        break;
+      }
+      EXPECT_EQ(Get(AsBytes(bytes), 0, 4), 0x668e33efu);
+      bytes += Receive(4);
+      bytes += Receive(static_cast<std::size_t>(Get(AsBytes(bytes), 16, 4)));
+      ByteView view = AsBytes(bytes);
+      reply.chunks.push_back(TakeChunk(view));
+    }
+    return reply;
   }
 
   /// The error of the next reply, or kNoReply.

@@ -19,7 +19,7 @@ namespace coffer::testing {
 
 class MemoryDevice final : public block::BlockDevice {
  public:
-  enum class Call { kRead, kWrite, kFlush, kTrim, kWriteZeroes, kTryRead, kTryWrite };
+  enum class Call { kRead, kWrite, kFlush, kTrim, kWriteZeroes, kTryRead, kTryWrite, kExtents };
 
   /// kForgets: Flush does nothing and Durable may not be asked; for measuring.
   enum class Crashes { kModelled, kForgets };
@@ -117,9 +117,27 @@ class MemoryDevice final : public block::BlockDevice {
     const Visit visit(*this, Call::kWriteZeroes, Waits::kMay);
     return Zero(offset, length, static_cast<unsigned>(flag) & 1u);
   }
-  Result<std::vector<block::Extent>> Extents(std::uint64_t, std::uint64_t length,
-                                             std::size_t) override {
-    return std::vector<block::Extent>{{length, false, false}};
+  /// Whole blocks of zeros are holes.
+  Result<std::vector<block::Extent>> Extents(std::uint64_t offset, std::uint64_t length,
+                                             std::size_t count_max) override {
+    const Visit visit(*this, Call::kExtents, Waits::kMay);
+    if (Status refused = Refuse(offset, length, false); !refused) return Fail(refused.error());
+    std::vector<block::Extent> extents;
+    for (std::uint64_t at = offset, next; at < offset + length; at = next) {
+      const std::uint64_t block = at / block::kBlockSize * block::kBlockSize;
+      const std::uint64_t block_bytes =
+          std::min<std::uint64_t>(block::kBlockSize, bytes_.size() - block);
+      next = std::min(offset + length, block + block_bytes);
+      const bool hole = IsZero(ByteView(bytes_).subspan(block, block_bytes));
+      if (!extents.empty() && extents.back().hole == hole) {
+        extents.back().length += next - at;
+      } else if (extents.size() < count_max) {
+        extents.push_back({next - at, hole, hole});
+      } else {
+        break;
+      }
+    }
+    return extents;
   }
   std::optional<Status> TryRead(std::uint64_t offset, MutableByteView out) override {
     const Visit visit(*this, Call::kTryRead, Waits::kNever);
@@ -229,7 +247,7 @@ class MemoryDevice final : public block::BlockDevice {
   bool in_place_ = true;
   bool held_ = false;
   int inside_ = 0;
-  std::array<int, 7> counts_{};
+  std::array<int, 8> counts_{};
 };
 
 }  // namespace coffer::testing
