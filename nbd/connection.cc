@@ -221,18 +221,17 @@ void Connection::ReadInPlace(Request& request) {
   const std::size_t header = ReadHeaderBytes(style_);
   const MutableByteView room = replies_.StartRead(header + request.length);
   if (room.empty()) {
-    Refuse(request.cookie, ReplyError::kNoMem, kOutOfMemory);
+    Refuse(To(request), ReplyError::kNoMem, kOutOfMemory);
     return;
   }
   const std::optional<Status> done = export_->device->TryRead(request.offset, room.subspan(header));
   if (!done) {
     StartJob(request);
   } else if (done->has_value()) {
-    replies_.FinishRead(
-        LayOutRead(room, style_, request.cookie, request.offset, FragmentsOf(request.flags)));
+    replies_.FinishRead(LayOutRead(room, To(request), FragmentsOf(request.flags)));
   } else {
     LogFailure(request.command, request.offset, request.length, done->error());
-    Fail(request.command, request.cookie, request.offset, done->error());
+    Fail(request.command, To(request), done->error());
   }
 }
 
@@ -251,9 +250,9 @@ void Connection::RunWrites() {
     if (!done) {
       StartJob(write);
     } else if (done->has_value()) {
-      Done(write.cookie);
+      Done(To(write));
     } else {
-      Fail(Command::kWrite, write.cookie, write.offset, done->error());
+      Fail(Command::kWrite, To(write), done->error());
     }
   }
   writes_.clear();
@@ -272,7 +271,7 @@ void Connection::StartJob(Request& request) {
   }
   const bool needs_data = request.command == Command::kRead || request.command == Command::kWrite;
   if (needs_data && data.empty()) {
-    Refuse(request.cookie, ReplyError::kNoMem, kOutOfMemory);
+    Refuse(To(request), ReplyError::kNoMem, kOutOfMemory);
     return;
   }
   Job& job = context_.jobs.New();
@@ -280,11 +279,10 @@ void Connection::StartJob(Request& request) {
   job.device = export_->device;
   job.command = request.command;
   job.flags = request.flags;
-  job.cookie = request.cookie;
-  job.offset = request.offset;
+  job.to = To(request);
   job.length = request.length;
-  job.style = style_;
-  job.contexts = &session_.agreement().contexts;
+  job.selected = &session_.agreement().contexts;
+  job.contexts = request.contexts;
   job.data = std::move(data);
   ++jobs_in_flight_;
   job_bytes_ += job.data.size();
@@ -299,49 +297,41 @@ void Connection::Finish(Job& job) {
     return;
   }
   if (!job.result.has_value()) {
-    LogFailure(job.command, job.offset, job.length, job.result.error());
-    Fail(job.command, job.cookie, job.offset, job.result.error());
+    LogFailure(job.command, job.to.offset, job.length, job.result.error());
+    Fail(job.command, job.to, job.result.error());
   } else if (job.command == Command::kRead) {
     if (!replies_.AddRead(std::move(job.data), job.reply_bytes)) Close();
   } else if (job.command == Command::kBlockStatus) {
     if (!replies_.Append(job.status)) Close();
   } else {
-    Done(job.cookie);
+    Done(job.to);
   }
 }
 
-void Connection::Done(std::uint64_t cookie) {
+void Connection::Done(const ReplyTo& to) {
   if (state_ == State::kGone) return;
-  if (!replies_.AddReply(cookie, ReplyError::kNone)) Close();
+  if (!replies_.AddDone(to)) Close();
 }
 
-void Connection::Refuse(std::uint64_t cookie, ReplyError error, std::string_view why,
-                        ErrorPlace at) {
+void Connection::Refuse(const ReplyTo& to, ReplyError error, std::string_view why, ErrorPlace at) {
   if (state_ == State::kGone) return;
-  bool queued;
-  if (style_ == ReplyStyle::kSimple) {
-    queued = replies_.AddReply(cookie, error);
-  } else {
-    Bytes chunk;
-    AppendErrorChunk(chunk, cookie, error, why, at);
-    queued = replies_.Append(chunk);
-  }
-  if (!queued) Close();
+  Bytes reply;
+  AppendError(reply, to, error, why, at);
+  if (!replies_.Append(reply)) Close();
 }
 
 void Connection::RefuseAsParsed() {
   const Refusal refusal = session_.refusal();
-  Refuse(refusal.cookie, refusal.error, refusal.why);
+  Refuse({style_, refusal.cookie, refusal.offset}, refusal.error, refusal.why);
 }
 
 // The device's text may hold what a store sent: it goes out as harmless as into the log.
-void Connection::Fail(Command command, std::uint64_t cookie, std::uint64_t offset,
-                      const Error& error) {
-  Refuse(cookie, ReplyErrorFrom(error.code), EscapeForTerminal(error.message),
-         {command == Command::kRead, offset});
+void Connection::Fail(Command command, const ReplyTo& to, const Error& error) {
+  Refuse(to, ReplyErrorFrom(error.code), EscapeForTerminal(error.message),
+         {command == Command::kRead, to.offset});
 }
 
-void Connection::LogFailure(Command command, std::uint64_t offset, std::uint32_t length,
+void Connection::LogFailure(Command command, std::uint64_t offset, std::uint64_t length,
                             const Error& error) {
   if (errors_logged_ >= kErrorsLoggedMax) return;
   LOG(kWarning, "nbd: ", NameOf(command), " of ", length, " bytes at ", offset, " of ",
@@ -384,7 +374,7 @@ void Connection::Drain() {
   while (state_ == State::kTalking && !input.empty()) {
     const Session::Step step = session_.Advance(input);
     if (step == Session::Step::kRequest) {
-      Refuse(session_.request().cookie, ReplyError::kShutdown, "the export is being closed");
+      Refuse(To(session_.request()), ReplyError::kShutdown, "the export is being closed");
     } else if (step == Session::Step::kRefusal) {
       RefuseAsParsed();
     } else {

@@ -82,12 +82,15 @@ class Connection final : public PollTarget {
   void ReadInPlace(Request& request);
   void RunWrites();
   void StartJob(Request& request);
-  void Done(std::uint64_t cookie);
-  void Refuse(std::uint64_t cookie, ReplyError error, std::string_view why,
+  [[nodiscard]] ReplyTo To(const Request& request) const {
+    return {style_, request.cookie, request.offset};
+  }
+  void Done(const ReplyTo& to);
+  void Refuse(const ReplyTo& to, ReplyError error, std::string_view why,
               ErrorPlace at = {false, 0});
   void RefuseAsParsed();
-  void LogFailure(Command command, std::uint64_t offset, std::uint32_t length, const Error& error);
-  void Fail(Command command, std::uint64_t cookie, std::uint64_t offset, const Error& error);
+  void LogFailure(Command command, std::uint64_t offset, std::uint64_t length, const Error& error);
+  void Fail(Command command, const ReplyTo& to, const Error& error);
 
   void SendReplies();
   void EndTalk();

@@ -22,6 +22,8 @@ struct Export {
   std::vector<const MetaContext*> meta_contexts = {&BaseAllocation()};
 };
 
+enum class ContextsSelected { kNone, kSome };
+
 /// The exports behind one listener. Asked during negotiation only.
 class ExportDirectory {
  public:
@@ -33,7 +35,9 @@ class ExportDirectory {
 
 /// The transmission flags for `e`. All connections of a device share its Flush, so one connection's
 /// FLUSH covers every write answered on any other: CAN_MULTI_CONN. Zeroing costs a map entry,
-/// whatever its length: FAST_ZERO. Reads need not be fragmented: DF, where replies are structured.
-[[nodiscard]] std::uint16_t TransmissionFlags(const Export& e, ReplyStyle style);
+/// whatever its length: FAST_ZERO. Reads need not be fragmented: DF, where replies come in chunks.
+/// `contexts`: some are selected on `e`; with extended headers each request may choose among them.
+[[nodiscard]] std::uint16_t TransmissionFlags(const Export& e, ReplyStyle style,
+                                              ContextsSelected contexts);
 
 }  // namespace coffer::nbd

@@ -65,9 +65,12 @@ std::optional<ContextQuestion> ParseContextQuestion(ByteView data) {
 
 }  // namespace
 
-std::uint16_t TransmissionFlags(const Export& e, ReplyStyle style) {
+std::uint16_t TransmissionFlags(const Export& e, ReplyStyle style, ContextsSelected contexts) {
   unsigned flags = kHasFlags | kSendFlush | kSendCache | kCanMultiConn;
-  if (style == ReplyStyle::kStructured) flags |= kSendDf;
+  if (style != ReplyStyle::kSimple) flags |= kSendDf;
+  if (style == ReplyStyle::kExtended && contexts == ContextsSelected::kSome) {
+    flags |= kBlockStatusPayload;
+  }
   if (e.read_only) {
     flags |= kReadOnly;
   } else {
@@ -188,9 +191,11 @@ Handshake::Step Handshake::TakeOption(ByteView data) {
     case Option::kSetMetaContext:
       AnswerMetaContexts(data);
       return Step::kContinue;
-    // Seam: TLS and extended headers get a case each when they come.
-    case Option::kStartTls:
     case Option::kExtendedHeaders:
+      AnswerExtendedHeaders(data);
+      return Step::kContinue;
+    // Seam: TLS gets a case when it comes.
+    case Option::kStartTls:
       break;
   }
   ReplyText(OptionReply::kErrorUnsupported, "option not supported");
@@ -199,13 +204,23 @@ Handshake::Step Handshake::TakeOption(ByteView data) {
 
 // NBD_OPT_EXPORT_NAME has no way to say no but to hang up.
 Handshake::Step Handshake::ChooseByName(ByteView data) {
+  if (agreement_.replies == ReplyStyle::kExtended) {
+    return End("EXPORT_NAME after extended headers were agreed on");
+  }
   if (data.size() > kExportNameBytesMax) return End("export name too long");
   auto found = exports_.Find(AsText(data));
   if (!found) return End(NoSuchExport(AsText(data)));
   AppendBe(output_, found->size);
-  AppendBe(output_, TransmissionFlags(*found, agreement_.replies));
+  AppendBe(output_, FlagsOf(*found));
   if (!no_zeroes_) output_.resize(output_.size() + kExportNameZeroes, std::byte{0});
   return Enter(*found);
+}
+
+// Contexts that were selected on another export mean nothing on this one.
+std::uint16_t Handshake::FlagsOf(const Export& e) const {
+  const bool selected = contexts_of_ == e.name && !agreement_.contexts.empty();
+  return TransmissionFlags(e, agreement_.replies,
+                           selected ? ContextsSelected::kSome : ContextsSelected::kNone);
 }
 
 void Handshake::AnswerList(ByteView data) {
@@ -267,7 +282,7 @@ void Handshake::AnswerAbout(const Export& e, ByteView wanted) {
   };
   Bytes basic = start(Info::kExport);
   AppendBe(basic, e.size);
-  AppendBe(basic, TransmissionFlags(e, agreement_.replies));
+  AppendBe(basic, FlagsOf(e));
   Reply(OptionReply::kInfo, basic);
 
   // A type asked for a thousand times is answered once.
@@ -292,10 +307,23 @@ void Handshake::AnswerAbout(const Export& e, ByteView wanted) {
 void Handshake::AnswerStructuredReply(ByteView data) {
   if (!data.empty()) {
     ReplyText(OptionReply::kErrorInvalid, "STRUCTURED_REPLY takes no data");
+  } else if (agreement_.replies == ReplyStyle::kExtended) {
+    ReplyText(OptionReply::kErrorExtendedHeaders, "extended headers are agreed on already");
   } else if (agreement_.replies == ReplyStyle::kStructured) {
     ReplyText(OptionReply::kErrorInvalid, "structured replies are agreed on already");
   } else {
     agreement_.replies = ReplyStyle::kStructured;
+    Reply(OptionReply::kAck);
+  }
+}
+
+void Handshake::AnswerExtendedHeaders(ByteView data) {
+  if (!data.empty()) {
+    ReplyText(OptionReply::kErrorInvalid, "EXTENDED_HEADERS takes no data");
+  } else if (agreement_.replies == ReplyStyle::kExtended) {
+    ReplyText(OptionReply::kErrorInvalid, "extended headers are agreed on already");
+  } else {
+    agreement_.replies = ReplyStyle::kExtended;
     Reply(OptionReply::kAck);
   }
 }
@@ -306,7 +334,8 @@ void Handshake::AnswerMetaContexts(ByteView data) {
   const bool selects = option_ == Option::kSetMetaContext;
   if (selects) agreement_.contexts.clear();
   if (agreement_.replies == ReplyStyle::kSimple) {
-    ReplyText(OptionReply::kErrorInvalid, "metadata contexts need structured replies");
+    ReplyText(OptionReply::kErrorInvalid,
+              "metadata contexts need structured replies or extended headers");
     return;
   }
   const std::optional<ContextQuestion> asked = ParseContextQuestion(data);

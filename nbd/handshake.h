@@ -31,7 +31,7 @@ inline constexpr std::uint32_t kOptionBytesMax = 4096;
 inline constexpr std::uint32_t kOptionDrainBytesMax = 64 * 1024;
 /// Enough for a client that lists and asks about every volume of a large vault.
 inline constexpr int kOptionCountMax = 1024;
-/// Queries in one LIST or SET_META_CONTEXT.
+/// Queries in one LIST or SET_META_CONTEXT; so no more contexts are ever selected.
 inline constexpr std::uint32_t kMetaQueriesMax = 64;
 
 /// What the transmission phase is to keep to.
@@ -74,9 +74,11 @@ class Handshake {
   Step End(std::string reason);
 
   Step ChooseByName(ByteView data);
+  [[nodiscard]] std::uint16_t FlagsOf(const Export& e) const;
   void AnswerList(ByteView data);
   Step AnswerInfo(ByteView data);
   void AnswerStructuredReply(ByteView data);
+  void AnswerExtendedHeaders(ByteView data);
   void AnswerMetaContexts(ByteView data);
   void SelectContexts(const Export& e, const std::vector<std::string_view>& queries);
   void ListContexts(const Export& e, const std::vector<std::string_view>& queries);

@@ -22,10 +22,11 @@ block::ZeroFlag ZeroFlagOf(const Job& job) {
 /// Reading is what puts bytes into the device's caches.
 Status ReadAhead(const Job& job) {
   constexpr std::uint64_t kPieceBytes = 1u << 20;
-  Bytes piece(std::min<std::uint64_t>(job.length, kPieceBytes));
-  for (std::uint64_t done = 0; done < job.length; done += piece.size()) {
-    piece.resize(std::min<std::uint64_t>(job.length - done, kPieceBytes));
-    RETURN_IF_ERROR(job.device->Read(job.offset + done, piece));
+  const std::uint64_t length = std::min(job.length, JobQueue::kCacheBytesMax);
+  Bytes piece(std::min(length, kPieceBytes));
+  for (std::uint64_t done = 0; done < length; done += piece.size()) {
+    piece.resize(std::min(length - done, kPieceBytes));
+    RETURN_IF_ERROR(job.device->Read(job.to.offset + done, piece));
   }
   return {};
 }
@@ -33,14 +34,14 @@ Status ReadAhead(const Job& job) {
 // The reply is laid out here, so that the event loop need not look at megabytes.
 Status ReadAndLayOut(Job& job) {
   const MutableByteView reply = job.data.mutable_view();
-  RETURN_IF_ERROR(job.device->Read(job.offset, reply.subspan(ReadHeaderBytes(job.style))));
-  job.reply_bytes = LayOutRead(reply, job.style, job.cookie, job.offset, FragmentsOf(job.flags));
+  RETURN_IF_ERROR(job.device->Read(job.to.offset, reply.subspan(ReadHeaderBytes(job.to.style))));
+  job.reply_bytes = LayOutRead(reply, job.to, FragmentsOf(job.flags));
   return {};
 }
 
 Status AskStatus(Job& job) {
-  ASSIGN_OR_RETURN(job.status, StatusReply(*job.device, *job.contexts, job.cookie, job.offset,
-                                           job.length, job.flags));
+  ASSIGN_OR_RETURN(job.status, StatusReply(*job.device, *job.selected, job.to,
+                                           {job.length, job.flags, job.contexts}));
   return {};
 }
 
@@ -49,13 +50,13 @@ Status CarryOut(Job& job) {
     case Command::kRead:
       return ReadAndLayOut(job);
     case Command::kWrite:
-      return job.device->Write(job.offset, job.data.view(), WriteFlagOf(job));
+      return job.device->Write(job.to.offset, job.data.view(), WriteFlagOf(job));
     case Command::kFlush:
       return job.device->Flush();
     case Command::kTrim:
-      return job.device->Trim(job.offset, job.length, WriteFlagOf(job));
+      return job.device->Trim(job.to.offset, job.length, WriteFlagOf(job));
     case Command::kWriteZeroes:
-      return job.device->WriteZeroes(job.offset, job.length, ZeroFlagOf(job));
+      return job.device->WriteZeroes(job.to.offset, job.length, ZeroFlagOf(job));
     case Command::kCache:
       return ReadAhead(job);
     case Command::kBlockStatus:
@@ -82,10 +83,19 @@ Job& JobQueue::New() {
   return job;
 }
 
+std::optional<JobQueue::LaneKey> JobQueue::LaneOf(const Job& job) {
+  if (IsWriteClass(job.command)) return LaneKey{job.device, Kind::kWrite};
+  if (job.command == Command::kCache || job.command == Command::kBlockStatus) {
+    return LaneKey{job.device, Kind::kSurvey};
+  }
+  return std::nullopt;
+}
+
 void JobQueue::Start(Job& job) {
-  if (!IsWriteClass(job.command)) return Post(job);
-  WriteLane& lane = lanes_[job.device];
-  if (lane.running == kWritesAtOnce) {
+  const std::optional<LaneKey> key = LaneOf(job);
+  if (!key) return Post(job);
+  Lane& lane = lanes_[*key];
+  if (lane.running == (key->second == Kind::kWrite ? kWritesAtOnce : kSurveysAtOnce)) {
     lane.waiting.push_back(&job);
     return;
   }
@@ -97,8 +107,8 @@ void JobQueue::Post(Job& job) {
   workers_.Post([this, &job] { Run(job); });
 }
 
-void JobQueue::EndWrite(const Job& job) {
-  const auto lane = lanes_.find(job.device);
+void JobQueue::LeaveLane(const LaneKey& key) {
+  const auto lane = lanes_.find(key);
   CHECK(lane != lanes_.end());
   if (!lane->second.waiting.empty()) {
     Job& next = *lane->second.waiting.front();
@@ -124,7 +134,7 @@ void JobQueue::TakeFinished(std::vector<Job*>& finished) {
 }
 
 void JobQueue::Recycle(Job& job) {
-  if (IsWriteClass(job.command)) EndWrite(job);
+  if (const std::optional<LaneKey> key = LaneOf(job)) LeaveLane(*key);
   job.data.Release();
   job.status = {};
   job.reply_bytes = 0;

@@ -2,8 +2,9 @@
 // the queue and lent: to the loop until Start, to one worker until it is finished, to the loop
 // again until Recycle. Its buffer is taken and released on the loop's side only.
 //
-// A device's writes may wait for long (its journal is full), so only a few of them have a worker at
-// a time; the rest wait here, and reads, flushes and other devices' writes pass them.
+// A device's writes may wait for long (its journal is full), and so may what looks far ahead
+// (CACHE, BLOCK_STATUS) on a slow store. So only a few of each kind have a worker at a time; the
+// rest wait here, and reads, flushes and other devices' requests pass them.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +12,8 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/base/executor.h"
@@ -31,11 +34,10 @@ struct Job {
   block::BlockDevice* device = nullptr;
   Command command{};
   std::uint16_t flags = 0;
-  std::uint64_t cookie = 0;
-  std::uint64_t offset = 0;
-  std::uint32_t length = 0;
-  ReplyStyle style = ReplyStyle::kSimple;
-  const std::vector<SelectedContext>* contexts = nullptr;  // BLOCK_STATUS; its connection's
+  ReplyTo to{};
+  std::uint64_t length = 0;
+  const std::vector<SelectedContext>* selected = nullptr;  // BLOCK_STATUS; its connection's
+  std::uint64_t contexts = 0;                              // and those of them that it wants
   Buffer data;                  // WRITE: the payload; READ: room for the whole reply
   std::size_t reply_bytes = 0;  // READ: of `data`, when done
   Bytes status;                 // BLOCK_STATUS: the reply, when done
@@ -48,7 +50,11 @@ class JobQueue {
   JobQueue(Executor& workers, Poller& poller) : workers_(workers), poller_(poller) {}
   ~JobQueue();
 
-  static constexpr int kWritesAtOnce = 4;  // of one device
+  static constexpr int kWritesAtOnce = 4;   // of one device
+  static constexpr int kSurveysAtOnce = 2;  // CACHE and BLOCK_STATUS of one device
+  /// A CACHE reads so much and leaves the rest of what it asks for: it is a hint, and no request
+  /// keeps a worker for longer than the longest READ.
+  static constexpr std::uint64_t kCacheBytesMax = kMaximumPayloadBytes;
 
   [[nodiscard]] Job& New();
   void Start(Job& job);
@@ -57,13 +63,16 @@ class JobQueue {
   void Recycle(Job& job);
 
  private:
-  struct WriteLane {
+  enum class Kind { kWrite, kSurvey };
+  using LaneKey = std::pair<block::BlockDevice*, Kind>;
+  struct Lane {
     int running = 0;
     std::deque<Job*> waiting;
   };
 
+  [[nodiscard]] static std::optional<LaneKey> LaneOf(const Job& job);
   void Post(Job& job);
-  void EndWrite(const Job& job);
+  void LeaveLane(const LaneKey& key);
   void Run(Job& job) EXCLUDES_LOCK(mutex_);
 
   Executor& workers_;
@@ -71,7 +80,7 @@ class JobQueue {
   std::size_t lent_ = 0;
   std::vector<std::unique_ptr<Job>> all_;  // as many as were ever lent at once
   std::vector<Job*> idle_;
-  std::map<block::BlockDevice*, WriteLane> lanes_;  // with writes under way
+  std::map<LaneKey, Lane> lanes_;  // with requests under way
   Mutex mutex_;
   std::vector<Job*> finished_ GUARDED_BY(mutex_);
 };

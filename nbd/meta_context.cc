@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/check.h"
 #include "core/base/log.h"
 
 namespace coffer::nbd {
@@ -12,7 +13,7 @@ class Allocation final : public MetaContext {
   [[nodiscard]] std::string_view name() const override { return "base:allocation"; }
 
   [[nodiscard]] Result<std::vector<StatusRun>> Status(block::BlockDevice& device,
-                                                      std::uint64_t offset, std::uint32_t length,
+                                                      std::uint64_t offset, std::uint64_t length,
                                                       std::size_t count_max) const override {
     ASSIGN_OR_RETURN(const std::vector<block::Extent> extents,
                      device.Extents(offset, length, count_max));
@@ -25,9 +26,9 @@ class Allocation final : public MetaContext {
       const std::uint32_t flags =
           (extent.hole ? kStateHole : 0u) | (extent.reads_zero ? kStateZero : 0u);
       if (!runs.empty() && runs.back().flags == flags) {
-        runs.back().length += static_cast<std::uint32_t>(bytes);
+        runs.back().length += bytes;
       } else if (runs.size() < count_max) {
-        runs.push_back({static_cast<std::uint32_t>(bytes), flags});
+        runs.push_back({bytes, flags});
       } else {
         break;
       }
@@ -49,21 +50,27 @@ bool QueryLists(std::string_view query, std::string_view name) {
          name.starts_with(query);
 }
 
-Result<Bytes> StatusReply(block::BlockDevice& device, const std::vector<SelectedContext>& contexts,
-                          std::uint64_t cookie, std::uint64_t offset, std::uint32_t length,
-                          std::uint16_t flags) {
-  const std::size_t count_max = flags & kCommandRequireOne ? 1 : kStatusRunsMax;
+Result<Bytes> StatusReply(block::BlockDevice& device, const std::vector<SelectedContext>& selected,
+                          const ReplyTo& to, const StatusQuestion& question) {
+  const std::size_t count_max = question.flags & kCommandRequireOne ? 1 : kStatusRunsMax;
+  const std::uint64_t length = to.style == ReplyStyle::kExtended
+                                   ? question.length
+                                   : std::min(question.length, kStatusBytesMax);
+  std::vector<SelectedContext> wanted;
+  for (std::size_t i = 0; i < selected.size(); ++i) {
+    if (question.contexts >> i & 1) wanted.push_back(selected[i]);
+  }
+  CHECK(!wanted.empty());
   Bytes reply;
-  for (const SelectedContext& selected : contexts) {
-    ASSIGN_OR_RETURN(
-        const std::vector<StatusRun> runs,
-        selected.context->Status(device, offset, std::min(length, kStatusBytesMax), count_max));
+  for (const SelectedContext& asked : wanted) {
+    ASSIGN_OR_RETURN(const std::vector<StatusRun> runs,
+                     asked.context->Status(device, to.offset, length, count_max));
     if (runs.empty()) {
       return Fail(ErrorCode::kIoError,
-                  Concat("nothing is known of ", length, " bytes at ", offset));
+                  Concat("nothing is known of ", length, " bytes at ", to.offset));
     }
-    AppendStatusChunk(reply, cookie, selected.id, runs,
-                      &selected == &contexts.back() ? LastChunk::kYes : LastChunk::kNo);
+    AppendStatusChunk(reply, to, asked.id, runs,
+                      &asked == &wanted.back() ? LastChunk::kYes : LastChunk::kNo);
   }
   return reply;
 }

@@ -18,8 +18,9 @@ namespace coffer::nbd {
 
 /// What one reply tells at most of each context: 8 KiB on the wire …
 inline constexpr std::size_t kStatusRunsMax = 1024;
-/// … and how much of the export it looks at, so that no request keeps a worker for long.
-inline constexpr std::uint32_t kStatusBytesMax = 1u << 30;
+/// … and how much of the export, where lengths have 32 bits. With extended headers the device alone
+/// says how far it looks.
+inline constexpr std::uint64_t kStatusBytesMax = 1u << 30;
 
 class MetaContext {
  public:
@@ -30,7 +31,7 @@ class MetaContext {
   /// together at most `length`. May wait. REQUIRES: length > 0, in bounds when the request came.
   [[nodiscard]] virtual Result<std::vector<StatusRun>> Status(block::BlockDevice& device,
                                                               std::uint64_t offset,
-                                                              std::uint32_t length,
+                                                              std::uint64_t length,
                                                               std::size_t count_max) const = 0;
 };
 
@@ -46,10 +47,16 @@ struct SelectedContext {
 /// with an empty leaf.
 [[nodiscard]] bool QueryLists(std::string_view query, std::string_view name);
 
-/// The reply to a BLOCK_STATUS: one chunk for each of `contexts`.
+/// What a BLOCK_STATUS asks.
+struct StatusQuestion {
+  std::uint64_t length;
+  std::uint16_t flags;
+  std::uint64_t contexts;  // bit i: wants the i-th that was selected; at least one of them
+};
+
+/// The reply to it: one chunk for each context wanted of those `selected`.
 [[nodiscard]] Result<Bytes> StatusReply(block::BlockDevice& device,
-                                        const std::vector<SelectedContext>& contexts,
-                                        std::uint64_t cookie, std::uint64_t offset,
-                                        std::uint32_t length, std::uint16_t flags);
+                                        const std::vector<SelectedContext>& selected,
+                                        const ReplyTo& to, const StatusQuestion& question);
 
 }  // namespace coffer::nbd

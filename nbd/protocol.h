@@ -1,6 +1,7 @@
 // The numbers of the NBD protocol, and nothing else:
-// https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md. Section names of that
-// document stand above each group. All integers on the wire are big-endian.
+// https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md; for extended headers, the
+// same document on the branch extension-ext-header. Section names of that document stand above each
+// group. All integers on the wire are big-endian.
 #pragma once
 
 #include <cstddef>
@@ -35,6 +36,7 @@ inline constexpr std::uint16_t kSendDf = 1 << 7;
 inline constexpr std::uint16_t kCanMultiConn = 1 << 8;
 inline constexpr std::uint16_t kSendCache = 1 << 10;
 inline constexpr std::uint16_t kSendFastZero = 1 << 11;
+inline constexpr std::uint16_t kBlockStatusPayload = 1 << 12;
 
 // "Option types".
 enum class Option : std::uint32_t {
@@ -62,6 +64,7 @@ enum class OptionReply : std::uint32_t {
   kErrorUnknown = 0x80000006,
   kErrorShutdown = 0x80000007,
   kErrorTooBig = 0x80000009,
+  kErrorExtendedHeaders = 0x8000000a,
 };
 
 // "NBD_OPT_INFO and NBD_OPT_GO": information types.
@@ -72,10 +75,12 @@ enum class Info : std::uint16_t {
   kBlockSize = 3,
 };
 
-// "Transmission phase": requests and simple replies.
+// "Request message" and "Simple reply message".
 inline constexpr std::uint32_t kRequestMagic = 0x25609513;
+inline constexpr std::uint32_t kExtendedRequestMagic = 0x21e41c71;
 inline constexpr std::uint32_t kSimpleReplyMagic = 0x67446698;
 inline constexpr std::size_t kRequestHeaderBytes = 28;
+inline constexpr std::size_t kExtendedRequestHeaderBytes = 32;
 inline constexpr std::size_t kReplyHeaderBytes = 16;
 
 // "Request types".
@@ -103,6 +108,7 @@ inline constexpr std::uint16_t kCommandNoHole = 1 << 1;
 inline constexpr std::uint16_t kCommandDontFragment = 1 << 2;
 inline constexpr std::uint16_t kCommandRequireOne = 1 << 3;
 inline constexpr std::uint16_t kCommandFastZero = 1 << 4;
+inline constexpr std::uint16_t kCommandPayloadLength = 1 << 5;
 
 // "Error values".
 enum class ReplyError : std::uint32_t {
@@ -112,12 +118,16 @@ enum class ReplyError : std::uint32_t {
   kNoMem = 12,
   kInval = 22,
   kNoSpc = 28,
+  kOverflow = 75,
   kShutdown = 108,
 };
 
-// "Structured reply chunk message", "Structured reply flags" and "Structured reply types".
+// "Structured reply chunk message", "Extended reply chunk message", "Structured and extended header
+// reply flags" and "Structured reply types".
 inline constexpr std::uint32_t kStructuredReplyMagic = 0x668e33ef;
+inline constexpr std::uint32_t kExtendedReplyMagic = 0x6e8a278c;
 inline constexpr std::size_t kChunkHeaderBytes = 20;
+inline constexpr std::size_t kExtendedChunkHeaderBytes = 32;
 inline constexpr std::size_t kOffsetBytes = 8;  // before a read's data and after an error's text
 inline constexpr std::uint16_t kChunkDone = 1 << 0;
 enum class ChunkType : std::uint16_t {
@@ -125,6 +135,7 @@ enum class ChunkType : std::uint16_t {
   kOffsetData = 1,
   kOffsetHole = 2,
   kBlockStatus = 5,
+  kBlockStatusExtended = 6,
   kError = 0x8001,
   kErrorOffset = 0x8002,
 };

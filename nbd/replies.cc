@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "core/base/check.h"
 #include "nbd/wire.h"
@@ -9,9 +10,11 @@
 namespace coffer::nbd {
 namespace {
 
-constexpr std::size_t kHoleChunkBytes = kChunkHeaderBytes + kOffsetBytes + sizeof(std::uint32_t);
+constexpr std::size_t kHolePayloadBytes = kOffsetBytes + sizeof(std::uint32_t);
 // LayOutRead writes a hole's chunk and the next run's header into the place of the hole's zeros.
-static_assert(kHoleChunkBytes + kChunkHeaderBytes + kOffsetBytes <= kHoleBytesMin);
+static_assert(ChunkHeaderBytes(ReplyStyle::kExtended) + kHolePayloadBytes +
+                  ReadHeaderBytes(ReplyStyle::kExtended) <=
+              kHoleBytesMin);
 
 struct Run {
   std::size_t end;
@@ -41,13 +44,19 @@ Run NextRun(ByteView data, std::uint64_t offset, std::size_t begin) {
   return {data.size(), false};
 }
 
-void StoreChunkHeader(std::byte* out, std::uint16_t flags, ChunkType type, std::uint64_t cookie,
+void StoreChunkHeader(std::byte* out, const ReplyTo& to, std::uint16_t flags, ChunkType type,
                       std::size_t payload_bytes) {
-  StoreBe(out, kStructuredReplyMagic);
+  const bool extended = to.style == ReplyStyle::kExtended;
+  StoreBe(out, extended ? kExtendedReplyMagic : kStructuredReplyMagic);
   StoreBe(out + 4, flags);
   StoreBe(out + 6, static_cast<std::uint16_t>(type));
-  StoreBe(out + 8, cookie);
-  StoreBe(out + 16, static_cast<std::uint32_t>(payload_bytes));
+  StoreBe(out + 8, to.cookie);
+  if (extended) {
+    StoreBe(out + 16, to.offset);
+    StoreBe(out + 24, std::uint64_t{payload_bytes});
+  } else {
+    StoreBe(out + 16, static_cast<std::uint32_t>(payload_bytes));
+  }
 }
 
 std::byte* Grow(Bytes& out, std::size_t size) {
@@ -65,67 +74,91 @@ std::string_view Cut(std::string_view text) {
 
 }  // namespace
 
-std::size_t LayOutRead(MutableByteView reply, ReplyStyle style, std::uint64_t cookie,
-                       std::uint64_t offset, Fragments fragments) {
+std::size_t LayOutRead(MutableByteView reply, const ReplyTo& to, Fragments fragments) {
   std::byte* const start = reply.data();
-  if (style == ReplyStyle::kSimple) {
-    StoreReplyHeader(start, cookie, ReplyError::kNone);
+  if (to.style == ReplyStyle::kSimple) {
+    StoreReplyHeader(start, to.cookie, ReplyError::kNone);
     return reply.size();
   }
-  const ByteView data = reply.subspan(ReadHeaderBytes(style));
+  const std::size_t header = ChunkHeaderBytes(to.style);
+  const ByteView data = reply.subspan(header + kOffsetBytes);
   std::size_t written = 0;
   for (std::size_t at = 0; at < data.size();) {
-    Run run = NextRun(data, offset, at);
+    Run run = NextRun(data, to.offset, at);
     if (fragments == Fragments::kForbidden && run.end < data.size()) run = {data.size(), false};
     const std::size_t length = run.end - at;
     const std::uint16_t flags = run.end == data.size() ? kChunkDone : std::uint16_t{0};
     std::byte* const out = start + written;
+    std::byte* const payload = out + header;
     if (run.hole) {
-      StoreChunkHeader(out, flags, ChunkType::kOffsetHole, cookie,
-                       kHoleChunkBytes - kChunkHeaderBytes);
-      StoreBe(out + kChunkHeaderBytes, offset + at);
-      StoreBe(out + kChunkHeaderBytes + kOffsetBytes, static_cast<std::uint32_t>(length));
-      written += kHoleChunkBytes;
+      StoreChunkHeader(out, to, flags, ChunkType::kOffsetHole, kHolePayloadBytes);
+      StoreBe(payload + kOffsetBytes, static_cast<std::uint32_t>(length));
+      written += header + kHolePayloadBytes;
     } else {
       // Where a hole came before, downwards: what is laid out is less than what it stands for.
-      std::byte* const to = out + ReadHeaderBytes(style);
-      if (to != data.data() + at) std::memmove(to, data.data() + at, length);
-      StoreChunkHeader(out, flags, ChunkType::kOffsetData, cookie, kOffsetBytes + length);
-      StoreBe(out + kChunkHeaderBytes, offset + at);
-      written += kChunkHeaderBytes + kOffsetBytes + length;
+      std::byte* const place = payload + kOffsetBytes;
+      if (place != data.data() + at) std::memmove(place, data.data() + at, length);
+      StoreChunkHeader(out, to, flags, ChunkType::kOffsetData, kOffsetBytes + length);
+      written += header + kOffsetBytes + length;
     }
+    StoreBe(payload, to.offset + at);
     at = run.end;
   }
   CHECK(written <= reply.size());
   return written;
 }
 
-void AppendErrorChunk(Bytes& out, std::uint64_t cookie, ReplyError error, std::string_view text,
-                      ErrorPlace at) {
-  const std::string_view shown = Cut(text);
-  const std::size_t payload = 4 + 2 + shown.size() + (at.known ? kOffsetBytes : 0);
-  std::byte* to = Grow(out, kChunkHeaderBytes + payload);
-  StoreChunkHeader(to, kChunkDone, at.known ? ChunkType::kErrorOffset : ChunkType::kError, cookie,
-                   payload);
-  to += kChunkHeaderBytes;
-  StoreBe(to, static_cast<std::uint32_t>(error));
-  StoreBe(to + 4, static_cast<std::uint16_t>(shown.size()));
-  if (!shown.empty()) std::memcpy(to + 6, shown.data(), shown.size());
-  if (at.known) StoreBe(to + 6 + shown.size(), at.offset);
+void StoreDone(std::byte* out, const ReplyTo& to) {
+  if (to.style == ReplyStyle::kExtended) {
+    StoreChunkHeader(out, to, kChunkDone, ChunkType::kNone, 0);
+  } else {
+    StoreReplyHeader(out, to.cookie, ReplyError::kNone);
+  }
 }
 
-void AppendStatusChunk(Bytes& out, std::uint64_t cookie, std::uint32_t context_id,
+void AppendError(Bytes& out, const ReplyTo& to, ReplyError error, std::string_view text,
+                 ErrorPlace at) {
+  if (to.style == ReplyStyle::kSimple) {
+    StoreReplyHeader(Grow(out, kReplyHeaderBytes), to.cookie, error);
+    return;
+  }
+  const std::string_view shown = Cut(text);
+  const std::size_t payload = 4 + 2 + shown.size() + (at.known ? kOffsetBytes : 0);
+  const std::size_t header = ChunkHeaderBytes(to.style);
+  std::byte* place = Grow(out, header + payload);
+  StoreChunkHeader(place, to, kChunkDone, at.known ? ChunkType::kErrorOffset : ChunkType::kError,
+                   payload);
+  place += header;
+  StoreBe(place, static_cast<std::uint32_t>(error));
+  StoreBe(place + 4, static_cast<std::uint16_t>(shown.size()));
+  if (!shown.empty()) std::memcpy(place + 6, shown.data(), shown.size());
+  if (at.known) StoreBe(place + 6 + shown.size(), at.offset);
+}
+
+void AppendStatusChunk(Bytes& out, const ReplyTo& to, std::uint32_t context_id,
                        std::span<const StatusRun> runs, LastChunk last) {
-  const std::size_t payload = 4 + 8 * runs.size();
-  std::byte* to = Grow(out, kChunkHeaderBytes + payload);
-  StoreChunkHeader(to, last == LastChunk::kYes ? kChunkDone : std::uint16_t{0},
-                   ChunkType::kBlockStatus, cookie, payload);
-  StoreBe(to + kChunkHeaderBytes, context_id);
-  to += kChunkHeaderBytes + 4;
+  const bool extended = to.style == ReplyStyle::kExtended;
+  const std::size_t fixed = extended ? 8 : 4;
+  const std::size_t each = extended ? 16 : 8;
+  const std::size_t payload = fixed + each * runs.size();
+  const std::size_t header = ChunkHeaderBytes(to.style);
+  std::byte* place = Grow(out, header + payload);
+  StoreChunkHeader(place, to, last == LastChunk::kYes ? kChunkDone : std::uint16_t{0},
+                   extended ? ChunkType::kBlockStatusExtended : ChunkType::kBlockStatus, payload);
+  place += header;
+  StoreBe(place, context_id);
+  if (extended) StoreBe(place + 4, static_cast<std::uint32_t>(runs.size()));
+  place += fixed;
   for (const StatusRun& run : runs) {
-    StoreBe(to, run.length);
-    StoreBe(to + 4, run.flags);
-    to += 8;
+    if (extended) {
+      StoreBe(place, run.length);
+      StoreBe(place + 8, std::uint64_t{run.flags});
+    } else {
+      CHECK(run.length <= std::numeric_limits<std::uint32_t>::max());
+      StoreBe(place, static_cast<std::uint32_t>(run.length));
+      StoreBe(place + 4, run.flags);
+    }
+    place += each;
   }
 }
 

@@ -4,8 +4,6 @@
 #include <cstring>
 #include <utility>
 
-#include "nbd/wire.h"
-
 namespace coffer::nbd {
 namespace {
 
@@ -38,12 +36,13 @@ bool ReplyQueue::Append(ByteView bytes) {
   return true;
 }
 
-bool ReplyQueue::AddReply(std::uint64_t cookie, ReplyError error) {
-  std::byte* room = RoomFor(kReplyHeaderBytes);
+bool ReplyQueue::AddDone(const ReplyTo& to) {
+  const std::size_t size = DoneBytes(to.style);
+  std::byte* room = RoomFor(size);
   if (room == nullptr) return false;
-  StoreReplyHeader(room, cookie, error);
-  segments_.back().end += kReplyHeaderBytes;
-  bytes_ += kReplyHeaderBytes;
+  StoreDone(room, to);
+  segments_.back().end += size;
+  bytes_ += size;
   return true;
 }
 

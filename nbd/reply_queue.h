@@ -23,7 +23,7 @@ class ReplyQueue {
 
   /// These three return false when there is no memory: the connection cannot be kept in step.
   [[nodiscard]] bool Append(ByteView bytes);
-  [[nodiscard]] bool AddReply(std::uint64_t cookie, ReplyError error);
+  [[nodiscard]] bool AddDone(const ReplyTo& to);
   /// The first `size` bytes of `reply`, as LayOutRead made them. False as above.
   [[nodiscard]] bool AddRead(Buffer reply, std::size_t size);
 

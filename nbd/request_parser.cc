@@ -8,20 +8,27 @@
 #include "nbd/wire.h"
 
 namespace coffer::nbd {
+namespace {
+
+// "NBD_CMD_BLOCK_STATUS", with a payload: the effect length and ids of contexts.
+constexpr std::size_t kStatusFixedBytes = 8;
+constexpr std::size_t kStatusIdBytes = 4;
+
+}  // namespace
 
 RequestParser::Step RequestParser::Advance(ByteView& input) {
   switch (state_) {
     case State::kHeader: {
-      if (header_have_ == 0 && input.size() >= kRequestHeaderBytes) {
+      if (header_have_ == 0 && input.size() >= header_bytes_) {
         const std::byte* header = input.data();
-        input = input.subspan(kRequestHeaderBytes);
+        input = input.subspan(header_bytes_);
         return TakeHeader(header, input);
       }
-      const std::size_t taken = std::min(input.size(), kRequestHeaderBytes - header_have_);
+      const std::size_t taken = std::min(input.size(), header_bytes_ - header_have_);
       if (taken > 0) std::memcpy(header_.data() + header_have_, input.data(), taken);
       header_have_ += taken;
       input = input.subspan(taken);
-      if (header_have_ < kRequestHeaderBytes) return Step::kNeedBytes;
+      if (header_have_ < header_bytes_) return Step::kNeedBytes;
       header_have_ = 0;
       return TakeHeader(header_.data(), input);
     }
@@ -38,44 +45,58 @@ RequestParser::Step RequestParser::Advance(ByteView& input) {
 }
 
 RequestParser::Step RequestParser::TakeHeader(const std::byte* bytes, ByteView& input) {
-  const RequestHeader header = LoadRequestHeader(bytes);
-  if (header.magic != kRequestMagic) return Break("wrong request magic");
+  const RequestHeader header =
+      extended_ ? LoadExtendedRequestHeader(bytes) : LoadRequestHeader(bytes);
+  if (header.magic != (extended_ ? kExtendedRequestMagic : kRequestMagic)) {
+    return Break("wrong request magic");
+  }
   request_ = Request{static_cast<Command>(header.command),
                      header.flags,
                      header.cookie,
                      header.offset,
                      header.length,
+                     ~std::uint64_t{0},
                      {},
                      {}};
   if (request_.command == Command::kDisconnect) {
     state_ = State::kDisconnected;
     return Step::kDisconnect;
   }
-  if (const Verdict verdict = Judge(); verdict.error != ReplyError::kNone) {
-    return Refuse(verdict, input);
+  const bool is_write = request_.command == Command::kWrite;
+  const bool says_payload = request_.flags & kCommandPayloadLength;
+  if (extended_ && is_write && !says_payload) return Break("write without its payload's length");
+  const bool has_payload = extended_ ? says_payload : is_write;
+  if (has_payload && header.length > (extended_ ? kMaximumPayloadBytes : kPayloadDrainBytesMax)) {
+    return Break(Concat("payload of ", header.length, " bytes"));
   }
-  return request_.command == Command::kWrite ? TakeWrite(input) : Step::kRequest;
+  payload_length_ = has_payload ? static_cast<std::uint32_t>(header.length) : 0;
+  Verdict verdict = JudgeHeader();
+  const bool range_in_payload = payload_length_ > 0 && !is_write;
+  if (verdict.error == ReplyError::kNone && !range_in_payload) verdict = JudgeRange();
+  if (verdict.error != ReplyError::kNone) return Refuse(verdict, input);
+  return payload_length_ > 0 ? BeginPayload(input) : Step::kRequest;
 }
 
 // "Command flags": FUA is valid on every command once SEND_FUA was negotiated, whether or not it
 // means anything there.
 unsigned RequestParser::AllowedFlags(Command command) const {
+  const unsigned payload = extended_ ? kCommandPayloadLength : 0u;
   switch (command) {
+    case Command::kWrite:
+      return kCommandFua | payload;
     case Command::kWriteZeroes:
       return kCommandFua | kCommandNoHole | kCommandFastZero;
     case Command::kRead:
-      return kCommandFua | (rules_.structured ? unsigned{kCommandDontFragment} : 0u);
+      return kCommandFua | (rules_.style == ReplyStyle::kSimple ? 0u : kCommandDontFragment);
     case Command::kBlockStatus:
-      return kCommandFua | (rules_.block_status ? unsigned{kCommandRequireOne} : 0u);
+      return kCommandFua | (rules_.contexts.empty() ? 0u : kCommandRequireOne | payload);
     default:
       return kCommandFua;
   }
 }
 
-// What is wrong with the request, as "Error values" wants it told.
-RequestParser::Verdict RequestParser::Judge() const {
-  constexpr Verdict kFine{};
-  constexpr const char* kPastEnd = "the request reaches past the end of the export";
+// What is wrong with the request apart from its range, as "Error values" wants it told.
+RequestParser::Verdict RequestParser::JudgeHeader() const {
   const Request& r = request_;
   switch (r.command) {
     case Command::kRead:
@@ -94,33 +115,47 @@ RequestParser::Verdict RequestParser::Judge() const {
   if (r.flags & ~AllowedFlags(r.command)) {
     return {ReplyError::kInval, "a flag that this command does not take"};
   }
-  if (r.command == Command::kFlush) {
-    if (r.offset == 0 && r.length == 0) return kFine;
-    return {ReplyError::kInval, "a flush takes no range"};
-  }
-  if (r.command == Command::kBlockStatus && !rules_.block_status) {
-    return {ReplyError::kInval, "block status, but no metadata context was selected"};
+  if (r.command == Command::kBlockStatus) {
+    const std::size_t contexts = rules_.contexts.size();
+    if (contexts == 0) {
+      return {ReplyError::kInval, "block status, but no metadata context was selected"};
+    }
+    if (payload_length_ > kStatusFixedBytes + kStatusIdBytes * contexts) {
+      return {ReplyError::kInval, "more metadata contexts than were selected"};
+    }
   }
   if (rules_.read_only && IsWriteClass(r.command)) {
     return {ReplyError::kPerm, "the export is read-only"};
   }
+  return {};
+}
+
+RequestParser::Verdict RequestParser::JudgeRange() const {
+  constexpr Verdict kFine{};
+  const Request& r = request_;
+  if (r.command == Command::kFlush) {
+    if (r.offset == 0 && r.length == 0) return kFine;
+    return {ReplyError::kInval, "a flush takes no range"};
+  }
   if (r.length == 0) return {ReplyError::kInval, "a request of length 0"};
   const bool has_data = r.command == Command::kRead || r.command == Command::kWrite;
   if (has_data && r.length > kMaximumPayloadBytes) {
-    return {ReplyError::kInval, "more than 32 MiB of data in one request"};
+    return {extended_ ? ReplyError::kOverflow : ReplyError::kInval,
+            "more than 32 MiB of data in one request"};
   }
   if (r.offset <= size_ && r.length <= size_ - r.offset) return kFine;
   const bool needs_room = r.command == Command::kWrite || r.command == Command::kWriteZeroes;
-  return {needs_room ? ReplyError::kNoSpc : ReplyError::kInval, kPastEnd};
+  return {needs_room ? ReplyError::kNoSpc : ReplyError::kInval,
+          "the request reaches past the end of the export"};
 }
 
-RequestParser::Step RequestParser::TakeWrite(ByteView& input) {
-  if (input.size() >= request_.length) {
-    request_.payload = input.first(request_.length);
-    input = input.subspan(request_.length);
-    return Step::kRequest;
+RequestParser::Step RequestParser::BeginPayload(ByteView& input) {
+  if (input.size() >= payload_length_) {
+    request_.payload = input.first(payload_length_);
+    input = input.subspan(payload_length_);
+    return FinishPayload();
   }
-  request_.owned = pool_.Take(request_.length);
+  request_.owned = pool_.Take(payload_length_);
   if (request_.owned.empty()) return Refuse({ReplyError::kNoMem, "out of memory"}, input);
   payload_have_ = 0;
   state_ = State::kPayload;
@@ -141,16 +176,44 @@ RequestParser::Step RequestParser::TakePayload(ByteView& input) {
   if (payload_have_ < request_.owned.size()) return Step::kNeedBytes;
   state_ = State::kHeader;
   request_.payload = request_.owned.view();
-  return Step::kRequest;
+  return FinishPayload();
+}
+
+RequestParser::Step RequestParser::FinishPayload() {
+  if (request_.command == Command::kWrite) return Step::kRequest;
+  refusal_ = TakeContexts();
+  if (refusal_.error == ReplyError::kNone) refusal_ = JudgeRange();
+  request_.payload = {};
+  request_.owned.Release();
+  return refusal_.error == ReplyError::kNone ? Step::kRequest : Step::kRefusal;
+}
+
+// Each of the ids that were selected, at most once.
+RequestParser::Verdict RequestParser::TakeContexts() {
+  const ByteView payload = request_.payload;
+  if (payload.size() <= kStatusFixedBytes ||
+      (payload.size() - kStatusFixedBytes) % kStatusIdBytes != 0) {
+    return {ReplyError::kInval, "a payload that is no length and list of metadata contexts"};
+  }
+  request_.length = LoadBe<std::uint64_t>(payload.data());
+  request_.contexts = 0;
+  for (std::size_t at = kStatusFixedBytes; at < payload.size(); at += kStatusIdBytes) {
+    const auto id = LoadBe<std::uint32_t>(payload.data() + at);
+    const auto found = std::find(rules_.contexts.begin(), rules_.contexts.end(), id);
+    if (found == rules_.contexts.end()) {
+      return {ReplyError::kInval, "a metadata context that was not selected"};
+    }
+    const std::uint64_t bit = std::uint64_t{1} << (found - rules_.contexts.begin());
+    if (request_.contexts & bit) return {ReplyError::kInval, "a metadata context twice"};
+    request_.contexts |= bit;
+  }
+  return {};
 }
 
 RequestParser::Step RequestParser::Refuse(Verdict verdict, ByteView& input) {
   refusal_ = verdict;
-  if (request_.command != Command::kWrite || request_.length == 0) return Step::kRefusal;
-  if (request_.length > kPayloadDrainBytesMax) {
-    return Break(Concat("write of ", request_.length, " bytes"));
-  }
-  drain_left_ = request_.length;
+  drain_left_ = payload_length_;
+  if (drain_left_ == 0) return Step::kRefusal;
   state_ = State::kDraining;
   return DrainPayload(input);
 }

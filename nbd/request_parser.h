@@ -1,27 +1,35 @@
 // RequestParser: the transmission phase of one connection, from bytes to requests that a device may
 // be asked, or to refusals. Knows no socket and no device. One thread.
 //
-// Payloads. A WRITE whose payload lies wholly in the input is handed out as a view of it, uncopied.
-// Otherwise the payload gets a buffer of its own, and payload_space() is where the rest of it may
-// be received directly.
+// Payloads. One that lies wholly in the input is handed out as a view of it, uncopied. Otherwise it
+// gets a buffer of its own, and payload_space() is where the rest of it may be received directly.
+// Without extended headers only a WRITE has one, as long as its length says. With them a flag says
+// whether the length is the payload's or the effect's: memory is taken for 32 MiB at most, and an
+// effect length, which may have 64 bits, sizes nothing.
 //
-// In step or closed: a refused WRITE's payload is drained, so the next header is where it should
-// be. A wrong magic, or a payload longer than is worth draining, is kBroken: nothing after it can
-// be understood.
+// In step or closed: a refused request's payload is drained, so the next header is where it should
+// be. Nothing after these can be understood, and they are kBroken: a wrong magic (also the one for
+// the other kind of header), a payload longer than is worth draining, and with extended headers a
+// WRITE without the flag: whether data follows cannot be known, and data must never be taken for
+// requests.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/base/bytes.h"
 #include "nbd/buffer_pool.h"
 #include "nbd/protocol.h"
+#include "nbd/replies.h"
 
 namespace coffer::nbd {
 
-/// A refused WRITE longer than this is not drained but ends the connection.
+/// A payload longer than this is not drained but ends the connection; with extended headers one
+/// longer than kMaximumPayloadBytes does, as "Request message" there wants it.
 inline constexpr std::uint32_t kPayloadDrainBytesMax = 64u << 20;
 
 /// In bounds, allowed, complete.
@@ -30,13 +38,15 @@ struct Request {
   std::uint16_t flags;
   std::uint64_t cookie;
   std::uint64_t offset;
-  std::uint32_t length;
-  ByteView payload;  // of a WRITE; in `owned` if that is not empty, else in the input
+  std::uint64_t length;    // of a READ or WRITE at most kMaximumPayloadBytes
+  std::uint64_t contexts;  // of BLOCK_STATUS: bit i means the i-th selected
+  ByteView payload;        // of a WRITE; in `owned` if that is not empty, else in the input
   Buffer owned;
 };
 
 struct Refusal {
   std::uint64_t cookie;
+  std::uint64_t offset;
   ReplyError error;
   const char* why;  // for a client whose replies have room for it
 };
@@ -44,8 +54,9 @@ struct Refusal {
 /// What the export and the negotiation make of requests.
 struct RequestRules {
   bool read_only = false;
-  bool structured = false;    // DF may be asked for
-  bool block_status = false;  // contexts were selected for it
+  ReplyStyle style = ReplyStyle::kSimple;
+  /// Ids of the contexts selected for BLOCK_STATUS, at most 64.
+  std::vector<std::uint32_t> contexts;
 };
 
 class RequestParser {
@@ -59,7 +70,11 @@ class RequestParser {
   };
 
   /// `pool` outlives the parser and its requests.
-  RequestParser(BufferPool& pool, RequestRules rules) : pool_(pool), rules_(rules) {}
+  RequestParser(BufferPool& pool, RequestRules rules)
+      : pool_(pool),
+        rules_(std::move(rules)),
+        extended_(rules_.style == ReplyStyle::kExtended),
+        header_bytes_(extended_ ? kExtendedRequestHeaderBytes : kRequestHeaderBytes) {}
 
   /// The device's size may change under a connection; requests are judged by the latest.
   void set_size(std::uint64_t size) { size_ = size; }
@@ -69,7 +84,9 @@ class RequestParser {
 
   /// Until the next Advance; may be moved from.
   [[nodiscard]] Request& request() { return request_; }
-  [[nodiscard]] Refusal refusal() const { return {request_.cookie, refusal_.error, refusal_.why}; }
+  [[nodiscard]] Refusal refusal() const {
+    return {request_.cookie, request_.offset, refusal_.error, refusal_.why};
+  }
   [[nodiscard]] const std::string& broken_reason() const { return broken_reason_; }
 
   /// Where the rest of a payload goes; empty when none is under way.
@@ -84,28 +101,34 @@ class RequestParser {
  private:
   enum class State { kHeader, kPayload, kDraining, kDisconnected, kBroken };
 
-  Step TakeHeader(const std::byte* bytes, ByteView& input);
-  Step TakeWrite(ByteView& input);
-  Step TakePayload(ByteView& input);
-  Step DrainPayload(ByteView& input);
   struct Verdict {
     ReplyError error = ReplyError::kNone;
     const char* why = "";
   };
 
+  Step TakeHeader(const std::byte* bytes, ByteView& input);
+  Step BeginPayload(ByteView& input);
+  Step TakePayload(ByteView& input);
+  Step FinishPayload();
+  Step DrainPayload(ByteView& input);
   Step Refuse(Verdict verdict, ByteView& input);
   Step Break(std::string reason);
   [[nodiscard]] unsigned AllowedFlags(Command command) const;
-  [[nodiscard]] Verdict Judge() const;
+  [[nodiscard]] Verdict JudgeHeader() const;
+  [[nodiscard]] Verdict JudgeRange() const;
+  Verdict TakeContexts();
 
   BufferPool& pool_;
   const RequestRules rules_;
+  const bool extended_;
+  const std::size_t header_bytes_;
   std::uint64_t size_ = 0;
   State state_ = State::kHeader;
-  std::array<std::byte, kRequestHeaderBytes> header_;
+  std::array<std::byte, kExtendedRequestHeaderBytes> header_;
   std::size_t header_have_ = 0;
   Request request_{};
   Verdict refusal_;
+  std::uint32_t payload_length_ = 0;  // after the latest header
   std::size_t payload_have_ = 0;
   std::uint32_t drain_left_ = 0;
   std::string broken_reason_;

@@ -4,9 +4,9 @@ namespace coffer::nbd {
 namespace {
 
 RequestRules RulesOf(const Export& chosen, const Agreement& agreement) {
-  return {.read_only = chosen.read_only,
-          .structured = agreement.replies == ReplyStyle::kStructured,
-          .block_status = !agreement.contexts.empty()};
+  RequestRules rules{.read_only = chosen.read_only, .style = agreement.replies, .contexts = {}};
+  for (const SelectedContext& selected : agreement.contexts) rules.contexts.push_back(selected.id);
+  return rules;
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Big-endian integers, and the two headers of the transmission phase, to and from bytes.
+// Big-endian integers, and the headers of requests and simple replies, to and from bytes.
 #pragma once
 
 #include <cstddef>
@@ -45,7 +45,7 @@ struct RequestHeader {
   std::uint16_t command;
   std::uint64_t cookie;
   std::uint64_t offset;
-  std::uint32_t length;
+  std::uint64_t length;
 };
 
 /// REQUIRES: kRequestHeaderBytes readable at `in`.
@@ -53,6 +53,13 @@ struct RequestHeader {
   return {LoadBe<std::uint32_t>(in),      LoadBe<std::uint16_t>(in + 4),
           LoadBe<std::uint16_t>(in + 6),  LoadBe<std::uint64_t>(in + 8),
           LoadBe<std::uint64_t>(in + 16), LoadBe<std::uint32_t>(in + 24)};
+}
+
+/// REQUIRES: kExtendedRequestHeaderBytes readable at `in`.
+[[nodiscard]] inline RequestHeader LoadExtendedRequestHeader(const std::byte* in) {
+  RequestHeader header = LoadRequestHeader(in);
+  header.length = LoadBe<std::uint64_t>(in + 24);
+  return header;
 }
 
 /// REQUIRES: kReplyHeaderBytes writable at `out`. The cookie goes back as it came.

@@ -9,11 +9,14 @@ import struct
 HERE = pathlib.Path(__file__).resolve().parent / "corpus"
 FLAGS = struct.pack(">I", 3)
 EXPORT_NAME, ABORT, LIST, STARTTLS, INFO, GO, STRUCTURED, LIST_META, SET_META = 1, 2, 3, 5, 6, 7, 8, 9, 10
+EXTENDED = 11
 BASE = b"base:allocation"
 DF, REQ_ONE, PAYLOAD_LEN = 4, 8, 32
 READ, WRITE, DISC, FLUSH, TRIM, CACHE, ZERO, STATUS = range(8)
-# The first byte of a transmission input: bit 0 read-only, bit 1 structured replies with a context.
+# The first byte of a transmission input: bit 0 read-only, bit 1 structured replies with a context,
+# bit 2 extended headers with one.
 WRITABLE, READ_ONLY, STRUCTURED_V, STRUCTURED_R = b"\0", b"\1", b"\2", b"\3"
+EXTENDED_V, EXTENDED_R, EXTENDED_BOTH = b"\4", b"\5", b"\6"
 
 
 def option(number, data=b"", length=None):
@@ -36,6 +39,19 @@ def request(command, offset=0, length=0, payload=b"", flags=0, cookie=1, magic=0
 
 def write(offset, data, flags=0):
     return request(WRITE, offset, len(data), data, flags)
+
+
+def extended(command, offset=0, length=0, payload=b"", flags=0, cookie=1, magic=0x21e41c71):
+    return struct.pack(">IHHQQQ", magic, flags, command, cookie, offset, length) + payload
+
+
+def extended_write(offset, data, flags=PAYLOAD_LEN):
+    return extended(WRITE, offset, len(data), data, flags)
+
+
+def extended_status(offset, length, *ids, flags=PAYLOAD_LEN):
+    payload = struct.pack(">Q", length) + b"".join(struct.pack(">I", i) for i in ids)
+    return extended(STATUS, offset, len(payload), payload, flags)
 
 
 HANDSHAKE = {
@@ -70,7 +86,13 @@ HANDSHAKE = {
                      + option(LIST_META, b"\0\0\0\1v\0\0\0\1\xff\xff\xff\xffbase:"),
     "contexts-many": FLAGS + option(STRUCTURED) + contexts(LIST_META, b"v", *[b"a:"] * 65)
                      + contexts(SET_META, b"v", b"nocolon"),
-    "structured-twice": FLAGS + option(STRUCTURED) + option(STRUCTURED) + option(STRUCTURED, b"data") + option(11),
+    "structured-twice": FLAGS + option(STRUCTURED) + option(STRUCTURED) + option(STRUCTURED, b"data") + option(EXTENDED),
+    "extended": FLAGS + option(EXTENDED) + contexts(SET_META, b"v", BASE) + ask(GO, b"v", 3) + extended_write(0, b"x" * 64)
+                + extended_status(0, 65536, 1) + extended(TRIM, 0, 1 << 20) + extended(DISC),
+    "extended-twice": FLAGS + option(EXTENDED, b"data") + option(EXTENDED) + option(EXTENDED) + option(STRUCTURED)
+                      + ask(GO, b"r") + extended(READ, 0, 512),
+    "extended-export-name": FLAGS + option(EXTENDED) + option(EXPORT_NAME, b"v") + extended(READ, 0, 1),
+    "snapshot-name": FLAGS + ask(GO, b"v@monday") + option(EXPORT_NAME, b"v@monday"),
     "long-name": FLAGS + ask(GO, b"n" * 256),
 }
 
@@ -96,6 +118,22 @@ TRANSMISSION = {
                   + request(STATUS, 0, 0xffffffff) + request(READ, 0, 512, flags=REQ_ONE),
     "payload-flag": STRUCTURED_V + request(READ, 0, 512, flags=PAYLOAD_LEN) + request(STATUS, 0, 512, flags=PAYLOAD_LEN)
                     + write(0, b"w" * 64, flags=PAYLOAD_LEN) + request(READ, 0, 1),
+    "extended": EXTENDED_V + extended(READ, 0, 8192) + extended(READ, 0, 8192, flags=DF) + extended_write(512, b"data")
+                + extended(FLUSH) + extended(TRIM, 0, 1 << 20) + extended(ZERO, 4096, 65536, flags=2 | 16)
+                + extended(CACHE, 0, 1 << 20) + extended(STATUS, 0, 1 << 20, flags=REQ_ONE) + extended(DISC),
+    "extended-read-only": EXTENDED_R + extended_write(0, b"no" * 30) + extended(ZERO, 0, 512) + extended(READ, 0, 512),
+    "extended-after-structured": EXTENDED_BOTH + extended(READ, 0, 1) + request(READ, 0, 1) + bytes(4),
+    "extended-wide": EXTENDED_V + extended(TRIM, 0, 1 << 44) + extended(CACHE, 1, (1 << 64) - 1)
+                     + extended(STATUS, 1 << 63, 1 << 63) + extended(READ, 0, 1 << 40) + extended(ZERO, 1 << 20, 1),
+    "extended-status": EXTENDED_V + extended_status(0, 4096, 1) + extended_status(0, 4096, 2)
+                       + extended_status(0, 4096, 1, 1) + extended_status(0, 4096) + extended_status(0, 1 << 40, 1)
+                       + extended(STATUS, 0, 13, bytes(13), flags=PAYLOAD_LEN),
+    "extended-payloads": EXTENDED_V + extended(READ, 0, 40, bytes(40), flags=PAYLOAD_LEN)
+                         + extended(99, 0, 40, bytes(40), flags=PAYLOAD_LEN) + extended(TRIM, 0, 0, flags=PAYLOAD_LEN)
+                         + extended_write(1 << 20, b"late") + extended(READ, 0, 1),
+    "extended-no-flag": EXTENDED_V + extended(WRITE, 0, 64, bytes(64)),
+    "extended-endless": EXTENDED_V + extended(WRITE, 0, 1 << 40, flags=PAYLOAD_LEN),
+    "extended-half": EXTENDED_V + extended_write(0, b"x" * 1000)[:500],
     "half-header": WRITABLE + request(READ, 0, 1)[:13],
     "half-payload": WRITABLE + write(0, b"x" * 1000)[:500],
 }

@@ -93,9 +93,15 @@ class Conversation {
     CHECK(r.offset <= kDeviceSize && r.length <= kDeviceSize - r.offset);
     CHECK(r.command == Command::kFlush || r.length > 0);
     CHECK(r.payload.size() == (r.command == Command::kWrite ? r.length : 0));
+    const bool has_data = r.command == Command::kRead || r.command == Command::kWrite;
+    CHECK(!has_data || r.length <= kMaximumPayloadBytes);
+    const auto& contexts = session_.agreement().contexts;
+    const std::uint64_t selected = (std::uint64_t{1} << contexts.size()) - 1;
+    CHECK(r.command != Command::kBlockStatus || (r.contexts & selected) != 0);
     said_ += "request " + std::to_string(static_cast<int>(r.command)) + " " +
              std::to_string(r.flags) + " " + std::to_string(r.cookie) + " " +
-             std::to_string(r.offset) + " " + std::to_string(r.length) + " ";
+             std::to_string(r.offset) + " " + std::to_string(r.length) + " " +
+             std::to_string(r.contexts) + " ";
     Write(r.payload);
     said_ += "\n";
   }

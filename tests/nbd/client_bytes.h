@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,16 +34,19 @@ inline Bytes Joined(std::initializer_list<Bytes> parts) {
 
 inline constexpr std::uint32_t kExportName = 1, kAbort = 2, kList = 3, kStartTls = 5, kInfo = 6,
                                kGo = 7, kStructuredReply = 8, kListMetaContext = 9,
-                               kSetMetaContext = 10;
+                               kSetMetaContext = 10, kExtendedHeaders = 11;
 inline constexpr std::uint32_t kAck = 1, kServer = 2, kInfoReply = 3, kMetaContextReply = 4;
 inline constexpr std::uint32_t kErrUnsup = 0x80000001, kErrInvalid = 0x80000003,
-                               kErrUnknown = 0x80000006, kErrTooBig = 0x80000009;
+                               kErrUnknown = 0x80000006, kErrTooBig = 0x80000009,
+                               kErrExtendedHeaders = 0x8000000a;
 inline constexpr std::uint16_t kRead = 0, kWrite = 1, kDisc = 2, kFlush = 3, kTrim = 4, kCache = 5,
                                kWriteZeroes = 6, kBlockStatus = 7;
-inline constexpr std::uint16_t kFua = 1, kNoHole = 2, kDf = 4, kReqOne = 8, kFastZero = 16;
-inline constexpr std::uint16_t kOffsetData = 1, kOffsetHole = 2, kStatusChunk = 5, kError = 0x8001,
-                               kErrorOffset = 0x8002;
-inline constexpr std::uint32_t kEperm = 1, kEio = 5, kEinval = 22, kEnospc = 28, kEshutdown = 108;
+inline constexpr std::uint16_t kFua = 1, kNoHole = 2, kDf = 4, kReqOne = 8, kFastZero = 16,
+                               kPayloadLength = 32;
+inline constexpr std::uint16_t kNone = 0, kOffsetData = 1, kOffsetHole = 2, kStatusChunk = 5,
+                               kStatusExtended = 6, kError = 0x8001, kErrorOffset = 0x8002;
+inline constexpr std::uint32_t kEperm = 1, kEio = 5, kEinval = 22, kEnospc = 28, kEoverflow = 75,
+                               kEshutdown = 108;
 inline constexpr std::size_t kGreeting = 18, kReply = 16;
 
 inline Bytes ClientFlags(std::uint32_t flags = 3) {
@@ -109,6 +113,35 @@ inline Bytes WriteBytes(std::uint64_t offset, std::string_view data, std::uint64
   return out;
 }
 
+/// With extended headers.
+inline Bytes ExtendedBytes(std::uint16_t command, std::uint64_t offset, std::uint64_t length,
+                           std::uint64_t cookie, std::uint16_t flags = 0,
+                           std::uint32_t magic = 0x21e41c71) {
+  Bytes out;
+  Put(out, magic, 4);
+  Put(out, flags, 2);
+  Put(out, command, 2);
+  Put(out, cookie, 8);
+  Put(out, offset, 8);
+  Put(out, length, 8);
+  return out;
+}
+inline Bytes ExtendedWrite(std::uint64_t offset, std::string_view data, std::uint64_t cookie,
+                           std::uint16_t flags = kPayloadLength) {
+  Bytes out = ExtendedBytes(kWrite, offset, data.size(), cookie, flags);
+  Put(out, data);
+  return out;
+}
+/// BLOCK_STATUS of some of the contexts.
+inline Bytes ExtendedStatus(std::uint64_t offset, std::uint64_t length,
+                            const std::vector<std::uint32_t>& ids, std::uint64_t cookie,
+                            std::uint16_t flags = kPayloadLength) {
+  Bytes out = ExtendedBytes(kBlockStatus, offset, 8 + 4 * ids.size(), cookie, flags);
+  Put(out, length, 8);
+  for (const std::uint32_t id : ids) Put(out, id, 4);
+  return out;
+}
+
 struct OptionAnswer {
   std::uint32_t option;
   std::uint32_t type;
@@ -133,14 +166,22 @@ struct Chunk {
   std::uint16_t type;
   std::uint64_t cookie;
   std::string payload;
+  std::optional<std::uint64_t> request_offset;  // with extended headers
 };
 
 /// The front of `in` as a chunk of a structured reply, taken from it.
 inline Chunk TakeChunk(ByteView& in) {
   const auto length = static_cast<std::size_t>(Get(in, 16, 4));
   Chunk chunk{(Get(in, 4, 2) & 1) != 0, static_cast<std::uint16_t>(Get(in, 6, 2)), Get(in, 8, 8),
-              std::string(AsText(in.subspan(20, length)))};
+              std::string(AsText(in.subspan(20, length))), std::nullopt};
   in = in.subspan(20 + length);
+  return chunk;
+}
+inline Chunk TakeExtendedChunk(ByteView& in) {
+  const auto length = static_cast<std::size_t>(Get(in, 24, 8));
+  Chunk chunk{(Get(in, 4, 2) & 1) != 0, static_cast<std::uint16_t>(Get(in, 6, 2)), Get(in, 8, 8),
+              std::string(AsText(in.subspan(32, length))), Get(in, 16, 8)};
+  in = in.subspan(32 + length);
   return chunk;
 }
 

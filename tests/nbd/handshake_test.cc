@@ -181,7 +181,7 @@ TEST(Handshake, LengthsThatDoNotAddUpAreInvalid) {
 }
 
 TEST(Handshake, OptionsNotSpokenAreUnsupportedAndTheirDataIsSkipped) {
-  for (const std::uint32_t option : {4u, 5u, 11u, 99u, 0u, 0xffffffffu}) {
+  for (const std::uint32_t option : {4u, 5u, 99u, 0u, 0xffffffffu}) {
     EXPECT_EQ(AnswerTo(OptionBytes(option, std::string(300, 'd'))).type, testing::kErrUnsup);
   }
 }
@@ -319,6 +319,47 @@ TEST(Handshake, DontFragmentIsOfferedWithStructuredRepliesOnly) {
     EXPECT_EQ(talk.session().agreement().replies,
               structured ? ReplyStyle::kStructured : ReplyStyle::kSimple);
   }
+}
+
+TEST(Handshake, ExtendedHeadersAreAgreedOnOnceAndWithoutData) {
+  const Bytes ask = OptionBytes(testing::kExtendedHeaders);
+  EXPECT_EQ(AnswerTo(ask).type, testing::kAck);
+  EXPECT_EQ(AnswerTo(OptionBytes(testing::kExtendedHeaders, "x")).type, testing::kErrInvalid);
+  EXPECT_EQ(StructuredAnswersTo(ask).at(0).type, testing::kAck);
+  Talk talk;
+  talk.Send(Joined({ClientFlags(), ask, ask, kAskStructured, AskFor(testing::kGo, "photos")}));
+  const auto answers = talk.answers();
+  ASSERT_EQ(answers.size(), 5u);
+  EXPECT_EQ(answers[1].type, testing::kErrInvalid);
+  EXPECT_EQ(answers[2].type, testing::kErrExtendedHeaders);  // no way back
+  EXPECT_EQ(talk.session().agreement().replies, ReplyStyle::kExtended);
+  // DF, but no choice among contexts: none was selected.
+  EXPECT_EQ(Get(AsBytes(answers[3].data), 10, 2) & (1u << 7 | 1u << 12), 1u << 7);
+}
+
+TEST(Handshake, WithExtendedHeadersTheSelectedContextsMayBeChosenAmong) {
+  const auto flag = [](const Bytes& options, std::string_view name = "photos") {
+    Talk talk;
+    talk.Send(Joined({ClientFlags(), options, AskFor(testing::kGo, name)}));
+    const auto answers = talk.answers();
+    return Get(AsBytes(answers.at(answers.size() - 2).data), 10, 2) >> 12 & 1;
+  };
+  const Bytes extended = OptionBytes(testing::kExtendedHeaders);
+  const Bytes set = AskForContexts(kSetMetaContext, "photos", {"base:allocation"});
+  EXPECT_EQ(flag(Joined({extended, set})), 1u);
+  EXPECT_EQ(flag(Joined({extended, set}), "old@may"), 0u);
+  EXPECT_EQ(flag(Joined({extended, set, AskForContexts(kSetMetaContext, "photos", {})})), 0u);
+  EXPECT_EQ(flag(Joined({kAskStructured, set})), 0u);
+  EXPECT_EQ(flag(Joined({kAskStructured, set, extended})), 1u);
+}
+
+TEST(Handshake, ExportNameAfterExtendedHeadersEndsIt) {
+  Talk talk;
+  EXPECT_EQ(talk.Send(Joined({ClientFlags(), OptionBytes(testing::kExtendedHeaders),
+                              OptionBytes(testing::kExportName, "photos")})),
+            Session::Step::kBroken);
+  EXPECT_FALSE(talk.session().negotiated());
+  EXPECT_EQ(talk.sent().size(), testing::kGreeting + 20);
 }
 
 TEST(Handshake, ContextsNeedStructuredReplies) {

@@ -21,15 +21,19 @@ struct Laid {
   std::size_t size;
 };
 
-Laid LayOut(const std::string& data, std::uint64_t offset, Fragments fragments) {
-  const std::size_t header = ReadHeaderBytes(ReplyStyle::kStructured);
+Laid LayOut(const std::string& data, std::uint64_t offset, Fragments fragments,
+            ReplyStyle style = ReplyStyle::kStructured) {
+  const std::size_t header = ReadHeaderBytes(style);
   Bytes reply(header + data.size(), std::byte{0xee});
   std::copy(AsBytes(data).begin(), AsBytes(data).end(),
             reply.begin() + static_cast<std::ptrdiff_t>(header));
   Laid laid;
-  laid.size = LayOutRead(reply, ReplyStyle::kStructured, 77, offset, fragments);
+  laid.size = LayOutRead(reply, {style, 77, offset}, fragments);
   ByteView rest = ByteView(reply).first(laid.size);
-  while (!rest.empty()) laid.chunks.push_back(testing::TakeChunk(rest));
+  while (!rest.empty()) {
+    laid.chunks.push_back(style == ReplyStyle::kExtended ? testing::TakeExtendedChunk(rest)
+                                                         : testing::TakeChunk(rest));
+  }
   return laid;
 }
 
@@ -49,6 +53,9 @@ std::string Assembled(const std::vector<Chunk>& chunks, std::uint64_t offset, st
       got.replace(at, chunk.payload.size() - 8, chunk.payload.substr(8));
     }
     EXPECT_EQ(chunk.cookie, 77u);
+    if (chunk.request_offset) {
+      EXPECT_EQ(*chunk.request_offset, offset);
+    }
     EXPECT_EQ(chunk.done, &chunk == &chunks.back());
   }
   return got;
@@ -56,7 +63,7 @@ std::string Assembled(const std::vector<Chunk>& chunks, std::uint64_t offset, st
 
 TEST(Replies, ASimpleReadIsAHeaderAndItsData) {
   Bytes reply(kReplyHeaderBytes + 5, std::byte{'d'});
-  EXPECT_EQ(LayOutRead(reply, ReplyStyle::kSimple, 7, 0, Fragments::kAllowed), reply.size());
+  EXPECT_EQ(LayOutRead(reply, {ReplyStyle::kSimple, 7, 0}, Fragments::kAllowed), reply.size());
   EXPECT_EQ(AsText(ByteView(reply)),
             std::string_view("\x67\x44\x66\x98\0\0\0\0\0\0\0\0\0\0\0\7ddddd", 21));
 }
@@ -92,10 +99,12 @@ TEST(Replies, WhateverIsReadArrivesAsItWas) {
       data += std::string(run, random() % 2 == 0 ? '\0' : 'd');
     }
     if (data.empty()) data = "d";
-    for (const Fragments fragments : {Fragments::kAllowed, Fragments::kForbidden}) {
-      const Laid laid = LayOut(data, offset, fragments);
+    for (int way = 0; way < 4; ++way) {
+      const Fragments fragments = way % 2 == 0 ? Fragments::kAllowed : Fragments::kForbidden;
+      const ReplyStyle style = way / 2 == 0 ? ReplyStyle::kStructured : ReplyStyle::kExtended;
+      const Laid laid = LayOut(data, offset, fragments, style);
       ASSERT_TRUE(Assembled(laid.chunks, offset, data.size()) == data) << "round " << round;
-      ASSERT_LE(laid.size, data.size() + 28);
+      ASSERT_LE(laid.size, data.size() + ReadHeaderBytes(style));
       if (fragments == Fragments::kForbidden) {
         ASSERT_EQ(laid.chunks.size(), 1u);
       }
@@ -105,7 +114,7 @@ TEST(Replies, WhateverIsReadArrivesAsItWas) {
 
 TEST(Replies, AnErrorCarriesItsTextAndPlaceAndIsCutBetweenCharacters) {
   Bytes plain;
-  AppendErrorChunk(plain, 7, ReplyError::kNoSpc, "full", {false, 0});
+  AppendError(plain, {ReplyStyle::kStructured, 7, 0}, ReplyError::kNoSpc, "full", {false, 0});
   ByteView in = plain;
   Chunk chunk = testing::TakeChunk(in);
   EXPECT_TRUE(chunk.done && in.empty());
@@ -115,7 +124,7 @@ TEST(Replies, AnErrorCarriesItsTextAndPlaceAndIsCutBetweenCharacters) {
   std::string longer = "x";
   for (int i = 0; i < 500; ++i) longer += "é";
   Bytes placed;
-  AppendErrorChunk(placed, 7, ReplyError::kIo, longer, {true, 4096});
+  AppendError(placed, {ReplyStyle::kStructured, 7, 4096}, ReplyError::kIo, longer, {true, 4096});
   in = placed;
   chunk = testing::TakeChunk(in);
   EXPECT_TRUE(chunk.done && in.empty());
@@ -123,6 +132,35 @@ TEST(Replies, AnErrorCarriesItsTextAndPlaceAndIsCutBetweenCharacters) {
   EXPECT_EQ(Get(AsBytes(chunk.payload), 4, 2), 511u);
   EXPECT_EQ(chunk.payload.size(), 6u + 511 + 8);
   EXPECT_EQ(Get(AsBytes(chunk.payload), 6 + 511, 8), 4096u);
+}
+
+TEST(Replies, WithExtendedHeadersEveryReplyIsAChunkThatNamesTheRequestsOffset) {
+  constexpr std::uint64_t kOffset = 0x0102030405060708;
+  const ReplyTo to{ReplyStyle::kExtended, 0x1112131415161718, kOffset};
+  Bytes done(DoneBytes(to.style));
+  StoreDone(done.data(), to);
+  EXPECT_EQ(AsText(ByteView(done)),
+            std::string_view("\x6e\x8a\x27\x8c\0\1\0\0\x11\x12\x13\x14\x15\x16\x17\x18"
+                             "\1\2\3\4\5\6\7\10\0\0\0\0\0\0\0\0",
+                             32));
+  Bytes refused;
+  AppendError(refused, to, ReplyError::kOverflow, "long", {true, kOffset});
+  ByteView in = refused;
+  const Chunk error = testing::TakeExtendedChunk(in);
+  EXPECT_TRUE(error.done && in.empty());
+  EXPECT_EQ(error.type, testing::kErrorOffset);
+  EXPECT_EQ(error.request_offset, kOffset);
+  EXPECT_EQ(error.payload, std::string("\0\0\0\x4b\0\4long\1\2\3\4\5\6\7\10", 18));
+  Bytes status;
+  const StatusRun runs[] = {{std::uint64_t{1} << 44, 3}, {4096, 0}};
+  AppendStatusChunk(status, to, 5, runs, LastChunk::kNo);
+  in = status;
+  const Chunk chunk = testing::TakeExtendedChunk(in);
+  EXPECT_TRUE(!chunk.done && in.empty());
+  EXPECT_EQ(chunk.type, testing::kStatusExtended);
+  EXPECT_EQ(chunk.payload, std::string("\0\0\0\5\0\0\0\2\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\3"
+                                       "\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\0\0",
+                                       40));
 }
 
 // A client that reads holes and takes no replies would otherwise hold 32 MiB for each 32 bytes.
@@ -164,7 +202,7 @@ TEST(BaseAllocation, TellsHolesAndDataUpToTheLimits) {
 class EveryOther final : public MetaContext {
  public:
   std::string_view name() const override { return "x-test:every-other"; }
-  Result<std::vector<StatusRun>> Status(block::BlockDevice&, std::uint64_t, std::uint32_t length,
+  Result<std::vector<StatusRun>> Status(block::BlockDevice&, std::uint64_t, std::uint64_t length,
                                         std::size_t) const override {
     return std::vector<StatusRun>{{length, 7}};
   }
@@ -173,8 +211,9 @@ class EveryOther final : public MetaContext {
 TEST(StatusReply, HasAChunkForEachContextAndLooksAtSoMuchOnly) {
   coffer::testing::MemoryDevice device(1 << 20);
   const EveryOther other;
-  const auto reply =
-      StatusReply(device, {{1, &BaseAllocation()}, {5, &other}}, 9, 0, 1 << 20, kCommandRequireOne);
+  const std::vector<SelectedContext> both{{1, &BaseAllocation()}, {5, &other}};
+  const auto reply = StatusReply(device, both, {ReplyStyle::kStructured, 9, 0},
+                                 {1 << 20, kCommandRequireOne, ~0u});
   ASSERT_TRUE(reply.has_value());
   ByteView in = *reply;
   const Chunk first = testing::TakeChunk(in);
@@ -183,8 +222,15 @@ TEST(StatusReply, HasAChunkForEachContextAndLooksAtSoMuchOnly) {
   EXPECT_TRUE(!first.done && second.done);
   EXPECT_EQ(first.payload, std::string("\0\0\0\1\0\x10\0\0\0\0\0\3", 12));
   EXPECT_EQ(second.payload, std::string("\0\0\0\5\0\x10\0\0\0\0\0\7", 12));
-  const auto huge = StatusReply(device, {{5, &other}}, 9, 0, 0xffffffff, 0);
+  const StatusQuestion of_second{std::uint64_t{1} << 44, 0, 2};
+  const auto huge = StatusReply(device, both, {ReplyStyle::kStructured, 9, 0}, of_second);
+  EXPECT_EQ(Get(*huge, 20, 4), 5u);
   EXPECT_EQ(Get(*huge, 24, 4), kStatusBytesMax);
+  EXPECT_EQ(huge->size(), 32u);
+  const auto extended = StatusReply(device, both, {ReplyStyle::kExtended, 9, 0}, of_second);
+  EXPECT_EQ(Get(*extended, 32, 4), 5u);
+  EXPECT_EQ(Get(*extended, 40, 8), std::uint64_t{1} << 44);
+  EXPECT_EQ(extended->size(), 56u);
 }
 
 }  // namespace

@@ -11,6 +11,9 @@
 namespace coffer::nbd {
 namespace {
 
+using testing::ExtendedBytes;
+using testing::ExtendedStatus;
+using testing::ExtendedWrite;
 using testing::Joined;
 using testing::RequestBytes;
 using testing::WriteBytes;
@@ -41,8 +44,10 @@ std::string Said(RequestParser& parser, RequestParser::Step step) {
 
 class Parsing {
  public:
-  explicit Parsing(bool read_only = false) : Parsing(RequestRules{.read_only = read_only}) {}
-  explicit Parsing(RequestRules rules) : parser(pool, rules) { parser.set_size(kSize); }
+  explicit Parsing(bool read_only = false)
+      : Parsing(
+            RequestRules{.read_only = read_only, .style = ReplyStyle::kSimple, .contexts = {}}) {}
+  explicit Parsing(RequestRules rules) : parser(pool, std::move(rules)) { parser.set_size(kSize); }
 
   std::vector<std::string> Feed(ByteView input) {
     std::vector<std::string> said;
@@ -181,7 +186,7 @@ TEST(RequestParser, AnOversizedWriteIsDrainedWithoutMemoryAndAnswered) {
 TEST(RequestParser, AWriteTooLongToDrainEndsTheConnection) {
   for (const std::uint32_t length : {kPayloadDrainBytesMax + 1, 0xffffffffu}) {
     EXPECT_EQ(FeedOnce(RequestBytes(testing::kWrite, 0, length, 1)),
-              Lines{"broken: write of " + std::to_string(length) + " bytes"});
+              Lines{"broken: payload of " + std::to_string(length) + " bytes"});
   }
 }
 
@@ -298,12 +303,14 @@ TEST(RequestParser, FlagsOfStructuredRepliesAreTakenOnceTheyAreAgreedOnAndWhereT
       RequestBytes(testing::kRead, 0, 512, 8, 1 << 5),
       RequestBytes(testing::kRead, 0, 512, 9),
   });
-  Parsing agreed(RequestRules{.structured = true, .block_status = true});
+  Parsing agreed(
+      RequestRules{.read_only = false, .style = ReplyStyle::kStructured, .contexts = {1}});
   EXPECT_EQ(agreed.Feed(bytes),
             (Lines{"request 1 0 @0+512 ''", "request 2 7 @0+512 ''", "request 3 7 @0+512 ''",
                    "refusal 4 22", "refusal 5 22", "refusal 6 22", "refusal 7 22", "refusal 8 22",
                    "request 9 0 @0+512 ''"}));
-  Parsing without_contexts(RequestRules{.structured = true});
+  Parsing without_contexts(
+      RequestRules{.read_only = false, .style = ReplyStyle::kStructured, .contexts = {}});
   EXPECT_EQ(without_contexts.Feed(bytes),
             (Lines{"request 1 0 @0+512 ''", "refusal 2 22", "refusal 3 22", "refusal 4 22",
                    "refusal 5 22", "refusal 6 22", "refusal 7 22", "refusal 8 22",
@@ -312,7 +319,8 @@ TEST(RequestParser, FlagsOfStructuredRepliesAreTakenOnceTheyAreAgreedOnAndWhereT
 
 TEST(RequestParser, BlockStatusOfNothingOrBeyondTheEndIsInvalid) {
   const auto said = [](std::uint64_t offset, std::uint32_t length) {
-    Parsing parsing(RequestRules{.read_only = true, .structured = true, .block_status = true});
+    Parsing parsing(
+        RequestRules{.read_only = true, .style = ReplyStyle::kStructured, .contexts = {1}});
     return parsing.Feed(RequestBytes(testing::kBlockStatus, offset, length, 1)).at(0);
   };
   EXPECT_EQ(said(0, kSize), "request 1 7 @0+1048576 ''");
@@ -321,6 +329,185 @@ TEST(RequestParser, BlockStatusOfNothingOrBeyondTheEndIsInvalid) {
   EXPECT_EQ(said(kSize, 1), "refusal 1 22");
   EXPECT_EQ(said(~0ull, 2), "refusal 1 22");
   EXPECT_EQ(said(1, 0xffffffff), "refusal 1 22");
+}
+
+/// With extended headers; contexts 1 and 7 are selected.
+Parsing Extended(bool read_only = false) {
+  return Parsing(
+      RequestRules{.read_only = read_only, .style = ReplyStyle::kExtended, .contexts = {1, 7}});
+}
+Lines FeedExtended(const Bytes& bytes, bool read_only = false) {
+  return Extended(read_only).Feed(bytes);
+}
+
+TEST(ExtendedRequests, EveryCommandIsTakenWithLengthsOf64Bits) {
+  Parsing parsing = Extended();
+  parsing.parser.set_size(std::uint64_t{16} << 40);
+  const std::uint64_t all = std::uint64_t{16} << 40;
+  EXPECT_EQ(parsing.Feed(Joined({
+                ExtendedBytes(testing::kRead, 4096, 512, 1, testing::kDf),
+                ExtendedWrite(0, "payload!", 2),
+                ExtendedBytes(testing::kFlush, 0, 0, 3),
+                ExtendedBytes(testing::kTrim, 0, all, 4),
+                ExtendedBytes(testing::kWriteZeroes, 4096, all - 4096, 5, testing::kFastZero),
+                ExtendedBytes(testing::kCache, 0, all, 6),
+                ExtendedBytes(testing::kBlockStatus, 0, all, 7, testing::kReqOne),
+                ExtendedWrite(8, "fua", 8, testing::kPayloadLength | testing::kFua),
+                ExtendedBytes(testing::kDisc, 0, 0, 9),
+            })),
+            (Lines{"request 1 0 @4096+512 ''", "request 2 1 @0+8 'payload!'", "request 3 3 @0+0 ''",
+                   "request 4 4 @0+17592186044416 ''", "request 5 6 @4096+17592186040320 ''",
+                   "request 6 5 @0+17592186044416 ''", "request 7 7 @0+17592186044416 ''",
+                   "request 8 1 @8+3 'fua'", "disconnect"}));
+}
+
+TEST(ExtendedRequests, OneKindOfHeaderIsNeverTakenForTheOther) {
+  EXPECT_EQ(FeedExtended(RequestBytes(testing::kRead, 0, 512, 1)), Lines{});  // 4 bytes short
+  EXPECT_EQ(FeedExtended(Joined({RequestBytes(testing::kRead, 0, 512, 1), Bytes(4)})),
+            Lines{"broken: wrong request magic"});
+  EXPECT_EQ(FeedOnce(ExtendedBytes(testing::kRead, 0, 512, 1)),
+            Lines{"broken: wrong request magic"});
+}
+
+TEST(ExtendedRequests, OffsetAndLengthThatOverflow64BitsAreBeyondTheEnd) {
+  for (const auto& [offset, length] : {std::pair(~0ull, ~0ull),
+                                       {1ull, ~0ull},
+                                       {kSize, ~0ull - kSize + 1},
+                                       {1ull << 63, 1ull << 63},
+                                       {0ull, kSize + 1},
+                                       {0ull, (1ull << 32) + 512}}) {
+    EXPECT_EQ(FeedExtended(ExtendedBytes(testing::kTrim, offset, length, 1)),
+              Lines{"refusal 1 22"});
+    EXPECT_EQ(FeedExtended(ExtendedBytes(testing::kCache, offset, length, 1)),
+              Lines{"refusal 1 22"});
+    EXPECT_EQ(FeedExtended(ExtendedBytes(testing::kBlockStatus, offset, length, 1)),
+              Lines{"refusal 1 22"});
+    EXPECT_EQ(FeedExtended(ExtendedStatus(offset, length, {1}, 1)), Lines{"refusal 1 22"});
+    EXPECT_EQ(FeedExtended(ExtendedBytes(testing::kWriteZeroes, offset, length, 1)),
+              Lines{"refusal 1 28"});
+  }
+}
+
+TEST(ExtendedRequests, AReadOfMoreThan32MiBSaysSoWhateverItsLength) {
+  Parsing parsing = Extended();
+  parsing.parser.set_size(std::uint64_t{16} << 40);
+  EXPECT_EQ(parsing.Feed(Joined({ExtendedBytes(testing::kRead, 0, (32 << 20) + 1, 1),
+                                 ExtendedBytes(testing::kRead, 0, std::uint64_t{1} << 40, 2),
+                                 ExtendedBytes(testing::kRead, 0, (1ull << 32) + 512, 3),
+                                 ExtendedBytes(testing::kRead, 0, 32 << 20, 4)})),
+            (Lines{"refusal 1 75", "refusal 2 75", "refusal 3 75", "request 4 0 @0+33554432 ''"}));
+  EXPECT_EQ(parsing.pool.taken_bytes(), 0u);
+}
+
+TEST(ExtendedRequests, APayloadOfMoreThan32MiBEndsTheConnection) {
+  for (const std::uint64_t length : {(32ull << 20) + 1, 1ull << 32, ~0ull}) {
+    for (const std::uint16_t command :
+         {testing::kWrite, testing::kRead, testing::kBlockStatus, std::uint16_t{99}}) {
+      const Lines said =
+          FeedExtended(ExtendedBytes(command, 0, length, 1, testing::kPayloadLength));
+      EXPECT_EQ(said, Lines{"broken: payload of " + std::to_string(length) + " bytes"});
+    }
+  }
+}
+
+// Whether data follows cannot be known, and it may hold what looks like requests.
+TEST(ExtendedRequests, AWriteThatDoesNotSayItsPayloadEndsTheConnection) {
+  EXPECT_EQ(FeedExtended(Joined({ExtendedBytes(testing::kWrite, 0, 512, 1),
+                                 ExtendedBytes(testing::kTrim, 0, 512, 2)})),
+            Lines{"broken: write without its payload's length"});
+}
+
+TEST(ExtendedRequests, PayloadsWhereNoneBelongAreDrainedAndRefused) {
+  const auto with_payload = [](std::uint16_t command, std::uint64_t cookie) {
+    return Joined({ExtendedBytes(command, 0, 700, cookie, testing::kPayloadLength),
+                   ExtendedBytes(testing::kTrim, 0, 512, 99), Bytes(700 - 32, std::byte{1})});
+  };
+  EXPECT_EQ(FeedExtended(Joined({
+                with_payload(testing::kRead, 1),
+                with_payload(testing::kFlush, 2),
+                with_payload(testing::kTrim, 3),
+                with_payload(testing::kCache, 4),
+                with_payload(testing::kWriteZeroes, 5),
+                with_payload(77, 6),
+                ExtendedBytes(testing::kTrim, 0, 0, 7, testing::kPayloadLength),
+                ExtendedBytes(testing::kWrite, 0, 0, 8, testing::kPayloadLength),
+                ExtendedBytes(testing::kRead, 0, 512, 9),
+            })),
+            (Lines{"refusal 1 22", "refusal 2 22", "refusal 3 22", "refusal 4 22", "refusal 5 22",
+                   "refusal 6 22", "refusal 7 22", "refusal 8 22", "request 9 0 @0+512 ''"}));
+}
+
+TEST(ExtendedRequests, RefusedWritesAreDrained) {
+  const std::string data(700, 'x');
+  EXPECT_EQ(FeedExtended(Joined({ExtendedWrite(kSize, data, 1),
+                                 ExtendedWrite(0, data, 2, testing::kPayloadLength | testing::kDf),
+                                 ExtendedBytes(testing::kRead, 0, 512, 3)})),
+            (Lines{"refusal 1 28", "refusal 2 22", "request 3 0 @0+512 ''"}));
+  EXPECT_EQ(FeedExtended(
+                Joined({ExtendedWrite(0, data, 1), ExtendedBytes(testing::kWriteZeroes, 0, 512, 2),
+                        ExtendedBytes(testing::kTrim, 0, 512, 3),
+                        ExtendedBytes(testing::kRead, 0, 512, 4)}),
+                true),
+            (Lines{"refusal 1 1", "refusal 2 1", "refusal 3 1", "request 4 0 @0+512 ''"}));
+}
+
+TEST(ExtendedRequests, ABlockStatusMayChooseAmongTheContexts) {
+  const auto chosen = [](const std::vector<std::uint32_t>& ids) {
+    Parsing parsing = Extended();
+    EXPECT_EQ(parsing.Feed(ExtendedStatus(4096, 8192, ids, 1)), Lines{"request 1 7 @4096+8192 ''"});
+    return parsing.parser.request().contexts;
+  };
+  EXPECT_EQ(chosen({1}), 1u);
+  EXPECT_EQ(chosen({7}), 2u);
+  EXPECT_EQ(chosen({7, 1}), 3u);
+  Parsing parsing = Extended();
+  parsing.Feed(ExtendedBytes(testing::kBlockStatus, 0, 512, 1));
+  EXPECT_EQ(parsing.parser.request().contexts & 3, 3u);
+}
+
+TEST(ExtendedRequests, ABlockStatusThatChoosesBadlyIsRefusedAndTheStreamStaysInStep) {
+  Bytes odd = ExtendedBytes(testing::kBlockStatus, 0, 13, 6, testing::kPayloadLength);
+  odd.resize(odd.size() + 13, std::byte{0});
+  Bytes large = ExtendedBytes(testing::kBlockStatus, 0, 1 << 20, 7, testing::kPayloadLength);
+  large.resize(large.size() + (1 << 20), std::byte{0});
+  Parsing parsing = Extended();
+  EXPECT_EQ(
+      parsing.Feed(Joined({ExtendedStatus(0, 512, {2}, 1), ExtendedStatus(0, 512, {1, 1}, 2),
+                           ExtendedStatus(0, 512, {1, 7, 1}, 3), ExtendedStatus(0, 512, {}, 4),
+                           ExtendedStatus(0, 0, {1}, 5), odd, large,
+                           ExtendedBytes(testing::kBlockStatus, 0, 0, 8, testing::kPayloadLength),
+                           ExtendedBytes(testing::kRead, 0, 512, 9)})),
+      (Lines{"refusal 1 22", "refusal 2 22", "refusal 3 22", "refusal 4 22", "refusal 5 22",
+             "refusal 6 22", "refusal 7 22", "refusal 8 22", "request 9 0 @0+512 ''"}));
+  // Also when nothing was selected to choose from.
+  Parsing none(RequestRules{.read_only = false, .style = ReplyStyle::kExtended, .contexts = {}});
+  EXPECT_EQ(none.Feed(Joined({ExtendedStatus(0, 512, {1}, 1),
+                              ExtendedBytes(testing::kBlockStatus, 0, 512, 2),
+                              ExtendedBytes(testing::kRead, 0, 512, 3)})),
+            (Lines{"refusal 1 22", "refusal 2 22", "request 3 0 @0+512 ''"}));
+}
+
+TEST(ExtendedRequests, SayTheSameHoweverTheBytesAreCut) {
+  const Bytes bytes = Joined({
+      ExtendedWrite(0, std::string(100, 'a'), 1),
+      ExtendedStatus(0, 4096, {7, 1}, 2),
+      ExtendedStatus(0, 4096, {9}, 3),
+      ExtendedBytes(testing::kRead, 0, 33, 4, testing::kPayloadLength),
+      Bytes(33, std::byte{0x21}),
+      ExtendedBytes(testing::kTrim, 512, 512, 5),
+      ExtendedBytes(testing::kDisc, 0, 0, 6),
+  });
+  const Lines whole = FeedExtended(bytes);
+  EXPECT_EQ(whole.size(), 6u);
+  for (const std::size_t piece : {1, 2, 3, 7, 31, 32, 33, 40}) {
+    Parsing parsing = Extended();
+    Lines said;
+    for (std::size_t at = 0; at < bytes.size(); at += piece) {
+      const ByteView part = ByteView(bytes).subspan(at, std::min(piece, bytes.size() - at));
+      for (std::string& line : parsing.Feed(part)) said.push_back(std::move(line));
+    }
+    EXPECT_EQ(said, whole) << piece;
+  }
 }
 
 }  // namespace

@@ -170,6 +170,34 @@ class TestClient {
     return reply;
   }
 
+  /// The next reply with extended headers, every field of each chunk looked at; empty when there
+  /// was none.
+  std::vector<Chunk> ReceiveExtended(std::uint64_t cookie, std::uint64_t offset) {
+    std::vector<Chunk> chunks;
+    while (chunks.empty() || !chunks.back().done) {
+      std::string bytes = Receive(32);
+      if (bytes.size() != 32) break;
+      const ByteView header = AsBytes(bytes);
+      EXPECT_EQ(Get(header, 0, 4), 0x6e8a278cu);
+      EXPECT_EQ(Get(header, 4, 2) & ~std::uint64_t{1}, 0u) << "unknown reply flags";
+      EXPECT_EQ(Get(header, 8, 8), cookie);
+      EXPECT_EQ(Get(header, 16, 8), offset);
+      const std::uint64_t length = Get(header, 24, 8);
+      EXPECT_LE(length, (32u << 20) + 8);
+      if (::testing::Test::HasFailure()) break;
+      bytes += Receive(static_cast<std::size_t>(length));
+      ByteView view = AsBytes(bytes);
+      chunks.push_back(TakeExtendedChunk(view));
+      const std::uint16_t type = chunks.back().type;
+      EXPECT_TRUE(type != kNone || (chunks.back().done && length == 0));
+      EXPECT_TRUE(type != kOffsetData || length >= 9);
+      EXPECT_TRUE(type != kOffsetHole || length == 12);
+      EXPECT_TRUE(type != kStatusExtended || (length >= 24 && length % 16 == 8));
+      EXPECT_NE(type, kStatusChunk) << "not with extended headers";
+    }
+    return chunks;
+  }
+
   /// The error of the next reply, or kNoReply.
   static constexpr std::uint32_t kNoReply = 0xffffffff;
   std::uint32_t ReceiveError() {

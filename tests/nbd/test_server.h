@@ -60,6 +60,16 @@ class ServerTest : public ::testing::Test {
     EXPECT_EQ(client.Go("v"), kAck);
     return client;
   }
+  /// In the transmission phase of `name` with extended headers and these contexts.
+  TestClient Extended(const std::string& name = "v",
+                      const std::vector<std::string>& contexts = {"base:allocation"}) {
+    TestClient client = Connected();
+    EXPECT_EQ(client.Ask(OptionBytes(kExtendedHeaders)).back().type, kAck);
+    EXPECT_EQ(client.Ask(AskForContexts(kSetMetaContext, name, contexts)).size(),
+              contexts.size() + 1);
+    EXPECT_EQ(client.Go(name), kAck);
+    return client;
+  }
   /// Returns when the loop has worked off what was sent to it before.
   void AwaitLoop(TestClient& other) {
     for (int i = 0; i < 3; ++i) ASSERT_EQ(other.Call(RequestBytes(99, 0, 0, 0)), kEinval);
