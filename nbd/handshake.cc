@@ -19,6 +19,12 @@ std::string Shown(std::string_view name) {
 
 std::string NoSuchExport(std::string_view name) {
   if (name.empty()) return "no default export on this socket: ask for a volume by its name";
+  // No volume's name has an '@': these are kept for exports of snapshots.
+  if (name.find('@') != std::string_view::npos) {
+    return Concat("\"", Shown(name),
+                  "\" names a snapshot, and snapshots are not exported: ask for \"",
+                  Shown(name.substr(0, name.find('@'))), "\", the volume as it is now");
+  }
   return Concat("no export named \"", Shown(name), "\" is open here");
 }
 

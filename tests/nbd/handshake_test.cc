@@ -362,6 +362,16 @@ TEST(Handshake, ExportNameAfterExtendedHeadersEndsIt) {
   EXPECT_EQ(talk.sent().size(), testing::kGreeting + 20);
 }
 
+TEST(Handshake, NamesOfSnapshotsAreKeptForThemAndRefusedInWords) {
+  for (const std::uint32_t option : {testing::kInfo, testing::kGo}) {
+    const OptionAnswer answer = AnswerTo(AskFor(option, "photos@monday"));
+    EXPECT_EQ(answer.type, testing::kErrUnknown);
+    EXPECT_EQ(answer.data,
+              "\"photos@monday\" names a snapshot, and snapshots are not exported: ask for "
+              "\"photos\", the volume as it is now");
+  }
+}
+
 TEST(Handshake, ContextsNeedStructuredReplies) {
   for (const std::uint32_t option : {kListMetaContext, kSetMetaContext}) {
     EXPECT_EQ(AnswerTo(AskForContexts(option, "photos", {"base:allocation"})).type,
