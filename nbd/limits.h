@@ -30,6 +30,8 @@ struct Limits {
   /// Of all connections; each may have its share of it.
   std::size_t bytes_in_flight_total = 64u << 20;
   std::size_t idle_buffer_bytes_max = 16u << 20;
+  /// How long the loop asks for more before it sleeps, while that pays (Patience); zero: never.
+  Duration patience = std::chrono::microseconds(40);
 };
 
 /// Reads and writes up to this are tried in the event loop itself; a longer one would keep the

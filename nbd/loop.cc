@@ -14,6 +14,7 @@ Loop::Loop(const Limits& limits, Executor& workers, const Clock& clock,
     : limits_(limits),
       clock_(clock),
       poller_(std::move(poller)),
+      patience_(limits.patience),
       pool_(limits.idle_buffer_bytes_max),
       jobs_(workers, *poller_),
       scratch_(kReceiveBytes),
@@ -28,7 +29,7 @@ Loop::~Loop() {
 void Loop::Run() {
   std::array<Poller::Ready, 64> ready;
   while (!stopped_) {
-    const Poller::WaitResult waited = poller_->Wait(ready, NextTimeout());
+    const Poller::WaitResult waited = WaitForEvents(ready);
     for (std::size_t i = 0; i < waited.count; ++i) ready[i].target->OnReady(ready[i].readiness);
     // Listeners and connections are destroyed below only: events above may name each once more.
     if (waited.woken) {
@@ -39,6 +40,33 @@ void Loop::Run() {
     ForgetConnections();
     UpdateListeners();
   }
+}
+
+Poller::WaitResult Loop::WaitForEvents(std::span<Poller::Ready> ready) {
+  if (const Duration patience = patience_.ForThisWait(); patience > Duration::zero()) {
+    const Poller::WaitResult asked = Ask(ready, patience);
+    if (asked.count > 0 || asked.woken) {
+      patience_.Paid();
+      return asked;
+    }
+    patience_.WasInVain();
+    return poller_->Wait(ready, NextTimeout());
+  }
+  const MonotonicTime begin = clock_.Now();
+  const Poller::WaitResult waited = poller_->Wait(ready, NextTimeout());
+  patience_.Slept(clock_.Now() - begin);
+  return waited;
+}
+
+Poller::WaitResult Loop::Ask(std::span<Poller::Ready> ready, Duration patience) {
+  constexpr int kTimesMax = 1000;  // should the clock stand still
+  const MonotonicTime end = clock_.Now() + patience;
+  Poller::WaitResult asked;
+  int times = 0;
+  do {
+    asked = poller_->Wait(ready, Duration::zero());
+  } while (asked.count == 0 && !asked.woken && ++times < kTimesMax && clock_.Now() < end);
+  return asked;
 }
 
 void Loop::Post(Call call) {

@@ -18,6 +18,7 @@
 #include "nbd/jobs.h"
 #include "nbd/limits.h"
 #include "nbd/listener.h"
+#include "nbd/patience.h"
 #include "nbd/sockets.h"
 
 namespace coffer::nbd {
@@ -72,10 +73,13 @@ class Loop {
   void UpdateListeners();
   void ShareBytes();
   [[nodiscard]] std::optional<Duration> NextTimeout() const;
+  Poller::WaitResult WaitForEvents(std::span<Poller::Ready> ready);
+  Poller::WaitResult Ask(std::span<Poller::Ready> ready, Duration patience);
 
   const Limits limits_;
   const Clock& clock_;
   const std::unique_ptr<Poller> poller_;
+  Patience patience_;
   BufferPool pool_;
   JobQueue jobs_;
   Bytes scratch_;
