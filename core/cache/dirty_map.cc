@@ -17,25 +17,31 @@ void DirtyMap::Insert(std::uint64_t offset, std::uint64_t end, RecordPtr record)
   if (offset >= end) return;
   auto place = extents_.upper_bound(offset);
   if (place != extents_.begin() && std::prev(place)->second.end > offset) --place;
+  if (place != extents_.end() && place->first == offset && place->second.end == end) {
+    Account(place->second, offset, -1);
+    place->second.record = std::move(record);
+    Account(place->second, offset, 1);
+    return;
+  }
   while (place != extents_.end() && place->first < end) {
     const std::uint64_t old_offset = place->first;
     Rest old = std::move(place->second);
     Account(old, old_offset, -1);
     place = extents_.erase(place);
     if (old_offset < offset) {
-      const Rest left{offset, old.record};
+      Rest left{offset, old.record};
       Account(left, old_offset, 1);
-      extents_.emplace_hint(place, old_offset, left);
+      place = std::next(extents_.emplace_hint(place, old_offset, std::move(left)));
     }
     if (old.end > end) {
-      const Rest right{old.end, std::move(old.record)};
+      Rest right{old.end, std::move(old.record)};
       Account(right, end, 1);
-      place = extents_.emplace_hint(place, end, right);
+      place = extents_.emplace_hint(place, end, std::move(right));
     }
   }
-  const Rest fresh{end, std::move(record)};
+  Rest fresh{end, std::move(record)};
   Account(fresh, offset, 1);
-  extents_.emplace_hint(place, offset, fresh);
+  extents_.emplace_hint(place, offset, std::move(fresh));
 }
 
 void DirtyMap::Merge(const DirtyMap& newer) {
