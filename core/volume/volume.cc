@@ -363,19 +363,26 @@ Status OpenVolume::AppendPartial(std::uint64_t offset, ByteView data) {
 
 std::optional<Status> OpenVolume::TryWrite(std::span<const WriteRequest> requests) {
   std::uint64_t bytes = 0;
-  std::vector<cache::Journal::Operation> operations;
-  operations.reserve(requests.size());
   for (const WriteRequest& request : requests) {
     if (!CheckWritable(request.offset, request.data.size()).has_value()) return std::nullopt;
     if (request.offset % kBlockSize != 0 || request.data.size() % kBlockSize != 0)
       return std::nullopt;
-    if (request.data.empty()) continue;
     if (request.data.size() > piece_bytes_) return std::nullopt;
     bytes += request.data.size();
+  }
+  // One buffer for all: they are given up one soon after the other, in this order.
+  const auto buffer = std::make_shared<Bytes>();
+  buffer->reserve(bytes);
+  std::vector<cache::Journal::Operation> operations;
+  operations.reserve(requests.size());
+  for (const WriteRequest& request : requests) {
+    if (request.data.empty()) continue;
     operations.push_back({.kind = format::RecordKind::kWrite,
                           .offset = request.offset,
                           .length = request.data.size(),
-                          .buffer = std::make_shared<const Bytes>(ToBytes(request.data))});
+                          .buffer = buffer,
+                          .buffer_offset = buffer->size()});
+    buffer->insert(buffer->end(), request.data.begin(), request.data.end());
   }
   if (operations.empty()) return Status{};
   if (!HasRoom(bytes) || !gate_.TryEnterShared()) return std::nullopt;
