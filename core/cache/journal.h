@@ -72,7 +72,9 @@ class Journal {
     std::uint64_t segment_bytes = 64u << 20;
     std::uint64_t unsynced_bytes_max = 32u << 20;  // then a sync starts by itself
     std::size_t group_bytes_max = 34u << 20;       // a whole 32 MiB request and its tags
-    std::size_t free_segments_max = 2;  // kept for recycling, the rest is removed; 0: no spare
+    /// Kept for recycling while it is open, the rest is removed; 0: no spare. Their pages are warm.
+    std::size_t free_segments_max = 2;
+    std::size_t free_segments_kept = 2;  // when it is closed, and opened
     /// Syncs of a segment from which on its successor is filled with zeros ahead, and taken early
     /// if the segment still grows: each sync is cheaper then, but a bulk write would only write
     /// everything twice.

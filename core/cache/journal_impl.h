@@ -145,7 +145,7 @@ class JournalImpl final : public Journal {
   [[nodiscard]] bool SpareReadyLocked() const REQUIRES_LOCK(mutex_);
   void AddFreeLocked(Slot slot) REQUIRES_LOCK(mutex_);
   Status MakeFreeSlotsDurable() EXCLUDES_LOCK(mutex_);
-  void DropSurplusSlots() EXCLUDES_LOCK(mutex_);
+  void DropSurplusSlotsLocked() REQUIRES_LOCK(mutex_);
 
   Clock& clock_;
   Random& random_;

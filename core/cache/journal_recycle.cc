@@ -164,16 +164,13 @@ Status JournalImpl::MakeFreeSlotsDurable() {
   return {};
 }
 
-void JournalImpl::DropSurplusSlots() {
-  std::vector<Slot> surplus;
-  {
-    MutexLock lock(mutex_);
-    while (free_.size() > options_.free_segments_max) {
-      surplus.push_back(std::move(free_.front()));
-      free_.erase(free_.begin());
-    }
+/// Nobody else is there yet, or any more: the lock may be held over it.
+void JournalImpl::DropSurplusSlotsLocked() {
+  const std::size_t kept = std::min(options_.free_segments_kept, options_.free_segments_max);
+  while (free_.size() > kept) {
+    (void)files_.Remove(free_.front());
+    free_.erase(free_.begin());
   }
-  for (const Slot& slot : surplus) (void)files_.Remove(slot);
 }
 
 }  // namespace coffer::cache

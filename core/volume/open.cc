@@ -35,6 +35,13 @@ std::uint64_t SegmentBytes(std::uint64_t wanted, std::uint64_t journal_bytes_max
   return std::min(wanted, std::max(fitting, kUnit));
 }
 
+/// Files of the journal that wait to be written again: what a burst needs, at most an eighth of
+/// all.
+std::size_t FreeSegments(std::uint64_t journal_bytes_max, std::uint64_t segment_bytes) {
+  return static_cast<std::size_t>(
+      std::clamp<std::uint64_t>(journal_bytes_max / 8 / segment_bytes, 2, 8));
+}
+
 /// Of the files of a directory; only for showing.
 std::uint64_t BytesIn(FileSystem& fs, const std::string& directory) {
   std::uint64_t bytes = 0;
@@ -202,7 +209,10 @@ Status OpenVolume::ReplayJournal(const vault::HeadChain::Newest& newest,
   }
   segment_bytes_ = SegmentBytes(settings_.segment_bytes, journal_bytes_max_);
   piece_bytes_ = segment_bytes_ / kPiecesInSegment;
-  ASSIGN_OR_RETURN(journal_, tails_->OpenJournal("journal", segment_bytes_));
+  const cache::Journal::Options journal_options{
+      .segment_bytes = segment_bytes_,
+      .free_segments_max = FreeSegments(journal_bytes_max_, segment_bytes_)};
+  ASSIGN_OR_RETURN(journal_, tails_->OpenJournal("journal", journal_options));
   const std::uint64_t bytes_max = BytesIn(resources_.vault().env().fs, directory_ + "/journal");
   std::uint64_t done = 0;
   ASSIGN_OR_RETURN(

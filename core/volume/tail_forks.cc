@@ -47,12 +47,10 @@ Result<format::JournalPosition> TailForks::OwnCover() {
   return Fail(own.error());
 }
 
-Result<std::unique_ptr<cache::Journal>> TailForks::OpenJournal(const std::string& name,
-                                                               std::uint64_t segment_bytes) {
+Result<std::unique_ptr<cache::Journal>> TailForks::OpenJournal(
+    const std::string& name, const cache::Journal::Options& options) {
   vault::Vault& vault = resources_.vault();
   vault::Environment& env = vault.env();
-  cache::Journal::Options options;
-  options.segment_bytes = segment_bytes;
   return cache::Journal::Open(
       env.fs, env.clock, env.random, env.work_executor, Concat(directory_, "/", name),
       vault.host().journal,

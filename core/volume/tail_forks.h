@@ -42,10 +42,10 @@ class TailForks {
 
   /// Opens the journal in `directory`/`name`.
   Result<std::unique_ptr<cache::Journal>> OpenJournal(const std::string& name) {
-    return OpenJournal(name, settings_.segment_bytes);
+    return OpenJournal(name, {.segment_bytes = settings_.segment_bytes});
   }
   Result<std::unique_ptr<cache::Journal>> OpenJournal(const std::string& name,
-                                                      std::uint64_t segment_bytes);
+                                                      const cache::Journal::Options& options);
 
  private:
   Result<vault::HeadChain::Newest> OwnHead();

@@ -43,6 +43,20 @@ TEST(JournalRecycle, KeepsFewFreeSegments) {
   EXPECT_EQ(world.waiting(), 0U);
 }
 
+TEST(JournalRecycle, AClosedJournalKeepsFewerFreeSegments) {
+  JournalWorld world;
+  world.options.free_segments_max = 6;
+  ASSERT_OK(world.Open());
+  for (int i = 0; i < 40; ++i) ASSERT_OK(world.AppendOne(8));
+  ASSERT_OK(world.Commit());
+  world.RunTasks();
+  EXPECT_EQ(world.SegmentFiles().size(), 6U);
+  world.Close();
+  EXPECT_EQ(world.SegmentFiles().size(), world.options.free_segments_kept);
+  ASSERT_OK(world.Open());
+  EXPECT_EQ(world.waiting(), 0U);
+}
+
 TEST(JournalRecycle, ManySyncsMoveOnToASegmentThatNeedNotGrow) {
   JournalWorld world;
   world.options.spare_syncs_min = 3;
