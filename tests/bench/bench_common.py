@@ -36,6 +36,12 @@ def describe_machine():
             f"{time.strftime('%Y-%m-%d')}")
 
 
+def cpu_seconds(pid):
+    """User and system time of a process so far, its ended threads included."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class WorkDirectory:
     """A directory of one's own under $BENCH_TMP (default /var/tmp); gone afterwards."""
 
@@ -51,7 +57,8 @@ class WorkDirectory:
 class Coffer:
     """A machine with coffer on it, and one volume `bench` in a directory."""
 
-    def __init__(self, path, size):
+    def __init__(self, path, size, defaults=None):
+        """`defaults`: settings for config.toml."""
         self.path = path
         self.program = build() / "cli" / "coffer"
         self.env = dict(os.environ)
@@ -59,6 +66,13 @@ class Coffer:
             place = path / name.lower()
             place.mkdir(mode=0o700, parents=True)
             self.env[f"XDG_{name}_{'DIR' if name == 'RUNTIME' else 'HOME'}"] = str(place)
+        if defaults:
+            config = path / "config" / "coffer"
+            config.mkdir(mode=0o700)
+            (config / "config.toml").write_text(
+                "[defaults]\n" + "".join(f"{key} = {value}\n" for key, value in defaults.items()))
+            (config / "config.toml").chmod(0o600)
+            self.run("config", "check")
         self.password = path / "password"
         self.password.write_text("not a secret\n")
         self.password.chmod(0o600)
@@ -77,8 +91,7 @@ class Coffer:
         return int((self.path / "runtime" / "coffer" / "cofferd.pid").read_text())
 
     def daemon_cpu_seconds(self):
-        fields = pathlib.Path(f"/proc/{self.daemon_pid()}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.daemon_pid())
 
     def stop(self):
         subprocess.run([self.program, "daemon", "stop"], env=self.env, check=False,
