@@ -204,6 +204,7 @@ int DaemonMain(int argc, char** argv) {
 int DaemonMain(int argc, char** argv, const crypto::KdfPolicy& kdf_policy,
                const crypto::KdfBounds& kdf_bounds) {
   HardenProcess();
+  BecomeIoFlusher();  // before there are other threads; without the right to, it does nothing
   const auto options = ParseDaemonOptions(argc, argv);
   if (!options.has_value()) {
     std::fprintf(stderr, "cofferd: %s\n", options.error().message.c_str());

@@ -1,6 +1,7 @@
 #include "core/base/memory.h"
 
 #include <malloc.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 namespace coffer {
@@ -17,5 +18,7 @@ void ReturnFreeMemory() {
   malloc_trim(0);
 #endif
 }
+
+bool BecomeIoFlusher() { return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) == 0; }
 
 }  // namespace coffer

@@ -1,4 +1,5 @@
-// How much memory the machine has, for limits that scale with it; and giving memory back to it.
+// How much memory the machine has, for limits that scale with it; giving memory back to it; and
+// being one whom the kernel waits for to get memory back.
 #pragma once
 
 #include <cstdint>
@@ -11,5 +12,11 @@ namespace coffer {
 /// Gives freed memory that the allocator keeps back to the system. For whoever has just freed much
 /// and expects to need little: it takes milliseconds, and what is used again must be faulted in.
 void ReturnFreeMemory();
+
+/// Marks this thread, and those it starts from now on, as ones that the kernel needs to write dirty
+/// pages away, as it does when a file system is mounted from a device they serve: their allocations
+/// then never wait for such pages, and their own writes are held back by the pages of the disk they
+/// go to, not by those that wait for them. False where that takes more rights (CAP_SYS_RESOURCE).
+bool BecomeIoFlusher();
 
 }  // namespace coffer

@@ -1,9 +1,11 @@
 #include "core/base/memory.h"
 
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 
 #include <cstdio>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "core/base/bytes.h"
@@ -14,6 +16,17 @@ namespace {
 TEST(PhysicalMemory, IsAtLeastWhatATestNeeds) {
   EXPECT_GT(PhysicalMemoryBytes(), std::uint64_t{64} << 20);
   EXPECT_LT(PhysicalMemoryBytes(), std::uint64_t{1} << 50);
+}
+
+TEST(BecomeIoFlusher, HoldsForThreadsStartedLater) {
+  std::thread([] {  // in a thread that ends, so that it holds for no other test
+    if (!BecomeIoFlusher()) GTEST_SKIP() << "needs CAP_SYS_RESOURCE";
+    int later = 0;
+    std::thread([&later] { later = prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0); }).join();
+    EXPECT_EQ(later, 1);
+  })
+      .join();
+  EXPECT_NE(prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0), 1);
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
