@@ -135,8 +135,8 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   SystemClock clock;
   SystemRandom random;
   const auto fetch = NewThreadExecutor("fetch", kFetchThreads);
-  const auto work = NewThreadExecutor("work", WorkThreads());
-  const auto sync = NewThreadExecutor("sync", kSyncThreads);
+  const auto work = NewThreadExecutor("work", WorkThreads(), ThreadPriority::kBackground);
+  const auto sync = NewThreadExecutor("sync", kSyncThreads, ThreadPriority::kBackground);
   const auto nbd_workers = NewThreadExecutor("nbd", kNbdThreads);
   const auto jobs = NewThreadExecutor("jobs", kJobThreads);
   const auto requests = NewThreadExecutor("requests", kControlThreads);

@@ -1,6 +1,7 @@
 #include "core/base/executor.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -65,13 +66,23 @@ class DelayedTask {
   Executor::Task task_;  // of the runner alone once running
 };
 
+/// Of the calling thread alone: that is what Linux makes of it (setpriority(2), "C library/kernel
+/// differences"). Not being allowed to is no harm.
+void GiveWay() {
+  constexpr int kNice = 10;
+  (void)setpriority(PRIO_PROCESS, 0, kNice);
+}
+
 class ThreadExecutor final : public Executor {
  public:
-  ThreadExecutor(const char* name, int threads) {
+  ThreadExecutor(const char* name, int threads, ThreadPriority priority) {
     CHECK(threads > 0);
     threads_.reserve(static_cast<std::size_t>(threads));
     for (int i = 0; i < threads; ++i) {
-      threads_.emplace_back([this] { RunTasks(); });
+      threads_.emplace_back([this, priority] {
+        if (priority == ThreadPriority::kBackground) GiveWay();
+        RunTasks();
+      });
       Name(threads_.back(), std::string(name) + "/" + std::to_string(i));
     }
     timer_thread_ = std::thread([this] { RunTimers(); });
@@ -223,8 +234,9 @@ struct ParallelRun {
 
 }  // namespace
 
-std::unique_ptr<Executor> NewThreadExecutor(const char* name, int threads) {
-  return std::make_unique<ThreadExecutor>(name, threads);
+std::unique_ptr<Executor> NewThreadExecutor(const char* name, int threads,
+                                            ThreadPriority priority) {
+  return std::make_unique<ThreadExecutor>(name, threads, priority);
 }
 
 void ParallelFor(Executor& executor, std::size_t count,

@@ -42,7 +42,12 @@ class Executor {
 
 /// A fixed number of named threads and one timer thread that sleeps while no timer is set. The
 /// destructor runs what is queued, then joins.
-[[nodiscard]] std::unique_ptr<Executor> NewThreadExecutor(const char* name, int threads);
+enum class ThreadPriority {
+  kNormal,
+  kBackground,  // gives way to whoever is waited for when processors are short (nice 10)
+};
+[[nodiscard]] std::unique_ptr<Executor> NewThreadExecutor(
+    const char* name, int threads, ThreadPriority priority = ThreadPriority::kNormal);
 
 /// Runs body(0) … body(count-1) on `executor` and on the calling thread, returns when all are done.
 /// The caller takes part, so it is safe from any thread but one of `executor`'s own.
