@@ -144,7 +144,7 @@ def main():
     arguments.add_argument("--work", required=True)
     arguments.add_argument("--expect")
     arguments.add_argument("--write")
-    arguments.add_argument("--only", help="rows whose client or text contains this; nothing is compared then")
+    arguments.add_argument("--only", help="rows whose client or text contains this; nothing is compared or written then")
     arguments.add_argument("--kernels", default="", help="of the kernels, these: 6.12 6.1")
     arguments.add_argument("way", nargs="*")
     given = arguments.parse_args()
@@ -173,7 +173,7 @@ def main():
     print("\n".join(lines))
     if failed:
         sys.exit(f"{failed} of {len(rows)} rows failed")
-    if given.write:
+    if given.write and not given.only:
         with open(given.write, "w", encoding="utf-8") as out:
             out.write("\n".join(lines) + "\n")
     if given.expect and not given.only:

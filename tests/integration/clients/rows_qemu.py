@@ -125,7 +125,9 @@ def qemu_io_aio(t):
     command += ["-c", "aio_flush"]
     for index in range(64):
         command += ["-c", f"aio_read -P {index + 1} {index * 256}k 200k"]
-    out, err = t.run(*command, "-c", "aio_flush", t.bed.uri)
+    shown = ("qemu-io", "-f", "raw", "-c", "aio_write -P I …k 200k (64 times)", "-c", "aio_flush", "-c",
+             "aio_read -P I …k 200k (64 times)", "-c", "aio_flush", t.bed.uri)
+    out, err = t.run(*command, "-c", "aio_flush", t.bed.uri, noted=shown)
     t.ensure("fail" not in (out + err).lower() and "error" not in (out + err).lower(), out, err)
     found = t.bed.read(16 * MIB, 0)
     for index in range(64):
