@@ -51,6 +51,8 @@ VERSIONS = {
     "qemu-nbd": ["qemu-nbd", "--version"],
     "fio": ["fio", "--version"],
     "nbd-client": ["nbd-client", "--version"],
+    "TLS, X.509": ["nbdinfo", "--version"],  # the first of several clients
+    "TLS, PSK": ["nbdinfo", "--version"],
     "kernel 6.12": ["qemu-system-x86_64", "--version"],
     "kernel 6.1": ["qemu-system-x86_64", "--version"],
 }
@@ -146,22 +148,26 @@ def main():
     arguments.add_argument("--write")
     arguments.add_argument("--only", help="rows whose client or text contains this; nothing is compared or written then")
     arguments.add_argument("--kernels", default="", help="of the kernels, these: 6.12 6.1")
+    arguments.add_argument("--without-tls", action="store_true")
     arguments.add_argument("way", nargs="*")
     given = arguments.parse_args()
 
     import rows_kernel  # noqa: F401  pylint: disable=unused-import
     import rows_libnbd  # noqa: F401  pylint: disable=unused-import
     import rows_others  # noqa: F401  pylint: disable=unused-import
+    import rows_tls  # noqa: F401  pylint: disable=unused-import
     import rows_qemu  # noqa: F401  pylint: disable=unused-import
 
     # nbdsh starts `python3`: the one that has the bindings, which runs this.
     os.environ["PATH"] = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
     bed = beds.CofferBed(given.coffer, given.work) if given.coffer else beds.MemoryBed(
         given.memory, given.work, given.way)
-    kernels_left_out = {entry.client for entry in ROWS if entry.client.startswith("kernel ")} - {
+    left_out = {entry.client for entry in ROWS if entry.client.startswith("kernel ")} - {
         "kernel " + kernel for kernel in given.kernels.split()}
+    if given.without_tls:
+        left_out |= {entry.client for entry in ROWS if entry.client.startswith("TLS, ")}
     rows = [entry for entry in ROWS if (given.coffer or not entry.daemon_only) and
-            entry.client not in kernels_left_out]
+            entry.client not in left_out]
     if given.only:
         rows = [entry for entry in rows if given.only in entry.client or given.only in entry.checked]
     versions = {entry.client: version_of(entry.client) for entry in rows}
@@ -178,7 +184,7 @@ def main():
             out.write("\n".join(lines) + "\n")
     if given.expect and not given.only:
         with open(given.expect, encoding="utf-8") as file:
-            expected = {key for key in keys_of(file.read().split("\n")) if key[0] not in kernels_left_out}
+            expected = {key for key in keys_of(file.read().split("\n")) if key[0] not in left_out}
         if expected != keys_of(lines):
             sys.exit(f"rows differ from {given.expect}: missing {sorted(expected - keys_of(lines))}, "
                      f"new {sorted(keys_of(lines) - expected)} (update=1 writes it anew)")
