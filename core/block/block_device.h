@@ -19,7 +19,7 @@ namespace coffer::block {
 
 inline constexpr std::uint32_t kBlockSize = 4096;
 
-/// A run of bytes with one allocation state; lengths add up to the range asked for.
+/// A run of bytes with one allocation state.
 struct Extent {
   std::uint64_t length;
   bool hole;  // nothing is stored for it
@@ -56,7 +56,8 @@ class BlockDevice {
   /// A hint in NBD, a promise here: trimmed bytes read as zeros afterwards.
   virtual Status Trim(std::uint64_t offset, std::uint64_t length, WriteFlag flag) = 0;
   virtual Status WriteZeroes(std::uint64_t offset, std::uint64_t length, ZeroFlag flag) = 0;
-  /// Allocation of [offset, offset+length), at most `count_max` extents (the last may end early).
+  /// Allocation from `offset` on, without gaps, up to offset+length at most. Fewer bytes, but some:
+  /// where they are `count_max` extents, or where looking on would take long.
   virtual Result<std::vector<Extent>> Extents(std::uint64_t offset, std::uint64_t length,
                                               std::size_t count_max) = 0;
 

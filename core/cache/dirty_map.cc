@@ -54,6 +54,13 @@ std::uint64_t DirtyMap::NextHeld(std::uint64_t offset, std::uint64_t none) const
   return place == extents_.end() ? none : place->first;
 }
 
+std::uint64_t DirtyMap::ZeroesUntil(std::uint64_t offset) const {
+  const auto next = extents_.upper_bound(offset);
+  if (next == extents_.begin()) return offset;
+  const Rest& rest = std::prev(next)->second;
+  return rest.record == nullptr ? std::max(offset, rest.end) : offset;
+}
+
 void DirtyMap::CheckInvariants() const {
   std::uint64_t last_end = 0;
   std::uint64_t data = 0;

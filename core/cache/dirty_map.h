@@ -37,6 +37,8 @@ class DirtyMap {
   }
   /// Offset of the first byte at or after `offset` that is held, or `none`.
   [[nodiscard]] std::uint64_t NextHeld(std::uint64_t offset, std::uint64_t none) const;
+  /// End of the zero range that holds `offset`; `offset` when none does.
+  [[nodiscard]] std::uint64_t ZeroesUntil(std::uint64_t offset) const;
 
   [[nodiscard]] bool empty() const { return extents_.empty(); }
   /// Bytes of data held (zero ranges do not count).

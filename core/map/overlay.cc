@@ -70,6 +70,12 @@ std::uint64_t Overlay::NextChanged(std::uint64_t first, std::uint64_t end) const
   return change == changes_.end() ? end : std::min(change->first, end);
 }
 
+std::uint64_t Overlay::ClearedUntil(std::uint64_t first, std::uint64_t end) const {
+  const auto range = cleared_.upper_bound(first);
+  if (range == cleared_.begin()) return first;
+  return NextChanged(first, std::clamp(std::prev(range)->second, first, std::max(first, end)));
+}
+
 bool Overlay::Clears(std::uint64_t first, std::uint64_t end) const {
   auto range = cleared_.upper_bound(first);
   if (range == cleared_.begin() || std::prev(range)->second < end) return false;

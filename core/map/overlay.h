@@ -31,6 +31,8 @@ class Overlay {
   [[nodiscard]] std::uint64_t NextChanged(std::uint64_t first, std::uint64_t end) const;
   /// Whether all of [first, end) is cleared and nothing was written there since.
   [[nodiscard]] bool Clears(std::uint64_t first, std::uint64_t end) const;
+  /// The first chunk from `first` on that is not cleared or was written since, or `end`.
+  [[nodiscard]] std::uint64_t ClearedUntil(std::uint64_t first, std::uint64_t end) const;
   [[nodiscard]] bool empty() const { return changes_.empty() && cleared_.empty(); }
 
  private:

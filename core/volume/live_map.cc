@@ -70,14 +70,28 @@ Look LiveMap::At(std::uint64_t offset, std::uint64_t length) const {
   return look;
 }
 
-std::uint64_t LiveMap::NextChange(std::uint64_t offset, std::uint64_t end) const {
+Ahead LiveMap::LookAhead(std::uint64_t offset, std::uint64_t end) const {
   MutexLock lock(mutex_);
-  std::uint64_t next = end;
+  Ahead ahead{tree_, HoleUntilLocked(offset, end), end};
   for (const auto& generation : generations_)
-    next = std::min(next, generation->dirty.NextHeld(offset, end));
+    ahead.next_change = std::min(ahead.next_change, generation->dirty.NextHeld(offset, end));
   const std::uint64_t chunk = offset / tree_.chunk_size;
   const std::uint64_t changed = overlay_.NextTouched(chunk, end / tree_.chunk_size + 1);
-  return std::min(next, std::max(offset, changed * tree_.chunk_size));
+  ahead.next_change = std::min(ahead.next_change, std::max(offset, changed * tree_.chunk_size));
+  return ahead;
+}
+
+/// The youngest that holds `offset` decides; what lies above it ends the range.
+std::uint64_t LiveMap::HoleUntilLocked(std::uint64_t offset, std::uint64_t end) const {
+  for (auto generation = generations_.rbegin(); generation != generations_.rend(); ++generation) {
+    const DirtyMap& dirty = (*generation)->dirty;
+    const std::uint64_t held = dirty.NextHeld(offset, end);
+    if (held == offset) return std::min(end, dirty.ZeroesUntil(offset));
+    end = std::min(end, held);
+  }
+  const std::uint64_t chunk = offset / tree_.chunk_size;
+  const std::uint64_t cleared = overlay_.ClearedUntil(chunk, end / tree_.chunk_size + 1);
+  return cleared == chunk ? offset : std::min(end, cleared * tree_.chunk_size);
 }
 
 void LiveMap::ApplyLocked(const RecordPtr& record) {

@@ -57,6 +57,12 @@ struct Look {
   map::Tree tree;
 };
 
+struct Ahead {
+  map::Tree tree;
+  std::uint64_t hole_until;   // from `offset` to here nothing is stored; `offset` if it is not so
+  std::uint64_t next_change;  // up to here the tree alone decides; `offset` if more than it does
+};
+
 class LiveMap final : public cache::JournalListener {
  public:
   LiveMap(Clock& clock, const Settings& settings, map::Tree tree, std::uint64_t size);
@@ -65,9 +71,9 @@ class LiveMap final : public cache::JournalListener {
   [[nodiscard]] std::uint64_t size() const;
   /// What [offset, offset + length) is made of.
   [[nodiscard]] Look At(std::uint64_t offset, std::uint64_t length) const;
-  /// The first byte at or after `offset` that a generation or a delta has something to say about,
-  /// or `end`.
-  [[nodiscard]] std::uint64_t NextChange(std::uint64_t offset, std::uint64_t end) const;
+  /// What is known of [offset, end) without asking the tree. One look, so that no fold comes
+  /// between what the deltas say and the tree that is asked for the rest.
+  [[nodiscard]] Ahead LookAhead(std::uint64_t offset, std::uint64_t end) const;
 
   // Writers: called by the journal, in sequence order.
   void Publish(std::span<const cache::RecordPtr> records) override;
@@ -114,6 +120,8 @@ class LiveMap final : public cache::JournalListener {
   void DropBuffersLocked() REQUIRES_LOCK(mutex_);
   void PublishLocked(std::span<const cache::RecordPtr> records, Duration age) REQUIRES_LOCK(mutex_);
   void ApplyLocked(const cache::RecordPtr& record) REQUIRES_LOCK(mutex_);
+  [[nodiscard]] std::uint64_t HoleUntilLocked(std::uint64_t offset, std::uint64_t end) const
+      REQUIRES_LOCK(mutex_);
   [[nodiscard]] static DirtyPart PartOf(const cache::DirtyMap::Extent& extent);
 
   Clock& clock_;

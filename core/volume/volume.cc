@@ -19,6 +19,9 @@ using block::kBlockSize;
 constexpr int kWarmAttemptsMax = 8;
 /// Read-ahead is planned in steps, so that its first requests go out before the last are found.
 constexpr std::uint64_t kAheadStepBytes = 4u << 20;
+/// Extents ends early after this many chunks or holes: what one request may cost, pages to fetch
+/// included.
+constexpr int kExtentLooksMax = 16384;
 /// Zeroing of less than this is written as data, so that it is one request in the journal.
 constexpr std::uint64_t kSmallZeroBytes = 256 * 1024;
 
@@ -176,17 +179,20 @@ Result<std::vector<block::Extent>> OpenVolume::Extents(std::uint64_t offset, std
       extents.push_back({bytes, hole, hole});
     }
   };
+  std::uint64_t at = offset;
   // One extent more than asked for ends the last one for sure.
-  for (std::uint64_t at = offset; at < end && extents.size() <= count_max;) {
-    const map::Tree tree = live_->tree();
-    ASSIGN_OR_RETURN(const std::uint64_t mapped,
-                     map::NextMapped(resources_.pages(), tree, at / chunk_size,
-                                     (end + chunk_size - 1) / chunk_size));
-    const std::uint64_t skip_to =
-        std::min({end, std::max(at, mapped * chunk_size), live_->NextChange(at, end)});
-    if (skip_to > at) {
-      add(skip_to - at, true);
-      at = skip_to;
+  for (int looks = 0; at < end && extents.size() <= count_max && looks < kExtentLooksMax; ++looks) {
+    const Ahead ahead = live_->LookAhead(at, end);
+    std::uint64_t hole_until = ahead.hole_until;
+    if (hole_until == at && ahead.next_change > at) {
+      ASSIGN_OR_RETURN(const std::uint64_t mapped,
+                       map::NextMapped(resources_.pages(), ahead.tree, at / chunk_size,
+                                       (end + chunk_size - 1) / chunk_size));
+      hole_until = std::min(std::max(at, mapped * chunk_size), ahead.next_change);
+    }
+    if (hole_until > at) {
+      add(std::min(hole_until, end) - at, true);
+      at = std::min(hole_until, end);
       continue;
     }
     const std::uint64_t stop = std::min(end, (at / chunk_size + 1) * chunk_size);

@@ -269,6 +269,72 @@ TEST_F(VolumeTest, ExtentsTellDataFromHoles) {
   check();
 }
 
+// All of the volume, asked for in several steps; holes must be zeros.
+void CheckExtents(Volume& volume, const ByteModel& model, std::size_t count_max) {
+  for (std::uint64_t at = 0; at < kSize;) {
+    ASSERT_OK_AND_ASSIGN(const auto extents, volume.Extents(at, kSize - at, count_max));
+    ASSERT_FALSE(extents.empty());
+    ASSERT_LE(extents.size(), count_max);
+    for (const block::Extent& extent : extents) {
+      ASSERT_GT(extent.length, 0u);
+      ASSERT_LE(extent.length, kSize - at);
+      ASSERT_EQ(extent.hole, extent.reads_zero);
+      const Bytes zeros(extent.hole ? extent.length : 0, std::byte{0});
+      ASSERT_FALSE(model.FirstDifference(at, zeros).has_value()) << at << "+" << extent.length;
+      at += extent.length;
+    }
+  }
+}
+
+// Syncs go on while the tree is asked. Once the tree did not have yet what was folded meanwhile,
+// and the deltas, asked after it, had it no more.
+TEST_F(VolumeTest, ExtentsNeverCallAHoleWhatHoldsData) {
+  for (int round = 0; round < 120; ++round) {
+    for (int i = 0; i < 6; ++i) RandomRequest();
+    CheckExtents(volume(), model_, 1 + random_.Below(40));
+    if (random_.OneIn(2)) {
+      ASSERT_OK(volume().Sync({}));
+    }
+    CheckExtents(volume(), model_, 1000);
+    if (random_.OneIn(4)) {
+      ASSERT_OK(
+          volume().Close(random_.OneIn(2) ? CloseMode::kUpload : CloseMode::kLeaveInJournal, {}));
+      opened_.reset();
+      Open(machine_);
+      CheckExtents(volume(), model_, 1000);
+    }
+  }
+}
+
+TEST_F(VolumeTest, ALargeVolumeIsTrimmedAndMappedInFewSteps) {
+  constexpr std::uint64_t kLarge = std::uint64_t{16} << 40;
+  ASSERT_OK(volume().Resize(kLarge, Volume::Tail::kKeep));
+  for (const std::uint64_t at : {std::uint64_t{0}, kLarge / 2, kLarge - 65536}) {
+    ASSERT_OK(volume().Write(at, random_.NewBytes(65536), WriteFlag::kNone));
+  }
+  const auto check = [&](std::size_t count) {
+    ASSERT_OK_AND_ASSIGN(const auto extents, volume().Extents(0, kLarge, 100));
+    ASSERT_EQ(extents.size(), count);
+    std::uint64_t sum = 0;
+    for (const block::Extent& extent : extents) sum += extent.length;
+    EXPECT_EQ(sum, kLarge);
+  };
+  check(5);
+  ASSERT_OK(volume().Sync({}));
+  check(5);
+  ASSERT_OK(volume().Trim(0, kLarge, WriteFlag::kNone));
+  check(1);
+  ASSERT_OK(volume().Sync({}));
+  check(1);
+  ASSERT_OK(volume().WriteZeroes(4096, kLarge - 8192, ZeroFlag::kNone));
+  ASSERT_OK(volume().Write(kLarge / 4, random_.NewBytes(65536), WriteFlag::kNone));
+  check(3);
+  ASSERT_OK(volume().Close(CloseMode::kUpload, {}));
+  opened_.reset();
+  Open(machine_);
+  check(3);
+}
+
 TEST_F(VolumeTest, APowerCutKeepsWhatWasFlushed) {
   for (const CutMode mode :
        {CutMode::kDropAll, CutMode::kKeepAll, CutMode::kRandomSubset, CutMode::kPrefix}) {
