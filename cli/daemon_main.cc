@@ -15,6 +15,7 @@
 
 #include "cli/daemon_options.h"
 #include "core/base/check.h"
+#include "core/base/descriptors.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "core/config/config.h"
@@ -48,6 +49,8 @@ constexpr int kSyncThreads = 4;     // volumes that sync at once
 constexpr int kControlThreads = 8;  // requests of the control API that run at once
 constexpr int kJobThreads = 8;      // jobs of it
 constexpr int kNbdThreads = 16;     // NBD requests that block at once
+/// 1,024 NBD clients, the volumes' files, requests to stores.
+constexpr std::uint64_t kDescriptorsWanted = 8192;
 
 int WorkThreads() { return static_cast<int>(std::clamp(sysconf(_SC_NPROCESSORS_ONLN), 2L, 16L)); }
 
@@ -132,6 +135,7 @@ void RunUntilStop(SignalLoop& signals, daemon::VolumeManager& manager, const Con
 Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf,
              const ConfigFile& config_file, SignalLoop& signals, ReadyPipe& ready) {
   ASSIGN_OR_RETURN(config::Config config, config_file.Read());
+  RaiseDescriptorLimit(kDescriptorsWanted);
   SystemClock clock;
   SystemRandom random;
   const auto fetch = NewThreadExecutor("fetch", kFetchThreads);
