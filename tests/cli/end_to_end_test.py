@@ -329,7 +329,7 @@ class EndToEnd(CofferTest):
     # --- Bad input ---
 
     def test_bad_names_and_sizes_are_usage_errors_and_make_nothing(self):
-        for name in ("../x", "a/b", ".", "a\nb", "a\x1b[2Jb", "x" * 300, "", "\u202eoc"):
+        for name in ("../x", "a/b", ".", "a\nb", "a\x1b[2Jb", "x" * 300, "", "\u202eoc", "photos@monday"):
             done = self.expect(2, "init", name, self.store, "16M")
             self.assertNotIn("\x1b", done.stderr)
             self.assertIn("volume name", done.stderr)

@@ -274,6 +274,16 @@ class Disk(FaultTest):
         self.open()
         self.connection = self.connect()
 
+    def test_a_flush_covers_what_was_answered_on_other_connections(self):
+        # Row 64, CAN_MULTI_CONN: a power cut after the flush takes none of it.
+        others = [self.connect() for _ in range(3)]
+        for number, other in enumerate(others):
+            self.write(other, 1 + number, 2 + number, flush=False)
+        self.connection.ask(FLUSH, 0, 0)
+        self.power_cut()
+        for number in range(len(others)):
+            self.assert_block(self.connection, 1 + number, 2 + number)
+
     def test_a_sync_that_fails_once_is_answered_by_writing_again_and_holds(self):
         # Row 18: what the failed sync has forgotten must be in another file before FLUSH says yes.
         self.write(self.connection, 1, 2, flush=False)
