@@ -232,7 +232,10 @@ Result<FoldResult> Fold(PageCache& pages, const Tree& tree, const Overlay& overl
     root.ref = tree.root;
   }
   ASSIGN_OR_RETURN(root, folder.FoldNode(level, 0, root.ref));
-  FoldResult result{.tree = {.chunk_size = tree.chunk_size, .level = level, .root = root.ref}};
+  // A tree of nothing has no height: a head that told one could not be read (FORMAT.md).
+  FoldResult result{.tree = {.chunk_size = tree.chunk_size,
+                             .level = root.ref.has_value() ? level : std::uint8_t{0},
+                             .root = root.ref}};
   if (root.pack.has_value()) {
     PageWriter::Written written{*root.ref, *root.pack};
     RETURN_IF_ERROR(writer.Finish(&written, pages));

@@ -306,6 +306,30 @@ TEST_F(VolumeTest, ExtentsNeverCallAHoleWhatHoldsData) {
   }
 }
 
+// Its tree had a height and no root, and the head that said so could not be read.
+TEST_F(VolumeTest, AVolumeTrimmedAsAWholeOpensAgain) {
+  constexpr std::uint64_t kMoreThanOnePage = 64 << 20;
+  ASSERT_OK(volume().Resize(kMoreThanOnePage, Volume::Tail::kKeep));
+  ASSERT_OK(volume().Write(0, random_.NewBytes(65536), WriteFlag::kNone));
+  ASSERT_OK(volume().Close(CloseMode::kUpload, {}));
+  opened_.reset();
+  Open(machine_);
+  ASSERT_OK(volume().Trim(0, kMoreThanOnePage, WriteFlag::kNone));
+  ASSERT_OK(volume().Close(CloseMode::kUpload, {}));
+  opened_.reset();
+  Open(machine_);
+  const Bytes data = random_.NewBytes(65536);
+  ASSERT_OK(volume().Write(kMoreThanOnePage - 65536, data, WriteFlag::kNone));
+  ASSERT_OK(volume().Close(CloseMode::kUpload, {}));
+  opened_.reset();
+  Open(machine_);
+  Bytes out(65536);
+  ASSERT_OK(volume().Read(kMoreThanOnePage - 65536, out));
+  EXPECT_EQ(out, data);
+  ASSERT_OK(volume().Read(0, out));
+  EXPECT_TRUE(IsZero(out));
+}
+
 TEST_F(VolumeTest, ALargeVolumeIsTrimmedAndMappedInFewSteps) {
   constexpr std::uint64_t kLarge = std::uint64_t{16} << 40;
   ASSERT_OK(volume().Resize(kLarge, Volume::Tail::kKeep));
@@ -325,6 +349,10 @@ TEST_F(VolumeTest, ALargeVolumeIsTrimmedAndMappedInFewSteps) {
   ASSERT_OK(volume().Trim(0, kLarge, WriteFlag::kNone));
   check(1);
   ASSERT_OK(volume().Sync({}));
+  check(1);
+  ASSERT_OK(volume().Close(CloseMode::kUpload, {}));
+  opened_.reset();
+  Open(machine_);
   check(1);
   ASSERT_OK(volume().WriteZeroes(4096, kLarge - 8192, ZeroFlag::kNone));
   ASSERT_OK(volume().Write(kLarge / 4, random_.NewBytes(65536), WriteFlag::kNone));
