@@ -35,6 +35,11 @@ const std::vector<Option>& SettingOptions() {
       {"--codec", Value::kRequired, "stored, lz4, or \"zstd 1\" to \"zstd 19\""},
       {"--pack-bytes-target", Value::kRequired, "How large packs become, such as 8MiB"},
       {"--pack-bytes-max", Value::kRequired, "How large one may become, such as 16MiB"},
+      {"--tls-x509", Value::kRequired,
+       "DIR: TLS with ca-cert.pem, server-cert.pem and server-key.pem"},
+      {"--tls-psk", Value::kRequired, "FILE: TLS with pre-shared keys, lines USER:HEXKEY"},
+      {"--tls-verify-peer", Value::kRequired,
+       "yes (clients need a certificate of the same authority) or no"},
   };
   return options;
 }
@@ -50,6 +55,11 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   request.accept_damage = arguments.Has("--accept-damage");
   request.single_writer = arguments.Has("--single-writer");
   request.settings = SettingsFrom(arguments, SettingOptions());
+  for (control::SettingValue& setting : request.settings) {
+    if (setting.key == "tls_x509" || setting.key == "tls_psk") {
+      ASSIGN_OR_RETURN(setting.value, AbsoluteFile(setting.value));
+    }
+  }
   ASSIGN_OR_RETURN(auto client, session.Daemon());
   ASSIGN_OR_RETURN(const auto status, client.Volume(name));
   if (!status.keys_held) {
@@ -77,7 +87,8 @@ Command OpenCommand() {
       "Open a volume and print where to reach it",
       {{"NAME", "VOLUME, or VAULT/VOLUME where several vaults have one"}},
       {{"--nbd", Value::kOptional,
-        "Serve NBD; --nbd=unix:PATH or --nbd=tcp:127.0.0.1:PORT on a listener of its own"},
+        "Serve NBD; --nbd=unix:PATH or --nbd=tcp:ADDRESS:PORT on a listener of its own, beyond "
+        "127.0.0.1 only with TLS"},
        {"--fuse", Value::kRequired, "DIR: serve an image file there"},
        {"--mount", Value::kRequired, "DIR: mount its file system there"},
        {"--device", Value::kNone, "Attach a kernel block device"},
@@ -89,7 +100,9 @@ Command OpenCommand() {
         "This machine alone writes to the store: accepts one that cannot keep two apart"}},
       "  coffer open photos\n"
       "  nbdcopy disk.img \"$(coffer open photos)\"\n"
-      "  coffer open photos --read-only --nbd=tcp:127.0.0.1:10809\n",
+      "  coffer open photos --read-only --nbd=tcp:127.0.0.1:10809\n"
+      "  coffer open photos --nbd=tcp:0.0.0.0:10809 --tls-x509=/etc/pki/coffer\n"
+      "  coffer open photos --nbd=tcp:[::1]:10809 --tls-psk=keys.psk\n",
       Run};
   const std::vector<Option>& settings = SettingOptions();
   command.options.insert(command.options.end(), settings.begin(), settings.end());

@@ -52,6 +52,11 @@ Result<std::string> AbsoluteStore(const std::string& store) {
   return AbsolutePath(store);
 }
 
+Result<std::string> AbsoluteFile(const std::string& path) {
+  if (path.empty()) return path;
+  return AbsolutePath(path);
+}
+
 Result<std::string> AbsoluteNbdAddress(const std::string& address) {
   constexpr std::string_view kUnix = "unix:";
   if (address.substr(0, kUnix.size()) != kUnix || address.size() == kUnix.size()) return address;

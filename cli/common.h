@@ -14,6 +14,9 @@ namespace coffer::cli {
 /// STORE made absolute: a URL as it is, a path from the working directory.
 Result<std::string> AbsoluteStore(const std::string& store);
 
+/// A path from the working directory, made absolute; "" stays.
+Result<std::string> AbsoluteFile(const std::string& path);
+
 /// An NBD address with its "unix:PATH" made absolute, since the daemon has another working
 /// directory.
 Result<std::string> AbsoluteNbdAddress(const std::string& address);

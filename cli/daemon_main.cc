@@ -149,6 +149,7 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
 
   nbd::Server::Options nbd_options;
   nbd_options.shared_socket_path = places.nbd_socket();
+  nbd_options.host_name = HostName();
   ASSIGN_OR_RETURN(const auto nbd, nbd::Server::Open(nbd_options, *nbd_workers, clock, fs));
 
   daemon::VolumeManager::Options manager_options;

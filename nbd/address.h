@@ -1,8 +1,10 @@
-// Where a listener may be: "unix:PATH" or "tcp:127.0.0.1:PORT". NBD as coffer speaks it has neither
-// encryption nor a login, so it never leaves this machine; a Unix socket's directory is its lock.
+// Where a listener may be: "unix:PATH" or "tcp:ADDRESS:PORT", the address in numbers. NBD by itself
+// has neither encryption nor a login: beyond this machine the server listens with TLS only, and a
+// Unix socket's directory is its lock.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,16 +20,27 @@ struct Address {
   enum class Kind { kUnix, kTcp };
   Kind kind;
   std::string path;                            // kUnix
-  std::uint16_t port = 0;                      // kTcp, on 127.0.0.1; 0 = any free one
+  std::string host = "127.0.0.1";              // kTcp: IPv4 or, without brackets, IPv6
+  std::uint16_t port = 0;                      // kTcp; 0 = any free one
   [[nodiscard]] std::string ToString() const;  // as ParseAddress takes it
+  /// Nobody on another machine can connect.
+  [[nodiscard]] bool IsLocal() const;
 };
 
 [[nodiscard]] Result<Address> ParseAddress(std::string_view text);
 /// An address of its own kind for a path that is not in "unix:" form.
 [[nodiscard]] Result<Address> UnixAddress(std::string_view path);
 
+/// What a client has to know of a listener's TLS.
+struct TlsInUri {
+  std::string user;      // of PSK; "" if any of several
+  std::string psk_file;  // "" if it is not PSK, or no file of the client's
+};
 /// The URI that clients take (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/uri.md).
-[[nodiscard]] std::string UriOf(const Address& address, std::string_view export_name);
+/// `host_name` stands for an address that means all of this machine's.
+[[nodiscard]] std::string UriOf(const Address& address, std::string_view export_name,
+                                const std::optional<TlsInUri>& tls = std::nullopt,
+                                std::string_view host_name = {});
 
 enum class DirectoryRule {
   kPrivate,      // ours, and nobody else may even look in: the runtime directory

@@ -42,7 +42,7 @@ const char* NameOf(Command command) {
 Connection::Connection(Descriptor socket, std::shared_ptr<Listener> listener,
                        ConnectionContext& context)
     : context_(context),
-      socket_(std::move(socket)),
+      channel_(std::move(socket)),
       listener_(std::move(listener)),
       started_(context.clock.Now()),
       session_(*listener_, context.pool),
@@ -54,15 +54,15 @@ Connection::Connection(Descriptor socket, std::shared_ptr<Listener> listener,
 Connection::~Connection() {
   StopNegotiating();
   context_.timed.erase(this);
-  if (socket_.open()) context_.poller.Remove(socket_);
+  if (channel_.open()) context_.poller.Remove(channel_.socket());
   if (export_) --export_->users;
 }
 
 void Connection::Start() {
   interest_ = {true, false};
-  if (const Status added = context_.poller.Add(socket_, *this, interest_); !added) {
+  if (const Status added = context_.poller.Add(channel_.socket(), *this, interest_); !added) {
     LOG(kWarning, "nbd: client dropped: ", added.error().message);
-    socket_.Close();
+    channel_.Close();
     Close();
     return;
   }
@@ -82,7 +82,7 @@ void Connection::OnReady(Readiness readiness) {
 
 void Connection::ReceiveSome() {
   const MutableByteView payload = session_.payload_space();
-  const Transfer received = Receive(socket_, payload, context_.scratch);
+  const Transfer received = channel_.Receive(payload, context_.scratch, context_.encrypted);
   switch (received.outcome) {
     case Transfer::Outcome::kLater:
       return;
@@ -90,7 +90,7 @@ void Connection::ReceiveSome() {
       Close();
       return;
     case Transfer::Outcome::kEnd:
-      EndTalk();
+      OnStreamEnd();
       return;
     case Transfer::Outcome::kSome:
       break;
@@ -128,6 +128,13 @@ void Connection::Process(ByteView& input) {
         break;
       case Session::Step::kContinue:
         TakeOutput();
+        break;
+      case Session::Step::kStartTls:
+        TakeOutput();
+        starting_tls_ = true;
+        more = false;
+        // Sent in the clear, by the client or somebody else: it must not count as said through TLS.
+        if (!input.empty()) EndTalk();
         break;
       case Session::Step::kEntered:
         TakeOutput();
@@ -177,7 +184,27 @@ void Connection::OnNegotiated() {
   CHECK(export_ != nullptr);  // the session has just been told of it, by this thread
   ++export_->clients;
   ++export_->users;
-  LOG(kDebug, "nbd: client connected to ", export_->name);
+  const std::string identity = channel_.Describe();
+  LOG(kDebug, "nbd: client connected to ", export_->name, identity.empty() ? "" : ", ", identity);
+}
+
+// The handshake goes on as its bytes come, under the deadline of the whole negotiation.
+void Connection::StartTls() {
+  starting_tls_ = false;
+  auto tls = TlsSession::Open(listener_->tls());
+  if (!tls) {
+    LOG(kWarning, "nbd: client dropped: ", tls.error().message);
+    Close();
+    return;
+  }
+  channel_.StartTls(std::move(*tls));
+}
+
+void Connection::OnStreamEnd() {
+  if (const std::string reason = channel_.EndReason(); !reason.empty()) {
+    LOG(kInfo, "nbd: client cut off: ", reason);
+  }
+  EndTalk();
 }
 
 void Connection::OnBroken() {
@@ -348,14 +375,17 @@ void Connection::Pump() {
     ProcessBacklog();
     SendReplies();
   }
+  if (starting_tls_ && state_ == State::kTalking && replies_.empty()) StartTls();
+  if (state_ == State::kTalking && backlog_.empty() && channel_.ended()) OnStreamEnd();
   Settle();
   UpdateInterest();
   CheckInvariants();
 }
 
 void Connection::SendReplies() {
-  if (state_ == State::kGone || send_blocked_ || replies_.empty()) return;
-  switch (replies_.SendTo(socket_)) {
+  if (state_ == State::kGone || send_blocked_) return;
+  if (replies_.empty() && !channel_.has_unsent()) return;
+  switch (replies_.SendTo(channel_)) {
     case Transfer::Outcome::kLater:
       send_blocked_ = true;
       return;
@@ -396,8 +426,13 @@ void Connection::EndTalk() {
 void Connection::Settle() {
   if (state_ != State::kFinishing || jobs_in_flight_ > 0) return;
   if (replies_.empty()) {
-    Close();
-  } else if (!farewell_deadline_) {
+    if (channel_.Finish() != Transfer::Outcome::kLater) {
+      Close();
+      return;
+    }
+    send_blocked_ = true;
+  }
+  if (!farewell_deadline_) {
     farewell_deadline_ = context_.clock.Now() + context_.limits.farewell_deadline;
     context_.timed.insert(this);
   }
@@ -408,8 +443,8 @@ void Connection::Close() {
   state_ = State::kGone;
   StopNegotiating();
   context_.timed.erase(this);
-  if (socket_.open()) context_.poller.Remove(socket_);
-  socket_.Close();
+  if (channel_.open()) context_.poller.Remove(channel_.socket());
+  channel_.Close();
   replies_.Clear();
   backlog_.Release();
   backlog_begin_ = 0;
@@ -439,16 +474,16 @@ void Connection::OnDeadline() {
 
 void Connection::UpdateInterest() {
   if (state_ == State::kGone) return;
-  const Poller::Interest wanted{
-      state_ == State::kTalking && backlog_.empty() && (Admits() || session_.payload_bytes() > 0),
-      send_blocked_};
+  const Poller::Interest wanted{state_ == State::kTalking && !starting_tls_ && backlog_.empty() &&
+                                    (Admits() || session_.payload_bytes() > 0),
+                                send_blocked_};
   if (wanted == interest_) return;
   interest_ = wanted;
-  context_.poller.Change(socket_, *this, interest_);
+  context_.poller.Change(channel_.socket(), *this, interest_);
 }
 
 void Connection::CheckInvariants() const {
-  CHECK((state_ == State::kGone) == !socket_.open());
+  CHECK((state_ == State::kGone) == !channel_.open());
   CHECK(state_ != State::kGone || replies_.empty());
   CHECK(state_ == State::kTalking || backlog_.empty());
   CHECK(writes_.empty());

@@ -3,7 +3,8 @@
 // thread only.
 //
 // States and how each is left:
-//   talking    the client says it is done, ends its stream or breaks the protocol, or the export is
+//   talking    (STARTTLS: nothing is read until the answer is sent, then all is TLS)
+//              the client says it is done, ends its stream or breaks the protocol, or the export is
 //              withdrawn: finishing. The socket breaks, or a deadline passes: gone
 //   finishing  nothing more is read. All that is in flight is answered and sent: gone. The socket
 //              breaks, or the client does not take the last answers in time: gone
@@ -24,6 +25,7 @@
 #include <vector>
 
 #include "core/base/clock.h"
+#include "nbd/channel.h"
 #include "nbd/jobs.h"
 #include "nbd/limits.h"
 #include "nbd/listener.h"
@@ -44,6 +46,7 @@ struct ConnectionContext {
   std::size_t bytes_in_flight_max;        // of each connection at present
   std::unordered_set<Connection*> timed;  // those with a Deadline
   std::vector<Connection*> forgotten;     // those that nothing refers to any more
+  Bytes encrypted = {};                   // scratch of TLS, made when first needed
 };
 
 class Connection final : public PollTarget {
@@ -76,6 +79,8 @@ class Connection final : public PollTarget {
   void KeepBacklog(ByteView rest);
   void OnNegotiated();
   void OnBroken();
+  void StartTls();
+  void OnStreamEnd();
   void TakeOutput();
 
   void CarryOut(Request& request);
@@ -100,7 +105,7 @@ class Connection final : public PollTarget {
   void UpdateInterest();
 
   ConnectionContext& context_;
-  Descriptor socket_;
+  Channel channel_;
   const std::shared_ptr<Listener> listener_;
   const MonotonicTime started_;
   Session session_;
@@ -109,6 +114,7 @@ class Connection final : public PollTarget {
   bool negotiating_ = true;
   ReplyStyle style_ = ReplyStyle::kSimple;
   bool send_blocked_ = false;
+  bool starting_tls_ = false;  // agreed on; the answer is not sent yet
   std::shared_ptr<ServedExport> export_;
   Poller::Interest interest_;
   std::optional<MonotonicTime> farewell_deadline_;

@@ -31,6 +31,8 @@ class ExportDirectory {
   /// Decides itself whether the empty name means anything here.
   [[nodiscard]] virtual std::optional<Export> Find(std::string_view name) const = 0;
   [[nodiscard]] virtual std::vector<Export> List() const = 0;
+  /// FORCEDTLS: nothing is told before STARTTLS. Without it STARTTLS is refused.
+  [[nodiscard]] virtual bool needs_tls() const { return false; }
 };
 
 /// The transmission flags for `e`. All connections of a device share its Flush, so one connection's

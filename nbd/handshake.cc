@@ -17,6 +17,8 @@ std::string Shown(std::string_view name) {
   return name.size() > kShownMax ? shown + "..." : shown;
 }
 
+constexpr std::string_view kTlsFirst = "this socket takes nothing before STARTTLS";
+
 std::string NoSuchExport(std::string_view name) {
   if (name.empty()) return "no default export on this socket: ask for a volume by its name";
   // No volume's name has an '@': these are kept for exports of snapshots.
@@ -171,6 +173,10 @@ Handshake::Step Handshake::DrainOption(ByteView& input) {
   drain_left_ -= static_cast<std::uint32_t>(taken);
   if (drain_left_ > 0) return Step::kNeedBytes;
   state_ = State::kOptionHeader;
+  if (IsTooEarly(option_)) {
+    ReplyText(OptionReply::kErrorTlsRequired, kTlsFirst);
+    return Step::kContinue;
+  }
   ReplyText(OptionReply::kErrorTooBig, Concat("option of ", option_length_, " bytes, at most ",
                                               kOptionBytesMax, " are taken"));
   return Step::kContinue;
@@ -178,7 +184,14 @@ Handshake::Step Handshake::DrainOption(ByteView& input) {
 
 Handshake::Step Handshake::TakeOption(ByteView data) {
   state_ = State::kOptionHeader;
+  if (IsTooEarly(option_)) {
+    if (option_ == Option::kExportName) return End("the client asked for an export without TLS");
+    ReplyText(OptionReply::kErrorTlsRequired, kTlsFirst);
+    return Step::kContinue;
+  }
   switch (option_) {
+    case Option::kStartTls:
+      return StartTls(data);
     case Option::kExportName:
       return ChooseByName(data);
     case Option::kAbort:
@@ -200,11 +213,33 @@ Handshake::Step Handshake::TakeOption(ByteView data) {
     case Option::kExtendedHeaders:
       AnswerExtendedHeaders(data);
       return Step::kContinue;
-    // Seam: TLS gets a case when it comes.
-    case Option::kStartTls:
-      break;
   }
   ReplyText(OptionReply::kErrorUnsupported, "option not supported");
+  return Step::kContinue;
+}
+
+// "FORCEDTLS mode": nothing about the exports is told in the clear, not even their names.
+bool Handshake::IsTooEarly(Option option) const {
+  return exports_.needs_tls() && !secured_ && option != Option::kStartTls &&
+         option != Option::kAbort;
+}
+
+// Whoever sits between client and server may have negotiated something in the clear, in either's
+// name: nothing of it may hold on the other side of TLS (CVE-2021-3716).
+Handshake::Step Handshake::StartTls(ByteView data) {
+  if (!data.empty()) {
+    ReplyText(OptionReply::kErrorInvalid, "STARTTLS takes no data");
+  } else if (secured_) {
+    ReplyText(OptionReply::kErrorInvalid, "TLS is on already");
+  } else if (!exports_.needs_tls()) {
+    ReplyText(OptionReply::kErrorPolicy, "this socket has no TLS");
+  } else {
+    Reply(OptionReply::kAck);
+    agreement_ = {};
+    contexts_of_.clear();
+    secured_ = true;
+    return Step::kStartTls;
+  }
   return Step::kContinue;
 }
 

@@ -6,6 +6,7 @@
 //   option header  16 bytes came: option data, or draining when too long, or ended (wrong magic,
 //                  absurd length, too many options)
 //   option data    all of it came: answered, then option header again, entered, or ended
+//                  (STARTTLS: answered, and everything agreed on before is forgotten)
 //   draining       the option's data is thrown away as it comes, then answered with an error
 //   entered        an export is chosen; bytes that follow belong to the transmission phase
 //   ended          output, if any, is to be sent and the connection closed; end_reason() says why
@@ -45,6 +46,7 @@ class Handshake {
   enum class Step {
     kNeedBytes,  // all input is used up
     kContinue,   // something was understood; there may be output
+    kStartTls,   // once: input from here on must have come through TLS
     kEntered,
     kEnded,
   };
@@ -73,6 +75,8 @@ class Handshake {
   Step DrainOption(ByteView& input);
   Step End(std::string reason);
 
+  Step StartTls(ByteView data);
+  [[nodiscard]] bool IsTooEarly(Option option) const;
   Step ChooseByName(ByteView data);
   [[nodiscard]] std::uint16_t FlagsOf(const Export& e) const;
   void AnswerList(ByteView data);
@@ -93,6 +97,7 @@ class Handshake {
   State state_ = State::kClientFlags;
   bool fixed_newstyle_ = false;
   bool no_zeroes_ = false;
+  bool secured_ = false;  // STARTTLS was agreed on
   int options_seen_ = 0;
   Option option_{};
   std::uint32_t option_length_ = 0;

@@ -13,6 +13,7 @@
 #include "core/block/block_device.h"
 #include "nbd/export.h"
 #include "nbd/sockets.h"
+#include "nbd/tls.h"
 
 namespace coffer::nbd {
 
@@ -36,11 +37,13 @@ class Listener final : public PollTarget,
   };
 
   /// `on_waiting` is called whenever somebody waits to be accepted.
+  /// `tls`: null for none.
   Listener(Descriptor socket, Poller& poller, EmptyName empty_name,
-           std::function<void(Listener&)> on_waiting)
+           std::shared_ptr<const TlsCredentials> tls, std::function<void(Listener&)> on_waiting)
       : socket_(std::move(socket)),
         poller_(poller),
         empty_name_(empty_name),
+        tls_(std::move(tls)),
         on_waiting_(std::move(on_waiting)) {}
   ~Listener() override { Close(); }
 
@@ -56,6 +59,8 @@ class Listener final : public PollTarget,
 
   [[nodiscard]] std::optional<Export> Find(std::string_view name) const override;
   [[nodiscard]] std::vector<Export> List() const override;
+  [[nodiscard]] bool needs_tls() const override { return tls_ != nullptr; }
+  [[nodiscard]] const std::shared_ptr<const TlsCredentials>& tls() const { return tls_; }
   void OnReady(Readiness) override { on_waiting_(*this); }
 
   [[nodiscard]] const Descriptor& socket() const { return socket_; }
@@ -67,6 +72,7 @@ class Listener final : public PollTarget,
   Descriptor socket_;
   Poller& poller_;
   const EmptyName empty_name_;
+  const std::shared_ptr<const TlsCredentials> tls_;
   const std::function<void(Listener&)> on_waiting_;
   bool watched_ = false;
   bool accepting_ = false;

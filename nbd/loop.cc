@@ -98,20 +98,22 @@ void Loop::TakeFinishedJobs() {
   for (Connection* connection : touched) connection->Pump();
 }
 
-std::shared_ptr<Listener> Loop::NewListener(Descriptor socket, Listener::EmptyName empty_name) {
-  return std::make_shared<Listener>(std::move(socket), *poller_, empty_name,
+std::shared_ptr<Listener> Loop::NewListener(Descriptor socket, Listener::EmptyName empty_name,
+                                            std::shared_ptr<const TlsCredentials> tls) {
+  return std::make_shared<Listener>(std::move(socket), *poller_, empty_name, std::move(tls),
                                     [this](Listener& listener) { AcceptFrom(listener); });
 }
 
 Status Loop::AddSharedListener(Descriptor socket) {
-  auto listener = NewListener(std::move(socket), Listener::EmptyName::kRefused);
+  auto listener = NewListener(std::move(socket), Listener::EmptyName::kRefused, nullptr);
   RETURN_IF_ERROR(listener->Start());
   shared_listener_ = listener;
   listeners_.push_back(std::move(listener));
   return {};
 }
 
-Status Loop::Add(const block::ExportSpec& spec, Descriptor own_socket) {
+Status Loop::Add(const block::ExportSpec& spec, Descriptor own_socket,
+                 std::shared_ptr<const TlsCredentials> tls) {
   if (exports_.contains(spec.name)) {
     return Fail(ErrorCode::kAlreadyExists, Concat("NBD export ", spec.name, " is there already"));
   }
@@ -122,7 +124,8 @@ Status Loop::Add(const block::ExportSpec& spec, Descriptor own_socket) {
   served->read_only = spec.read_only || spec.device->read_only();
   Entry entry{served, nullptr};
   if (own_socket.open()) {
-    entry.own_listener = NewListener(std::move(own_socket), Listener::EmptyName::kMeansTheExport);
+    entry.own_listener =
+        NewListener(std::move(own_socket), Listener::EmptyName::kMeansTheExport, std::move(tls));
     entry.own_listener->Add(served);
     RETURN_IF_ERROR(entry.own_listener->Start());
     listeners_.push_back(entry.own_listener);

@@ -39,8 +39,9 @@ class Loop {
 
   /// The socket of all exports that have none of their own.
   [[nodiscard]] Status AddSharedListener(Descriptor socket);
-  /// `own_socket` not open: on the shared one.
-  [[nodiscard]] Status Add(const block::ExportSpec& spec, Descriptor own_socket);
+  /// `own_socket` not open: on the shared one, which has no TLS.
+  [[nodiscard]] Status Add(const block::ExportSpec& spec, Descriptor own_socket,
+                           std::shared_ptr<const TlsCredentials> tls = nullptr);
   /// False: no such export. Else it is refused to new clients at once, and `idle` is called when no
   /// connection of it is left and no request of one is in the device.
   [[nodiscard]] bool Withdraw(const std::string& name, Call idle);
@@ -61,7 +62,8 @@ class Loop {
   };
 
   [[nodiscard]] std::shared_ptr<Listener> NewListener(Descriptor socket,
-                                                      Listener::EmptyName empty_name);
+                                                      Listener::EmptyName empty_name,
+                                                      std::shared_ptr<const TlsCredentials> tls);
   void Withdraw(Entry entry, Call idle);
   void AcceptFrom(Listener& listener);
   [[nodiscard]] bool HasRoomFor(const Listener& listener) const;

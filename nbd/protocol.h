@@ -61,6 +61,7 @@ enum class OptionReply : std::uint32_t {
   kErrorUnsupported = 0x80000001,
   kErrorPolicy = 0x80000002,
   kErrorInvalid = 0x80000003,
+  kErrorTlsRequired = 0x80000005,
   kErrorUnknown = 0x80000006,
   kErrorShutdown = 0x80000007,
   kErrorTooBig = 0x80000009,

@@ -65,7 +65,7 @@ void ReplyQueue::FinishRead(std::size_t size) {
   bytes_ += size;
 }
 
-Transfer::Outcome ReplyQueue::SendTo(const Descriptor& socket) {
+Transfer::Outcome ReplyQueue::SendTo(Channel& channel) {
   while (bytes_ > 0) {
     std::array<ByteView, kSendPiecesMax> pieces;
     std::size_t count = 0;
@@ -74,13 +74,13 @@ Transfer::Outcome ReplyQueue::SendTo(const Descriptor& socket) {
       if (segment.begin == segment.end) continue;
       pieces[count++] = segment.buffer.view().subspan(segment.begin, segment.end - segment.begin);
     }
-    const Transfer sent = Send(socket, std::span(pieces).first(count));
+    const Transfer sent = channel.Send(std::span(pieces).first(count));
     if (sent.outcome != Transfer::Outcome::kSome) return sent.outcome;
     Sent(sent.bytes);
   }
   segments_.clear();
   held_bytes_ = 0;
-  return Transfer::Outcome::kSome;
+  return channel.Flush();
 }
 
 void ReplyQueue::Sent(std::size_t bytes) {

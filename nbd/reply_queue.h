@@ -11,9 +11,9 @@
 
 #include "core/base/bytes.h"
 #include "nbd/buffer_pool.h"
+#include "nbd/channel.h"
 #include "nbd/protocol.h"
 #include "nbd/replies.h"
-#include "nbd/sockets.h"
 
 namespace coffer::nbd {
 
@@ -37,8 +37,9 @@ class ReplyQueue {
   [[nodiscard]] std::size_t held_bytes() const { return held_bytes_; }
   [[nodiscard]] bool empty() const { return bytes_ == 0; }
 
-  /// Sends until all is sent or the socket takes no more: kSome, kLater or kGone.
-  Transfer::Outcome SendTo(const Descriptor& socket);
+  /// Sends until all is sent, also what waits in the channel, or the socket takes no more: kSome,
+  /// kLater or kGone.
+  Transfer::Outcome SendTo(Channel& channel);
   void Clear();
 
  private:

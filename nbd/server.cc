@@ -10,6 +10,7 @@ Server::Server(Options options, Executor& workers, const Clock& clock, FileSyste
                std::unique_ptr<Poller> poller)
     : options_(std::move(options)),
       workers_(workers),
+      clock_(clock),
       fs_(fs),
       loop_(std::make_unique<Loop>(options_.limits, workers, clock, std::move(poller))),
       loop_thread_(NewThreadExecutor("coffer-nbd", 1)) {
@@ -51,15 +52,35 @@ Status Server::ListenShared() {
   return added;
 }
 
-Result<Descriptor> Server::ListenOwn(Address& address) {
+Result<Server::Own> Server::ListenOwn(const block::ExportSpec& spec) {
+  ASSIGN_OR_RETURN(Address address, ParseAddress(spec.address));
+  if (!address.IsLocal() && spec.tls.empty()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                Concat(address.ToString(),
+                       ": other machines could read and change the volume; "
+                       "without TLS only 127.0.0.1 and ::1 are listened on"),
+                "--tls-x509=DIR or --tls-psk=FILE, or forward the port with ssh -L");
+  }
+  std::shared_ptr<const TlsCredentials> tls;
+  std::optional<TlsInUri> shown;
+  if (!spec.tls.empty()) {
+    ASSIGN_OR_RETURN(TlsMaterial material, ReadTlsFiles(fs_, spec.tls));
+    ASSIGN_OR_RETURN(tls, TlsCredentials::Open(std::move(material), clock_.WallNow()));
+    shown = TlsInUri{tls->only_user(), address.IsLocal() ? spec.tls.psk_file : std::string()};
+    if (!spec.tls.verify_peer && spec.tls.psk_file.empty()) {
+      LOG(kWarning, "nbd: whoever can reach ", address.ToString(),
+          " can read and change the volume: no certificate is asked for");
+    }
+  }
   if (address.kind == Address::Kind::kUnix) {
     RETURN_IF_ERROR(CheckSocketDirectory(fs_, address.path, DirectoryRule::kNotHijacked));
   }
   ASSIGN_OR_RETURN(Descriptor socket, Listen(address, StaleSocket::kRemove));
-  if (address.kind == Address::Kind::kTcp) {
+  if (address.kind == Address::Kind::kTcp && tls == nullptr) {
     LOG(kWarning, "nbd: every user of this machine can connect to ", address.ToString());
   }
-  return socket;
+  std::string uri = UriOf(address, spec.name, shown, options_.host_name);
+  return Own{std::move(address), std::move(socket), std::move(tls), std::move(uri)};
 }
 
 Result<block::ExportPlace> Server::Export(const block::ExportSpec& spec) {
@@ -73,22 +94,27 @@ Result<block::ExportPlace> Server::Export(const block::ExportSpec& spec) {
                 Concat("NBD export ", spec.name, ": description longer than ", kDescriptionBytesMax,
                        " bytes"));
   }
-  std::optional<Address> own;
-  Descriptor socket;
-  if (!spec.address.empty()) {
-    ASSIGN_OR_RETURN(own, ParseAddress(spec.address));
-    ASSIGN_OR_RETURN(socket, ListenOwn(*own));
+  if (spec.address.empty()) {
+    if (!spec.tls.empty()) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  Concat("NBD export ", spec.name, ": the shared socket has no TLS"),
+                  "give it a listener of its own, such as --nbd=tcp:127.0.0.1:10809");
+    }
+    Status added;
+    RunOnLoop([&] { added = loop_->Add(spec, Descriptor()); });
+    RETURN_IF_ERROR(added);
+    return block::ExportPlace{UriOf(*shared_address_, spec.name)};
   }
+  ASSIGN_OR_RETURN(Own own, ListenOwn(spec));
   Status added;
-  RunOnLoop([&] { added = loop_->Add(spec, std::move(socket)); });
+  RunOnLoop([&] { added = loop_->Add(spec, std::move(own.socket), std::move(own.tls)); });
   if (!added) {
-    if (own) RemoveSocket(*own);
+    RemoveSocket(own.address);
     return Fail(std::move(added).error());
   }
-  if (!own) return block::ExportPlace{UriOf(*shared_address_, spec.name)};
   MutexLock lock(mutex_);
-  own_addresses_.insert_or_assign(spec.name, *own);
-  return block::ExportPlace{UriOf(*own, spec.name)};
+  own_addresses_.insert_or_assign(spec.name, own.address);
+  return block::ExportPlace{std::move(own.uri)};
 }
 
 Status Server::Withdraw(const std::string& name) {

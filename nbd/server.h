@@ -30,6 +30,8 @@ class Server final : public block::Exporter {
     /// under its lock. Empty: every export needs an address of its own.
     std::string shared_socket_path;
     Limits limits;
+    /// What URIs say for a listener on all addresses of this machine.
+    std::string host_name = {};
   };
 
   /// All outlive the server.
@@ -48,7 +50,14 @@ class Server final : public block::Exporter {
          std::unique_ptr<Poller> poller);
 
   Status ListenShared();
-  Result<Descriptor> ListenOwn(Address& address);
+  /// A listener for one export alone, before it is handed to the loop.
+  struct Own {
+    Address address;
+    Descriptor socket;
+    std::shared_ptr<const TlsCredentials> tls;  // null: none
+    std::string uri;
+  };
+  Result<Own> ListenOwn(const block::ExportSpec& spec);
   void RunOnLoop(const std::function<void()>& call) const EXCLUDES_LOCK(mutex_);
   /// Runs `call` on the loop and waits until the Call it is handed has been called, or until it
   /// returns false.
@@ -57,6 +66,7 @@ class Server final : public block::Exporter {
 
   const Options options_;
   Executor& workers_;
+  const Clock& clock_;
   FileSystem& fs_;
   std::optional<Address> shared_address_;
   mutable Mutex mutex_;

@@ -18,6 +18,8 @@ Session::Step Session::Advance(ByteView& input) {
         return Step::kNeedBytes;
       case Handshake::Step::kContinue:
         return Step::kContinue;
+      case Handshake::Step::kStartTls:
+        return Step::kStartTls;
       case Handshake::Step::kEnded:
         return Step::kBroken;
       case Handshake::Step::kEntered:

@@ -19,6 +19,7 @@ class Session {
   enum class Step {
     kNeedBytes,   // all input is used up
     kContinue,    // negotiation went on; there may be output()
+    kStartTls,    // once: when output() has gone out, all bytes both ways are TLS
     kEntered,     // once: chosen() is what the client wants; output() goes out before any reply
     kRequest,     // request() is to be carried out
     kRefusal,     // refusal() is to be answered

@@ -86,24 +86,49 @@ Result<Descriptor> ListenUnix(const std::string& path, StaleSocket stale) {
   return socket;
 }
 
+struct TcpSockaddr {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  [[nodiscard]] in_port_t& port() {
+    return storage.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&storage)->sin6_port
+                                         : reinterpret_cast<sockaddr_in*>(&storage)->sin_port;
+  }
+};
+
+TcpSockaddr SockaddrOf(const Address& where) {
+  TcpSockaddr address;
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
+  if (::inet_pton(AF_INET, where.host.c_str(), &v4->sin_addr) == 1) {
+    address.storage.ss_family = AF_INET;
+    address.length = sizeof *v4;
+  } else {
+    CHECK(::inet_pton(AF_INET6, where.host.c_str(), &v6->sin6_addr) == 1);
+    address.storage.ss_family = AF_INET6;
+    address.length = sizeof *v6;
+  }
+  address.port() = htons(where.port);
+  return address;
+}
+
 Result<Descriptor> ListenTcp(Address& where) {
-  ASSIGN_OR_RETURN(Descriptor socket, NewSocket(AF_INET));
+  TcpSockaddr address = SockaddrOf(where);
+  ASSIGN_OR_RETURN(Descriptor socket, NewSocket(address.storage.ss_family));
   const int on = 1;
   (void)::setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(where.port);
-  socklen_t length = sizeof address;
-  if (::bind(socket.fd(), Generic(address), sizeof address) != 0 ||
-      ::listen(socket.fd(), kBacklog) != 0 ||
-      ::getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&address), &length) != 0) {
+  auto* generic = reinterpret_cast<sockaddr*>(&address.storage);
+  if (::bind(socket.fd(), generic, address.length) != 0 || ::listen(socket.fd(), kBacklog) != 0 ||
+      ::getsockname(socket.fd(), generic, &address.length) != 0) {
     if (errno == EADDRINUSE) {
       return Fail(ErrorCode::kAlreadyExists, Concat(where.ToString(), ": the port is in use"));
     }
+    if (errno == EADDRNOTAVAIL) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  Concat(where.ToString(), ": no address of this machine"));
+    }
     return Fail(ErrorFromErrno(errno, "listening on " + where.ToString()));
   }
-  where.port = ntohs(address.sin_port);
+  where.port = ntohs(address.port());
   return socket;
 }
 
@@ -146,6 +171,8 @@ Accepted Accept(const Descriptor& listener) {
                          sizeof kSendBufferBytes);
       const int on = 1;  // of TCP only; a Unix socket refuses it and loses nothing
       (void)::setsockopt(connection.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      // A client whose machine is gone must not hold a connection for ever.
+      (void)::setsockopt(connection.fd(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
       return {Accepted::Outcome::kConnection, std::move(connection)};
     }
     switch (errno) {

@@ -11,15 +11,26 @@
 
 namespace coffer::block {
 
+/// Where an exporter that talks to other machines finds its keys: one of the two, or none for no
+/// encryption.
+struct TlsFiles {
+  std::string x509_directory;
+  std::string psk_file;
+  /// X.509: a client has to show a certificate of the same CA.
+  bool verify_peer = true;
+  [[nodiscard]] bool empty() const { return x509_directory.empty() && psk_file.empty(); }
+};
+
 /// One thing to export. `device` outlives the export: Withdraw returns before it goes.
 struct ExportSpec {
   std::string name;         // what clients ask for
   std::string description;  // free text for a listing
   BlockDevice* device;
   /// Exporter-specific place: a socket address for NBD ("" = the shared socket, "unix:PATH",
-  /// "tcp:127.0.0.1:PORT"), a directory for FUSE.
+  /// "tcp:ADDRESS:PORT"), a directory for FUSE.
   std::string address;
   bool read_only;
+  TlsFiles tls = {};
 };
 
 /// Where a client finds the export: a URI or a path.

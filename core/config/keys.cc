@@ -91,6 +91,14 @@ std::optional<Value> Codec(std::string_view text) {
   return Value{Concat("zstd ", *level), *level};
 }
 
+std::optional<Value> Path(std::string_view text) {
+  constexpr std::size_t kPathBytesMax = 4095;
+  const bool bad = text.size() > kPathBytesMax || (!text.empty() && text.front() != '/') ||
+                   text.find_first_of(std::string_view("\0\n", 2)) != std::string_view::npos;
+  if (bad) return std::nullopt;
+  return Value{std::string(text), 0};
+}
+
 std::optional<Value> Parse(const KeyInfo& key, std::string_view text) {
   switch (key.kind) {
     case Kind::kBytes:
@@ -110,6 +118,10 @@ std::optional<Value> Parse(const KeyInfo& key, std::string_view text) {
       return Codec(text);
     case Kind::kLogLevel:
       return OneOf(text, {"debug", "info", "warning", "error"});
+    case Kind::kPath:
+      return Path(text);
+    case Kind::kYesNo:
+      return OneOf(text, {"yes", "no"});
   }
   return std::nullopt;
 }
@@ -154,6 +166,12 @@ const std::vector<KeyInfo>& Keys() {
        Scope::kVolume, Takes::kAtOnce, "How large packs become"},
       {Key::kPackBytesMax, "pack_bytes_max", Kind::kBytes, "16MiB", 64 * kKiB, 16 * kMiB,
        Scope::kVolume, Takes::kAtOnce, "How large a pack may become, pages and all"},
+      {Key::kTlsX509, "tls_x509", Kind::kPath, "", 0, 0, Scope::kVolume, Takes::kAtOpen,
+       "NBD listeners of its own speak TLS, with the certificates of this directory"},
+      {Key::kTlsPsk, "tls_psk", Kind::kPath, "", 0, 0, Scope::kVolume, Takes::kAtOpen,
+       "NBD listeners of its own speak TLS, with the pre-shared keys of this file"},
+      {Key::kTlsVerifyPeer, "tls_verify_peer", Kind::kYesNo, "yes", 0, 0, Scope::kVolume,
+       Takes::kAtOpen, "Clients need a certificate of the same authority"},
       {Key::kChunkSize, "chunk_size", Kind::kChunkSize, "64KiB", kChunkLeast, kChunkMost,
        Scope::kVolume, Takes::kAtInit, "Unit of compression and dedup of a new volume"},
       {Key::kDiskCacheBytesMax, "disk_cache_bytes_max", Kind::kBytes, "10GiB", 0, 16 * kTiB,
@@ -204,6 +222,10 @@ std::string Expected(const KeyInfo& key) {
       return "\"stored\", \"lz4\", or \"zstd 1\" to \"zstd 19\"";
     case Kind::kLogLevel:
       return "\"debug\", \"info\", \"warning\" or \"error\"";
+    case Kind::kPath:
+      return "an absolute path, or \"\" for none";
+    case Kind::kYesNo:
+      return "\"yes\" or \"no\"";
   }
   return "another value";
 }

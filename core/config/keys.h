@@ -21,12 +21,15 @@ enum class Key {
   kCodec,
   kPackBytesTarget,
   kPackBytesMax,
+  kTlsX509,
+  kTlsPsk,
+  kTlsVerifyPeer,
   kChunkSize,
   kDiskCacheBytesMax,
   kMemoryCacheBytesMax,
   kLogLevel,
 };
-inline constexpr std::size_t kKeyCount = 12;
+inline constexpr std::size_t kKeyCount = 15;
 
 /// Where a key may stand.
 enum class Scope {
@@ -36,9 +39,19 @@ enum class Scope {
 };
 
 /// What reads the new value after a reload.
-enum class Takes { kAtOnce, kAtInit };
+enum class Takes { kAtOnce, kAtOpen, kAtInit };
 
-enum class Kind { kBytes, kSeconds, kChunkSize, kDurability, kJournalFull, kCodec, kLogLevel };
+enum class Kind {
+  kBytes,
+  kSeconds,
+  kChunkSize,
+  kDurability,
+  kJournalFull,
+  kCodec,
+  kLogLevel,
+  kPath,  // absolute, or empty for none
+  kYesNo,
+};
 
 struct KeyInfo {
   Key key;

@@ -15,6 +15,19 @@ std::vector<control::ExportRequest> WantedExports(const control::OpenRequest& re
   return request.exports;
 }
 
+// The config speaks of listeners of a volume's own: the shared one is everybody's, and nobody else
+// reaches it. A flag means this export, so that the exporter may say that it cannot be.
+block::TlsFiles TlsFor(const config::Effective& config, const std::string& address) {
+  using config::Key;
+  const auto path = [&](Key key) {
+    const bool by_flag = config[key].from.substr(0, 2) == "--";
+    return address.empty() && !by_flag ? std::string() : config.text(key);
+  };
+  return {.x509_directory = path(Key::kTlsX509),
+          .psk_file = path(Key::kTlsPsk),
+          .verify_peer = config.text(Key::kTlsVerifyPeer) == "yes"};
+}
+
 }  // namespace
 
 Error NotOpen(const std::string& full_name) {
@@ -222,6 +235,7 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
 
 Status OpenVolumes::ExportAll(const VolumeKey& key, Entry& entry,
                               const control::OpenRequest& request) {
+  const config::Effective config = config_.For(VaultNameOf(key), key.volume, entry.overrides);
   for (const control::ExportRequest& wanted : WantedExports(request)) {
     ASSIGN_OR_RETURN(block::Exporter * exporter, ExporterOf(wanted.kind));
     block::ExportSpec spec;
@@ -230,6 +244,7 @@ Status OpenVolumes::ExportAll(const VolumeKey& key, Entry& entry,
     spec.device = entry.volume.get();
     spec.address = wanted.address;
     spec.read_only = entry.read_only;
+    spec.tls = TlsFor(config, wanted.address);
     auto place = exporter->Export(spec);
     if (!place.has_value()) return Fail(place.error().Within("exporting " + key.volume));
     entry.exports.push_back({exporter, wanted.address, std::move(place->uri)});

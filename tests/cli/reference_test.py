@@ -45,7 +45,7 @@ def listed(text):
 
 
 def options_of(text):
-    return sorted(set(re.findall(r"(?m)^  (?:-\w,)?(--[a-z-]+)", text)) - {"--help", "--version"})
+    return sorted(set(re.findall(r"(?m)^  (?:-\w,)?(--[a-z0-9-]+)", text)) - {"--help", "--version"})
 
 
 def positionals_of(text):
@@ -111,7 +111,7 @@ class Reference(unittest.TestCase):
                     self.assertRegex(script, rf"\b{word}\b", path)
                 for option in options_of(text) + GLOBALS:
                     shown = "-l " + option[2:] if "fish" in path else option
-                    self.assertRegex(script, rf"{re.escape(shown)}(?![a-z-])", (path, name))
+                    self.assertRegex(script, rf"{re.escape(shown)}(?![a-z0-9-])", (path, name))
 
     def test_shells_accept_the_scripts(self):
         for shell, path in (("bash", "bash/coffer"), ("zsh", "zsh/_coffer"),

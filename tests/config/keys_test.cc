@@ -39,6 +39,9 @@ TEST(Keys, HaveTheDefaultsOfTheInterface) {
       {Key::kCodec, "zstd 1"},
       {Key::kPackBytesTarget, "8MiB"},
       {Key::kPackBytesMax, "16MiB"},
+      {Key::kTlsX509, ""},
+      {Key::kTlsPsk, ""},
+      {Key::kTlsVerifyPeer, "yes"},
       {Key::kChunkSize, "64KiB"},
       {Key::kDiskCacheBytesMax, "10GiB"},
       {Key::kMemoryCacheBytesMax, "256MiB"},
@@ -48,6 +51,15 @@ TEST(Keys, HaveTheDefaultsOfTheInterface) {
     EXPECT_STREQ(InfoOf(key).preset, text);
     EXPECT_EQ(Parsed(key, text).text, text);
   }
+}
+
+TEST(Keys, PathsAreAbsoluteOrNone) {
+  EXPECT_EQ(Parsed(Key::kTlsX509, "/etc/pki/coffer").text, "/etc/pki/coffer");
+  EXPECT_EQ(Parsed(Key::kTlsPsk, "").text, "");
+  ExpectRefused(Key::kTlsPsk, "keys.psk");
+  ExpectRefused(Key::kTlsPsk, "/etc/keys\n.psk");
+  ExpectRefused(Key::kTlsX509, "/" + std::string(5000, 'd'));
+  ExpectRefused(Key::kTlsVerifyPeer, "maybe");
 }
 
 TEST(Keys, SizesAreTakenInAnyUnitAndShownInTheLargest) {

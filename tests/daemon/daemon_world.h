@@ -26,6 +26,7 @@ class FakeExporter final : public block::Exporter {
     MutexLock lock(mutex_);
     if (spec.address == "refuse") return Fail(ErrorCode::kIoError, "no place there");
     devices_[spec.name] = spec.device;
+    tls_[spec.name] = spec.tls;
     return block::ExportPlace{"fake:" + spec.name};
   }
   Status Withdraw(const std::string& name) override {
@@ -37,6 +38,12 @@ class FakeExporter final : public block::Exporter {
 
   std::atomic<int> clients{0};  // of every export
 
+  /// What it was last exported with.
+  [[nodiscard]] block::TlsFiles tls(const std::string& name) const {
+    MutexLock lock(mutex_);
+    const auto found = tls_.find(name);
+    return found == tls_.end() ? block::TlsFiles{} : found->second;
+  }
   /// Null when nothing is exported under that name.
   [[nodiscard]] block::BlockDevice* device(const std::string& name) const {
     MutexLock lock(mutex_);
@@ -47,6 +54,7 @@ class FakeExporter final : public block::Exporter {
  private:
   mutable Mutex mutex_;
   std::map<std::string, block::BlockDevice*> devices_ GUARDED_BY(mutex_);
+  std::map<std::string, block::TlsFiles> tls_ GUARDED_BY(mutex_);
 };
 
 class Machine {

@@ -46,6 +46,42 @@ class VolumeManagerTest : public testing::Test {
   const std::string store_ = provider_ / "backups";
 };
 
+control::OpenRequest OpenWith(std::vector<control::SettingValue> settings,
+                              const std::string& address = {}) {
+  control::OpenRequest request;
+  request.settings = std::move(settings);
+  request.exports = {{"nbd", address}};
+  return request;
+}
+
+TEST_F(VolumeManagerTest, TlsOfTheConfigIsForListenersOfAVolumesOwn) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  ASSERT_OK_AND_ASSIGN(const auto config,
+                       config::Config::Parse("[defaults]\ntls_psk = \"/keys.psk\"\n", "c.toml"));
+  machine.manager().Reload(config);
+  ASSERT_OK(machine.Open("photos"));
+  EXPECT_TRUE(machine.exporter.tls("photos").empty());
+  ASSERT_OK(machine.Close("photos"));
+  ASSERT_OK(machine.Open("photos", Machine::kPassword, OpenWith({}, "tcp:127.0.0.1:1")));
+  EXPECT_EQ(machine.exporter.tls("photos").psk_file, "/keys.psk");
+  EXPECT_TRUE(machine.exporter.tls("photos").verify_peer);
+}
+
+TEST_F(VolumeManagerTest, TlsByAFlagIsForTheExportThatIsMeant) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  ASSERT_OK(machine.Open("photos", Machine::kPassword,
+                         OpenWith({{"tls_x509", "/pki"}, {"tls_verify_peer", "no"}})));
+  // The exporter is to say that its shared socket has no TLS.
+  EXPECT_EQ(machine.exporter.tls("photos").x509_directory, "/pki");
+  EXPECT_FALSE(machine.exporter.tls("photos").verify_peer);
+  const auto again =
+      machine.Open("photos", Machine::kPassword, OpenWith({{"tls_psk", "/keys.psk"}}));
+  ASSERT_FALSE(again.has_value());
+  EXPECT_EQ(again.error().code, ErrorCode::kConflict);
+}
+
 TEST_F(VolumeManagerTest, WhatOneMachineWroteAnotherReadsFromTheStoreAlone) {
   Machine first;
   ASSERT_OK_AND_ASSIGN(const auto made, first.Init("photos", store_));

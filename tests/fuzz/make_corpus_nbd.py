@@ -71,6 +71,10 @@ HANDSHAKE = {
     "like-libnbd": FLAGS + option(STRUCTURED) + option(SET_META, b"\0\0\0\1v\0\0\0\1\0\0\0\x0fbase:allocation")
                    + ask(GO, b"v", 1, 2, 3),
     "starttls": FLAGS + option(STARTTLS) + option(LIST_META, b"\0\0\0\1v\0\0\0\0"),
+    "starttls-go": FLAGS + option(STRUCTURED) + option(STARTTLS, b"data") + option(STARTTLS) + option(STARTTLS)
+                   + option(STRUCTURED) + option(LIST) + ask(GO, b"v", 3) + request(READ, 0, 512),
+    "starttls-long-before": FLAGS + option(LIST, b"d" * 5000) + option(STARTTLS) + option(LIST, b"d" * 5000),
+    "export-name-before-tls": FLAGS + option(LIST) + option(EXPORT_NAME, b"v"),
     "long-option": FLAGS + option(LIST, b"d" * 5000) + option(ABORT),
     "four-gigabytes": FLAGS + option(LIST, b"", 0xffffffff),
     "wrong-magic": FLAGS + b"NBDMAGIC" + bytes(8),

@@ -15,6 +15,8 @@ inline constexpr std::uint64_t kDeviceSize = 1 << 20;
 
 class FuzzExports final : public ExportDirectory {
  public:
+  explicit FuzzExports(bool needs_tls) : needs_tls_(needs_tls) {}
+  bool needs_tls() const override { return needs_tls_; }
   std::optional<Export> Find(std::string_view name) const override {
     for (const Export& e : exports_) {
       if (e.name == name) return e;
@@ -24,12 +26,16 @@ class FuzzExports final : public ExportDirectory {
   std::vector<Export> List() const override { return exports_; }
 
  private:
+  const bool needs_tls_;
   const std::vector<Export> exports_{{"v", "a volume", kDeviceSize, 65536, false},
                                      {"r", "", kDeviceSize, 65536, true}};
 };
 
+/// With `needs_tls` what follows STARTTLS is taken for what came out of TLS.
 class Conversation {
  public:
+  explicit Conversation(bool needs_tls) : needs_tls_(needs_tls), exports_(needs_tls) {}
+
   /// False: the session is over.
   bool Send(ByteView input) {
     while (true) {
@@ -43,8 +49,13 @@ class Conversation {
           return true;
         case Session::Step::kContinue:
           break;
+        case Session::Step::kStartTls:
+          CHECK(needs_tls_ && !secured_);
+          secured_ = true;
+          break;
         case Session::Step::kEntered:
           CHECK(session_.negotiated());
+          CHECK(secured_ == needs_tls_);
           break;
         case Session::Step::kRequest:
           WriteRequest(session_.request());
@@ -106,6 +117,8 @@ class Conversation {
     said_ += "\n";
   }
 
+  const bool needs_tls_;
+  bool secured_ = false;
   FuzzExports exports_;
   BufferPool pool_{1 << 20};
   Session session_{exports_, pool_};
@@ -113,9 +126,9 @@ class Conversation {
 };
 
 /// Feeds `prefix` and then `input`, whole and in pieces.
-inline void Compare(ByteView prefix, ByteView input) {
-  Conversation whole;
-  Conversation pieces;
+inline void Compare(ByteView prefix, ByteView input, bool needs_tls = false) {
+  Conversation whole(needs_tls);
+  Conversation pieces(needs_tls);
   if (whole.Send(prefix)) whole.Send(input);
   if (pieces.Send(prefix)) pieces.SendInPieces(input);
   CHECK(whole.said() == pieces.said());

@@ -120,12 +120,19 @@ LIBRARIES = {
     "nlohmann/": ["core/control"],
     "boost/": ["core/control"],
     "CLI/": ["cli"],
+    "gnutls/": ["nbd/tls.cc"],
 }
 
 # Headers that reach the system behind the seams of core/base -> where else they may be, and why.
 SYSTEM_HEADERS = {
-    "arpa/inet.h": {"nbd/sockets.cc": "the server's sockets"},
-    "netinet/in.h": {"nbd/sockets.cc": "the server's sockets"},
+    "arpa/inet.h": {
+        "nbd/sockets.cc": "the server's sockets",
+        "nbd/address.cc": "addresses in numbers",
+    },
+    "netinet/in.h": {
+        "nbd/sockets.cc": "the server's sockets",
+        "nbd/address.cc": "addresses in numbers",
+    },
     "netinet/tcp.h": {"nbd/sockets.cc": "TCP_NODELAY"},
     "sys/socket.h": {
         "nbd/sockets.cc": "the server's sockets",
@@ -190,6 +197,7 @@ SYSTEM_HEADERS = {
         "cli": "the terminal, descriptors, starting the daemon; its own uid, pid and host name",
         "nbd/address.cc": "the own uid",
         "nbd/sockets.cc": "close, read and write of sockets",
+        "nbd/tls_files.cc": "the own uid",
     },
     "sys/ioctl.h": {"cli/terminal.cc": "how wide the terminal is"},
     "sys/mman.h": {"core/crypto/kdf.cc": "Argon2's working memory is left out of dumps"},

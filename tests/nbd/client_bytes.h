@@ -36,7 +36,8 @@ inline constexpr std::uint32_t kExportName = 1, kAbort = 2, kList = 3, kStartTls
                                kGo = 7, kStructuredReply = 8, kListMetaContext = 9,
                                kSetMetaContext = 10, kExtendedHeaders = 11;
 inline constexpr std::uint32_t kAck = 1, kServer = 2, kInfoReply = 3, kMetaContextReply = 4;
-inline constexpr std::uint32_t kErrUnsup = 0x80000001, kErrInvalid = 0x80000003,
+inline constexpr std::uint32_t kErrUnsup = 0x80000001, kErrPolicy = 0x80000002,
+                               kErrInvalid = 0x80000003, kErrTlsRequired = 0x80000005,
                                kErrUnknown = 0x80000006, kErrTooBig = 0x80000009,
                                kErrExtendedHeaders = 0x8000000a;
 inline constexpr std::uint16_t kRead = 0, kWrite = 1, kDisc = 2, kFlush = 3, kTrim = 4, kCache = 5,

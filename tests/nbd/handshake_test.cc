@@ -181,9 +181,63 @@ TEST(Handshake, LengthsThatDoNotAddUpAreInvalid) {
 }
 
 TEST(Handshake, OptionsNotSpokenAreUnsupportedAndTheirDataIsSkipped) {
-  for (const std::uint32_t option : {4u, 5u, 99u, 0u, 0xffffffffu}) {
+  for (const std::uint32_t option : {4u, 99u, 0u, 0xffffffffu}) {
     EXPECT_EQ(AnswerTo(OptionBytes(option, std::string(300, 'd'))).type, testing::kErrUnsup);
   }
+}
+
+class SecureExports final : public ExportDirectory {
+ public:
+  std::optional<Export> Find(std::string_view name) const override { return exports_.Find(name); }
+  std::vector<Export> List() const override { return exports_.List(); }
+  bool needs_tls() const override { return true; }
+
+ private:
+  TwoExports exports_;
+};
+
+TEST(Handshake, StartTlsEndsTheClearTextAtExactlyItsLastByte) {
+  const SecureExports exports;
+  BufferPool pool(1 << 20);
+  Session session(exports, pool);
+  const Bytes bytes =
+      Joined({ClientFlags(), OptionBytes(testing::kStartTls), OptionBytes(testing::kList)});
+  ByteView input = bytes;
+  EXPECT_EQ(session.Advance(input), Session::Step::kContinue);  // the flags
+  EXPECT_EQ(session.Advance(input), Session::Step::kContinue);  // the option's header
+  EXPECT_EQ(session.Advance(input), Session::Step::kStartTls);
+  EXPECT_EQ(input.size(), 16u);
+  EXPECT_EQ(
+      testing::OptionAnswers(ByteView(session.output()).subspan(testing::kGreeting)).back().type,
+      testing::kAck);
+}
+
+TEST(Handshake, BeforeTlsEverythingButAbortIsRefusedAndAfterItNothing) {
+  const SecureExports exports;
+  BufferPool pool(1 << 20);
+  Session session(exports, pool);
+  const auto answer = [&](const Bytes& bytes) {
+    session.output().clear();
+    ByteView input = bytes;
+    while (session.Advance(input) == Session::Step::kContinue) {
+    }
+    const auto answers = testing::OptionAnswers(session.output());
+    return answers.empty() ? 0 : answers.back().type;
+  };
+  answer(ClientFlags());
+  for (const std::uint32_t option : {testing::kList, testing::kStructuredReply, 99u}) {
+    EXPECT_EQ(answer(OptionBytes(option)), testing::kErrTlsRequired);
+  }
+  EXPECT_EQ(answer(OptionBytes(testing::kList, std::string(5000, 'd'))), testing::kErrTlsRequired);
+  EXPECT_EQ(answer(OptionBytes(testing::kStartTls, "x")), testing::kErrInvalid);
+  EXPECT_EQ(answer(OptionBytes(testing::kStartTls)), testing::kAck);
+  EXPECT_EQ(answer(OptionBytes(testing::kStartTls)), testing::kErrInvalid);
+  EXPECT_EQ(answer(OptionBytes(testing::kStructuredReply)), testing::kAck);
+  EXPECT_EQ(answer(AskFor(testing::kGo, "photos")), testing::kAck);
+}
+
+TEST(Handshake, WithoutTlsStartTlsIsRefusedByPolicy) {
+  EXPECT_EQ(AnswerTo(OptionBytes(testing::kStartTls)).type, testing::kErrPolicy);
 }
 
 TEST(Handshake, AnOptionTooLongIsDrainedAndAnswered) {

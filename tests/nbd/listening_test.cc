@@ -21,12 +21,20 @@ std::string ParseError(std::string_view text) {
   return address ? "" : address.error().message;
 }
 
-TEST(Address, OnlyUnixPathsAndLoopbackAreTaken) {
+TEST(Address, UnixPathsAndAddressesInNumbersAreTaken) {
   EXPECT_EQ(ParseAddress("unix:/run/a b")->path, "/run/a b");
   EXPECT_EQ(ParseAddress("tcp:127.0.0.1:10809")->port, 10809);
-  for (const char* remote : {"tcp:0.0.0.0:10809", "tcp:192.168.1.2:1", "tcp:example.org:1",
-                             "tcp:[::]:1", "tcp:localhost:1", "tcp::1", "tcp:"}) {
-    EXPECT_NE(ParseError(remote).find("only 127.0.0.1:PORT"), std::string::npos) << remote;
+  for (const char* local : {"tcp:127.0.0.1:1", "tcp:127.1.2.3:1", "tcp:[::1]:1", "unix:/s"}) {
+    EXPECT_TRUE(ParseAddress(local)->IsLocal()) << local;
+    EXPECT_EQ(ParseAddress(local)->ToString(), local);
+  }
+  for (const char* remote : {"tcp:0.0.0.0:10809", "tcp:192.168.1.2:1", "tcp:[::]:1",
+                             "tcp:[::ffff:127.0.0.1]:1", "tcp:[2001:db8::127.0.0.1]:1"}) {
+    EXPECT_FALSE(ParseAddress(remote)->IsLocal()) << remote;
+  }
+  for (const char* bad : {"tcp:example.org:1", "tcp:localhost:1", "tcp::1", "tcp:", "tcp:127.1:1",
+                          "tcp:::1:1", "tcp:[127.0.0.1]:1", "tcp:[::1]", "tcp:1"}) {
+    EXPECT_NE(ParseError(bad).find("an address in numbers"), std::string::npos) << bad;
   }
   for (const char* bad : {"tcp:127.0.0.1:", "tcp:127.0.0.1:65536", "tcp:127.0.0.1:1x",
                           "tcp:127.0.0.1:-1", "tcp:127.0.0.1: 1"}) {
@@ -54,6 +62,17 @@ TEST(Address, UrisEscapeWhatTheyMust) {
             "nbd+unix:///photos@may?socket=/run/a%20b%3Fc");
   EXPECT_EQ(UriOf(*ParseAddress("tcp:127.0.0.1:10809"), "home/photos"),
             "nbd://127.0.0.1:10809/home%2Fphotos");
+  EXPECT_EQ(UriOf(*ParseAddress("tcp:[::1]:10809"), "v"), "nbd://[::1]:10809/v");
+}
+
+TEST(Address, UrisTellOfTls) {
+  EXPECT_EQ(UriOf(*ParseAddress("unix:/s"), "v", TlsInUri{}), "nbds+unix:///v?socket=/s");
+  EXPECT_EQ(UriOf(*ParseAddress("unix:/s"), "v", TlsInUri{"a@b", "/k p"}),
+            "nbds+unix://a%40b@/v?socket=/s&tls-psk-file=/k%20p");
+  EXPECT_EQ(UriOf(*ParseAddress("tcp:192.0.2.1:1"), "v", TlsInUri{"alice", "/k"}, "host"),
+            "nbds://alice@192.0.2.1:1/v?tls-psk-file=/k");
+  EXPECT_EQ(UriOf(*ParseAddress("tcp:0.0.0.0:1"), "v", TlsInUri{}, "host"), "nbds://host:1/v");
+  EXPECT_EQ(UriOf(*ParseAddress("tcp:[::]:1"), "v", TlsInUri{}, "host"), "nbds://host:1/v");
 }
 
 class Listening : public ServerTest {

@@ -100,6 +100,18 @@ class TestClient {
     got.resize(have);
     return got;
   }
+  /// What there is, at least a byte of it; empty at the end of the stream.
+  std::string ReceiveSome() {
+    std::string got(65536, '\0');
+    pollfd ready{fd_, POLLIN, 0};
+    if (::poll(&ready, 1, kPatienceMilliseconds) != 1) {
+      ADD_FAILURE() << "the server said nothing for too long";
+      return {};
+    }
+    const ssize_t received = ::recv(fd_, got.data(), got.size(), 0);
+    got.resize(received < 0 ? 0 : static_cast<std::size_t>(received));
+    return got;
+  }
   /// Whether anything, or the end, can be received right now.
   bool HasNews() {
     pollfd ready{fd_, POLLIN, 0};
