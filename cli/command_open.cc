@@ -1,6 +1,7 @@
 // coffer open NAME
 #include "cli/command.h"
 #include "cli/common.h"
+#include "cli/foreground.h"
 #include "cli/output.h"
 #include "core/control/error_table.h"
 #include "core/control/names.h"
@@ -47,8 +48,12 @@ const std::vector<Option>& SettingOptions() {
 Result<int> Run(Session& session, const Arguments& arguments) {
   RETURN_IF_ERROR(RefuseWhatIsNotBuilt(arguments));
   const std::string name = arguments.Get("NAME");
+  // First of all: a client may wait at the other end already.
+  ASSIGN_OR_RETURN(const auto foreground, Foreground::Take(session, arguments.Get("--nbd")));
   control::OpenRequest request;
-  ASSIGN_OR_RETURN(const std::string address, AbsoluteNbdAddress(arguments.Get("--nbd")));
+  ASSIGN_OR_RETURN(const std::string address, foreground != nullptr
+                                                  ? Result<std::string>(foreground->address())
+                                                  : AbsoluteNbdAddress(arguments.Get("--nbd")));
   request.exports = {{"nbd", address}};
   request.read_only = arguments.Has("--read-only");
   request.take_over = arguments.Has("--take-over");
@@ -70,6 +75,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   ASSIGN_OR_RETURN(job, AwaitJob(client, std::move(job)));
   if (job.error) return Fail(*job.error);
   if (!job.opened) return Fail(ErrorCode::kIoError, "cofferd does not say where the volume is");
+  if (foreground != nullptr) return foreground->Serve(session, client, name, job.opened->uri);
   if (session.json()) {
     PrintJson(*job.opened);
   } else {
@@ -88,7 +94,9 @@ Command OpenCommand() {
       {{"NAME", "VOLUME, or VAULT/VOLUME where several vaults have one"}},
       {{"--nbd", Value::kOptional,
         "Serve NBD; --nbd=unix:PATH or --nbd=tcp:ADDRESS:PORT on a listener of its own, beyond "
-        "127.0.0.1 only with TLS"},
+        "127.0.0.1 only with TLS. --nbd=stdio: to the program that started this, on standard input "
+        "and output, until it is gone; --nbd=socket-activation: on the sockets handed over "
+        "(LISTEN_FDS), until a signal. Both close the volume at the end"},
        {"--fuse", Value::kRequired, "DIR: serve an image file there"},
        {"--mount", Value::kRequired, "DIR: mount its file system there"},
        {"--device", Value::kNone, "Attach a kernel block device"},
@@ -102,7 +110,8 @@ Command OpenCommand() {
       "  nbdcopy disk.img \"$(coffer open photos)\"\n"
       "  coffer open photos --read-only --nbd=tcp:127.0.0.1:10809\n"
       "  coffer open photos --nbd=tcp:0.0.0.0:10809 --tls-x509=/etc/pki/coffer\n"
-      "  coffer open photos --nbd=tcp:[::1]:10809 --tls-psk=keys.psk\n",
+      "  coffer open photos --nbd=tcp:[::1]:10809 --tls-psk=keys.psk\n"
+      "  nbdcopy -- disk.img [ coffer open photos --nbd=socket-activation ]\n",
       Run};
   const std::vector<Option>& settings = SettingOptions();
   command.options.insert(command.options.end(), settings.begin(), settings.end());

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "cli/daemon_options.h"
 #include "core/base/check.h"
@@ -19,6 +20,7 @@
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "core/config/config.h"
+#include "core/control/activation.h"
 #include "core/control/error_table.h"
 #include "core/control/places.h"
 #include "core/control/server.h"
@@ -88,6 +90,40 @@ Status LeaveTerminal(const std::string& log_directory) {
   return {};
 }
 
+/// The sockets that systemd or somebody like it handed over, if any.
+struct Inherited {
+  control::UniqueFd control;
+  control::UniqueFd nbd;
+  std::vector<std::string> paths;
+};
+
+/// Each has to be where clients look for it, or they would not find this daemon.
+Result<Inherited> TakeInherited(const control::Places& places) {
+  Inherited taken;
+  ASSIGN_OR_RETURN(auto sockets, control::TakeInheritedSockets());
+  for (control::InheritedSocket& socket : sockets) {
+    const bool is_control = socket.name == "control";
+    if (!is_control && socket.name != "nbd") {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "socket activation: a socket is named " + EscapeForTerminal(socket.name) +
+                      ", expected control and nbd",
+                  "FileDescriptorName= in the socket unit");
+    }
+    const std::string place = is_control ? places.control_socket() : places.nbd_socket();
+    control::UniqueFd& kept = is_control ? taken.control : taken.nbd;
+    if (socket.path != place || kept.valid()) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "socket activation: the socket " + socket.name + " is at " +
+                      (socket.path.empty() ? "no path" : EscapeForTerminal(socket.path)) +
+                      ", expected one, at " + place,
+                  "ListenStream= in the socket unit");
+    }
+    kept = std::move(socket.fd);
+    taken.paths.push_back(place);
+  }
+  return taken;
+}
+
 /// config.toml, read at the start and at each HUP.
 struct ConfigFile {
   FileSystem& fs;
@@ -133,7 +169,8 @@ void RunUntilStop(SignalLoop& signals, daemon::VolumeManager& manager, const Con
 }
 
 Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf,
-             const ConfigFile& config_file, SignalLoop& signals, ReadyPipe& ready) {
+             const ConfigFile& config_file, Inherited& inherited, SignalLoop& signals,
+             ReadyPipe& ready) {
   ASSIGN_OR_RETURN(config::Config config, config_file.Read());
   RaiseDescriptorLimit(kDescriptorsWanted);
   SystemClock clock;
@@ -150,7 +187,8 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   nbd::Server::Options nbd_options;
   nbd_options.shared_socket_path = places.nbd_socket();
   nbd_options.host_name = HostName();
-  ASSIGN_OR_RETURN(const auto nbd, nbd::Server::Open(nbd_options, *nbd_workers, clock, fs));
+  ASSIGN_OR_RETURN(const auto nbd, nbd::Server::Open(nbd_options, *nbd_workers, clock, fs,
+                                                     nbd::Descriptor(inherited.nbd.Release())));
 
   daemon::VolumeManager::Options manager_options;
   manager_options.config = std::move(config);
@@ -162,7 +200,8 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   control::ControlServer::Options server_options;
   server_options.socket_path = places.control_socket();
   ASSIGN_OR_RETURN(const auto server,
-                   control::ControlServer::Start(*manager, *requests, clock, server_options));
+                   control::ControlServer::Start(*manager, *requests, clock, server_options,
+                                                 std::move(inherited.control)));
 
   LOG(kInfo, "cofferd ", control::Version(), " is ready, pid ", getpid());
   ready.Report({true, 0, "", ""});
@@ -182,14 +221,16 @@ Status Run(const DaemonOptions& options, const DaemonKdf& kdf, SignalLoop& signa
   const auto fs = NewPosixFileSystem();
   const control::UserEnvironment user = control::SystemUserEnvironment();
   ASSIGN_OR_RETURN(const control::Places places, control::FindPlaces(*fs, user));
-  ASSIGN_OR_RETURN(const auto instance, daemon::Instance::Claim(*fs, places, user.uid, getpid()));
+  ASSIGN_OR_RETURN(Inherited inherited, TakeInherited(places));
+  ASSIGN_OR_RETURN(const auto instance,
+                   daemon::Instance::Claim(*fs, places, user.uid, getpid(), inherited.paths));
   if (options.background) {
     RETURN_IF_ERROR(control::EnsurePrivateDirectory(*fs, places.log(), user.uid));
     RETURN_IF_ERROR(LogToFiles(places.log(), "cofferd"));
     RETURN_IF_ERROR(LeaveTerminal(places.log()));
   }
   const ConfigFile config{*fs, places.config_file(), user.uid, options.log_level};
-  return Serve(*fs, places, kdf, config, signals, ready);
+  return Serve(*fs, places, kdf, config, inherited, signals, ready);
 }
 
 int Explain(const Error& error, int exit_code, ReadyPipe& ready) {

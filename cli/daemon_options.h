@@ -25,6 +25,8 @@ inline constexpr const char* kDaemonHelp =
     "coffer daemon run|stop|restart|status handles it by hand.\n"
     "Exit: 0 ended when asked to; 6 another one runs; 70 the cryptographic self-test failed;\n"
     "otherwise as coffer. TERM and INT end it within 10 seconds, a second one at once;\n"
-    "HUP reads the config again, USR1 syncs every volume.\n";
+    "HUP reads the config again, USR1 syncs every volume.\n"
+    "Sockets handed over by systemd (LISTEN_FDS, named control and nbd) are taken\n"
+    "in the place of its own, and stay.\n";
 
 }  // namespace coffer::cli

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <utility>
@@ -20,8 +21,16 @@ sigset_t SessionSignals() {
 
 }  // namespace
 
+void BlockPipeSignal() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+}
+
 void UnblockSessionSignals() {
-  const sigset_t set = SessionSignals();
+  sigset_t set = SessionSignals();
+  sigaddset(&set, SIGPIPE);
   sigprocmask(SIG_UNBLOCK, &set, nullptr);
 }
 
@@ -35,6 +44,12 @@ Result<std::unique_ptr<Session>> Session::Create(Options options) {
   if (!cancel.valid()) return Fail(ErrorFromErrno(errno, "preparing to receive signals"));
   return std::unique_ptr<Session>(
       new Session(std::move(options), std::move(fs), std::move(places), std::move(cancel)));
+}
+
+void Session::ForgetSignals() const {
+  signalfd_siginfo info;
+  while (read(cancel_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+  }
 }
 
 control::ControlClient Session::RunningDaemon() const {

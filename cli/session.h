@@ -33,6 +33,8 @@ class Session {
   [[nodiscard]] const Options& options() const { return options_; }
   /// Readable once the user wants to end the wait.
   [[nodiscard]] int cancel_fd() const { return cancel_.get(); }
+  /// What has come is done with; cancel_fd() tells of what comes from here on.
+  void ForgetSignals() const;
 
   /// The daemon, started where none runs.
   Result<control::ControlClient> Daemon();
@@ -64,6 +66,9 @@ class Session {
   const control::Places places_;
   const control::UniqueFd cancel_;
 };
+
+/// Writing where nobody reads is an error from here on, and not the end of the process.
+void BlockPipeSignal();
 
 /// The signals that a Session turns into cancel_fd(); a child process gives them back.
 void UnblockSessionSignals();

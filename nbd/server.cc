@@ -18,11 +18,13 @@ Server::Server(Options options, Executor& workers, const Clock& clock, FileSyste
 }
 
 Result<std::unique_ptr<Server>> Server::Open(Options options, Executor& workers, const Clock& clock,
-                                             FileSystem& fs) {
+                                             FileSystem& fs, Descriptor inherited) {
   ASSIGN_OR_RETURN(auto poller, Poller::Open());
   std::unique_ptr<Server> server(
       new Server(std::move(options), workers, clock, fs, std::move(poller)));
-  if (!server->options_.shared_socket_path.empty()) RETURN_IF_ERROR(server->ListenShared());
+  if (!server->options_.shared_socket_path.empty()) {
+    RETURN_IF_ERROR(server->ListenShared(std::move(inherited)));
+  }
   return server;
 }
 
@@ -33,20 +35,25 @@ Server::~Server() {
   });
   RunOnLoop([this] { loop_->Stop(); });
   loop_thread_.reset();
-  if (shared_address_) RemoveSocket(*shared_address_);
+  if (owns_shared_name_) RemoveSocket(*shared_address_);
   MutexLock lock(mutex_);
   for (const auto& [name, address] : own_addresses_) RemoveSocket(address);
 }
 
-Status Server::ListenShared() {
+Status Server::ListenShared(Descriptor inherited) {
   ASSIGN_OR_RETURN(Address address, UnixAddress(options_.shared_socket_path));
   RETURN_IF_ERROR(CheckSocketDirectory(fs_, address.path, DirectoryRule::kPrivate));
-  ASSIGN_OR_RETURN(Descriptor socket, Listen(address, StaleSocket::kRefuse));
+  Descriptor socket = std::move(inherited);
+  const bool owns_name = !socket.open();
+  if (owns_name) {
+    ASSIGN_OR_RETURN(socket, Listen(address, StaleSocket::kRefuse));
+  }
   Status added;
   RunOnLoop([&] { added = loop_->AddSharedListener(std::move(socket)); });
   if (added) {
     shared_address_ = std::move(address);
-  } else {
+    owns_shared_name_ = owns_name;
+  } else if (owns_name) {
     RemoveSocket(address);
   }
   return added;

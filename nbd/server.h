@@ -34,9 +34,11 @@ class Server final : public block::Exporter {
     std::string host_name = {};
   };
 
-  /// All outlive the server.
+  /// All outlive the server. An `inherited` socket listens at shared_socket_path already, made by
+  /// somebody else, and its name stays at the end.
   [[nodiscard]] static Result<std::unique_ptr<Server>> Open(Options options, Executor& workers,
-                                                            const Clock& clock, FileSystem& fs);
+                                                            const Clock& clock, FileSystem& fs,
+                                                            Descriptor inherited = {});
   /// Withdraws what is still exported, waits for the devices, removes the sockets.
   ~Server() override;
 
@@ -49,7 +51,7 @@ class Server final : public block::Exporter {
   Server(Options options, Executor& workers, const Clock& clock, FileSystem& fs,
          std::unique_ptr<Poller> poller);
 
-  Status ListenShared();
+  Status ListenShared(Descriptor inherited);
   /// A listener for one export alone, before it is handed to the loop.
   struct Own {
     Address address;
@@ -69,6 +71,7 @@ class Server final : public block::Exporter {
   const Clock& clock_;
   FileSystem& fs_;
   std::optional<Address> shared_address_;
+  bool owns_shared_name_ = false;
   mutable Mutex mutex_;
   mutable CondVar changed_;
   std::map<std::string, Address> own_addresses_ GUARDED_BY(mutex_);

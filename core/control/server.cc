@@ -29,12 +29,13 @@ constexpr Duration kPauseWithoutDescriptors = std::chrono::milliseconds(100);
 class PollingServer final : public ControlServer {
  public:
   PollingServer(ControlService& service, Executor& handlers, Clock& clock, Options options,
-                UniqueFd listener, UniqueFd wake)
+                UniqueFd listener, bool owns_name, UniqueFd wake)
       : service_(service),
         dispatcher_(service),
         handlers_(handlers),
         clock_(clock),
         options_(std::move(options)),
+        owns_name_(owns_name),
         listener_(std::move(listener)),
         wake_(std::move(wake)) {
     thread_ = std::thread([this] { Run(); });
@@ -249,7 +250,7 @@ class PollingServer final : public ControlServer {
   void Obey(Asked asked) {
     asked_ = asked;
     if (listener_.valid()) {
-      unlink(options_.socket_path.c_str());
+      if (owns_name_) unlink(options_.socket_path.c_str());
       listener_ = UniqueFd();
     }
     if (asked != Asked::kStop) return;
@@ -279,6 +280,7 @@ class PollingServer final : public ControlServer {
   Executor& handlers_;
   Clock& clock_;
   const Options options_;
+  const bool owns_name_;
 
   // Of the I/O thread.
   UniqueFd listener_;
@@ -300,12 +302,16 @@ class PollingServer final : public ControlServer {
 
 Result<std::unique_ptr<ControlServer>> ControlServer::Start(ControlService& service,
                                                             Executor& handlers, Clock& clock,
-                                                            Options options) {
-  ASSIGN_OR_RETURN(UniqueFd listener, ListenUnix(options.socket_path));
+                                                            Options options, UniqueFd inherited) {
+  UniqueFd listener = std::move(inherited);
+  const bool owns_name = !listener.valid();
+  if (owns_name) {
+    ASSIGN_OR_RETURN(listener, ListenUnix(options.socket_path));
+  }
   UniqueFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return Fail(ErrorFromErrno(errno, "making an eventfd"));
   return std::make_unique<PollingServer>(service, handlers, clock, std::move(options),
-                                         std::move(listener), std::move(wake));
+                                         std::move(listener), owns_name, std::move(wake));
 }
 
 }  // namespace coffer::control

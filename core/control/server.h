@@ -14,6 +14,7 @@
 #include "core/base/executor.h"
 #include "core/base/result.h"
 #include "core/control/service.h"
+#include "core/control/unix_socket.h"
 
 namespace coffer::control {
 
@@ -28,9 +29,11 @@ class ControlServer {
     Duration reply_time = std::chrono::seconds(30);
   };
 
-  /// Service, executor and clock outlive the server.
+  /// Service, executor and clock outlive the server. An `inherited` socket listens at socket_path
+  /// already, made by somebody else, and its name stays at the end.
   static Result<std::unique_ptr<ControlServer>> Start(ControlService& service, Executor& handlers,
-                                                      Clock& clock, Options options);
+                                                      Clock& clock, Options options,
+                                                      UniqueFd inherited = {});
   virtual ~ControlServer() = default;  // stops
 
   /// Refuses new clients from now on and removes the socket; requests in hand go on.

@@ -24,6 +24,8 @@ class UniqueFd {
   ~UniqueFd();
 
   [[nodiscard]] int get() const { return fd_; }
+  /// It is the caller's to close.
+  [[nodiscard]] int Release() { return std::exchange(fd_, -1); }
   [[nodiscard]] bool valid() const { return fd_ >= 0; }
 
  private:

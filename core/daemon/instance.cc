@@ -1,5 +1,7 @@
 #include "core/daemon/instance.h"
 
+#include <algorithm>
+
 #include "core/base/log.h"
 #include "core/control/unix_socket.h"
 
@@ -25,7 +27,8 @@ Status RemoveIfThere(FileSystem& fs, const std::string& path) {
 }  // namespace
 
 Result<std::unique_ptr<Instance>> Instance::Claim(FileSystem& fs, const control::Places& places,
-                                                  uid_t uid, pid_t pid) {
+                                                  uid_t uid, pid_t pid,
+                                                  const std::vector<std::string>& inherited) {
   for (const std::string& directory : {places.state, places.cache, places.runtime}) {
     RETURN_IF_ERROR(control::EnsurePrivateDirectory(fs, directory, uid));
   }
@@ -37,8 +40,11 @@ Result<std::unique_ptr<Instance>> Instance::Claim(FileSystem& fs, const control:
   RETURN_IF_ERROR(control::CheckSocketPath(places.nbd_socket()));
   std::unique_ptr<Instance> instance(new Instance(fs, places));
   RETURN_IF_ERROR(instance->TakeLocks());
-  RETURN_IF_ERROR(RemoveIfThere(fs, places.control_socket()));
-  RETURN_IF_ERROR(RemoveIfThere(fs, places.nbd_socket()));
+  for (const std::string& socket : {places.control_socket(), places.nbd_socket()}) {
+    const bool is_inherited =
+        std::find(inherited.begin(), inherited.end(), socket) != inherited.end();
+    if (!is_inherited) RETURN_IF_ERROR(RemoveIfThere(fs, socket));
+  }
   RETURN_IF_ERROR(ReplaceFile(fs, places.pid_file(), AsBytes(std::to_string(pid) + "\n")));
   return instance;
 }

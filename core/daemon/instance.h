@@ -5,6 +5,8 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "core/base/file_system.h"
 #include "core/base/result.h"
@@ -16,9 +18,11 @@ class Instance {
  public:
   /// Makes and checks the directories, takes the locks, removes stale sockets, writes the pid file.
   /// kConflict when another daemon has one of the directories; kInvalidArgument for a place that
-  /// is not private or whose socket path is too long.
+  /// is not private or whose socket path is too long. Sockets at the paths in `inherited` are left
+  /// alone: they are the listening ones that somebody handed to this process.
   static Result<std::unique_ptr<Instance>> Claim(FileSystem& fs, const control::Places& places,
-                                                 uid_t uid, pid_t pid);
+                                                 uid_t uid, pid_t pid,
+                                                 const std::vector<std::string>& inherited = {});
   ~Instance();
 
  private:

@@ -132,15 +132,18 @@ SYSTEM_HEADERS = {
     "netinet/in.h": {
         "nbd/sockets.cc": "the server's sockets",
         "nbd/address.cc": "addresses in numbers",
+        "core/control/activation.cc": "whether a socket handed over leads off this machine",
     },
     "netinet/tcp.h": {"nbd/sockets.cc": "TCP_NODELAY"},
     "sys/socket.h": {
         "nbd/sockets.cc": "the server's sockets",
-        "core/control": "the control socket, server and client",
+        "core/control": "the control socket, server and client; sockets handed over",
+        "cli/relay.cc": "between a client that coffer open was given and cofferd",
     },
     "sys/un.h": {
         "nbd/sockets.cc": "the server's sockets",
         "core/control/unix_socket.cc": "the control socket",
+        "core/control/activation.cc": "where a socket handed over is bound",
     },
     "sys/uio.h": {"nbd/sockets.cc": "a reply's header and data in one call"},
     "sys/epoll.h": {"nbd/sockets.cc": "the event loop"},
@@ -156,6 +159,9 @@ SYSTEM_HEADERS = {
     },
     "fcntl.h": {
         "core/control/unix_socket.cc": "close-on-exec, non-blocking",
+        "core/control/activation.cc": "close-on-exec, non-blocking",
+        "cli/foreground.cc": "standard streams that are an NBD client's",
+        "cli/relay.cc": "non-blocking",
         "cli/daemon_main.cc": "the file that takes stderr in the background",
         "cli/daemon_start.cc": "what the daemon inherits",
         "cli/password.cc": "a password file is opened without waiting for a FIFO",
@@ -176,6 +182,7 @@ SYSTEM_HEADERS = {
         "nbd/sockets.cc": "mode of the socket file",
         "core/control/unix_socket.cc": "mode of the socket file",
         "cli/password.cc": "owner, mode and kind of a password file",
+        "cli/relay.cc": "socket or pipe",
     },
     "sys/types.h": {
         "core/control": "uid_t, to compare peers with",
