@@ -69,8 +69,8 @@ class DelayedTask {
 /// Of the calling thread alone: that is what Linux makes of it (setpriority(2), "C library/kernel
 /// differences"). Not being allowed to is no harm.
 void GiveWay() {
-  constexpr int kNice = 10;
-  (void)setpriority(PRIO_PROCESS, 0, kNice);
+  constexpr int kNicer = 10;
+  (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + kNicer);
 }
 
 class ThreadExecutor final : public Executor {

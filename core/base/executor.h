@@ -40,12 +40,12 @@ class Executor {
   [[nodiscard]] virtual int parallelism() const = 0;
 };
 
-/// A fixed number of named threads and one timer thread that sleeps while no timer is set. The
-/// destructor runs what is queued, then joins.
 enum class ThreadPriority {
   kNormal,
-  kBackground,  // gives way to whoever is waited for when processors are short (nice 10)
+  kBackground,  // gives way to whoever is waited for when processors are short: ten nicer
 };
+/// A fixed number of named threads and one timer thread that sleeps while no timer is set. The
+/// destructor runs what is queued, then joins.
 [[nodiscard]] std::unique_ptr<Executor> NewThreadExecutor(
     const char* name, int threads, ThreadPriority priority = ThreadPriority::kNormal);
 

@@ -1,6 +1,7 @@
 #include "core/base/executor.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <chrono>
@@ -129,6 +130,20 @@ TEST(ThreadExecutor, RunsWhatIsQueuedBeforeItGoes) {
     for (int i = 0; i < 100; ++i) executor->Post([&counter] { counter.Add(); });
   }
   EXPECT_EQ(counter.count(), 100);
+}
+
+TEST(ThreadExecutor, BackgroundThreadsGiveWay) {
+  const int mine = getpriority(PRIO_PROCESS, 0);
+  int normal = -100;
+  int background = -100;
+  // Their ends wait for what is queued.
+  NewThreadExecutor("test", 1)->Post([&] { normal = getpriority(PRIO_PROCESS, 0); });
+  NewThreadExecutor("test", 1, ThreadPriority::kBackground)->Post([&] {
+    background = getpriority(PRIO_PROCESS, 0);
+  });
+  EXPECT_EQ(normal, mine);
+  EXPECT_EQ(background, std::min(19, mine + 10));
+  EXPECT_EQ(getpriority(PRIO_PROCESS, 0), mine);
 }
 
 TEST(ThreadExecutor, ForgettingATimerWaitsForItsTask) {
