@@ -50,10 +50,14 @@ JournalImpl::JournalImpl(FileSystem& fs, Clock& clock, Random& random, Executor&
 
 JournalImpl::~JournalImpl() {
   stopping_ = true;
-  MutexLock lock(mutex_);
-  AwaitLocked(lock, [this]() NO_THREAD_SAFETY_ANALYSIS { return background_tasks_ == 0; });
-  CHECK(queue_.empty() && !writing_ && !syncing_);
-  if (phase_ == Phase::kStreaming) DropSurplusSlotsLocked();
+  bool streaming = false;
+  {
+    MutexLock lock(mutex_);
+    AwaitLocked(lock, [this]() NO_THREAD_SAFETY_ANALYSIS { return background_tasks_ == 0; });
+    CHECK(queue_.empty() && !writing_ && !syncing_);
+    streaming = phase_ == Phase::kStreaming;
+  }
+  if (streaming) DropSurplusSlots();
 }
 
 void JournalImpl::AwaitLocked(MutexLock& lock, const std::function<bool()>& done) {
@@ -157,9 +161,9 @@ Status JournalImpl::StartStream(const format::ChainPoint& base_head, std::uint64
   if (damaged_) RETURN_IF_ERROR(SetDamagedAside());
   RETURN_IF_ERROR(MakeReplayedDurable());
   RETURN_IF_ERROR(MakeFreeSlotsDurable());
+  DropSurplusSlots();
 
   MutexLock lock(mutex_);
-  DropSurplusSlotsLocked();
   listener_ = &listener;
   base_head_ = base_head;
   volume_size_ = volume_size;

@@ -141,11 +141,13 @@ class JournalImpl final : public Journal {
   void KeepHouse() EXCLUDES_LOCK(mutex_);
   /// False once giving segments back must stop, since the order could not be kept.
   bool GiveBack(const SegmentPtr& segment) EXCLUDES_LOCK(mutex_);
+  /// The free slot that was written least, or a new file.
+  Result<Slot> TakeSlotToFill() EXCLUDES_LOCK(mutex_);
   void MakeSpare() EXCLUDES_LOCK(mutex_);
   [[nodiscard]] bool SpareReadyLocked() const REQUIRES_LOCK(mutex_);
   void AddFreeLocked(Slot slot) REQUIRES_LOCK(mutex_);
   Status MakeFreeSlotsDurable() EXCLUDES_LOCK(mutex_);
-  void DropSurplusSlotsLocked() REQUIRES_LOCK(mutex_);
+  void DropSurplusSlots() EXCLUDES_LOCK(mutex_);
 
   Clock& clock_;
   Random& random_;

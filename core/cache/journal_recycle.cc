@@ -109,30 +109,28 @@ void JournalImpl::AddFreeLocked(Slot slot) {
   free_.insert(at, std::move(slot));
 }
 
-/// Fills a free slot with zeros, or a new one.
-void JournalImpl::MakeSpare() {
-  std::optional<Slot> slot;
+Result<Slot> JournalImpl::TakeSlotToFill() {
   {
     MutexLock lock(mutex_);
     if (!free_.empty()) {
-      slot = std::move(free_.front());
+      Slot slot = std::move(free_.front());
       free_.erase(free_.begin());
+      return slot;
     }
   }
-  Status made;
+  return files_.CreateEmpty();
+}
+
+void JournalImpl::MakeSpare() {
+  // No harm where it fails: the next segment is a new file then, or says why not.
+  Result<Slot> slot = TakeSlotToFill();
   if (!slot.has_value()) {
-    Result<Slot> created = files_.CreateEmpty();
-    if (created.has_value()) {
-      slot = *std::move(created);
-    } else {
-      made = Fail(created.error());
-    }
+    LOG(kDebug, "no spare journal segment: ", slot.error().message);
+    return;
   }
-  if (made.has_value()) made = files_.FillWithZeros(&*slot, stopping_);
-  if (!made.has_value()) {
-    // No harm: the next segment is a new file then, or says why not.
-    LOG(kDebug, "no spare journal segment: ", made.error().message);
-    if (slot.has_value()) (void)files_.Remove(*slot);
+  if (const Status filled = files_.FillWithZeros(&*slot, stopping_); !filled.has_value()) {
+    LOG(kDebug, "no spare journal segment: ", filled.error().message);
+    (void)files_.Remove(*slot);
     return;
   }
   COFFER_FAILPOINT("journal-spare-made");
@@ -164,13 +162,14 @@ Status JournalImpl::MakeFreeSlotsDurable() {
   return {};
 }
 
-/// Nobody else is there yet, or any more: the lock may be held over it.
-void JournalImpl::DropSurplusSlotsLocked() {
+void JournalImpl::DropSurplusSlots() {
   const std::size_t kept = std::min(options_.free_segments_kept, options_.free_segments_max);
-  while (free_.size() > kept) {
-    (void)files_.Remove(free_.front());
-    free_.erase(free_.begin());
+  std::vector<Slot> surplus;
+  {
+    MutexLock lock(mutex_);
+    for (; free_.size() > kept; free_.erase(free_.begin())) surplus.push_back(free_.front());
   }
+  for (const Slot& slot : surplus) (void)files_.Remove(slot);
 }
 
 }  // namespace coffer::cache
