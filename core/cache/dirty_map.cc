@@ -31,7 +31,7 @@ void DirtyMap::Insert(std::uint64_t offset, std::uint64_t end, RecordPtr record)
     if (old_offset < offset) {
       Rest left{offset, old.record};
       Account(left, old_offset, 1);
-      place = std::next(extents_.emplace_hint(place, old_offset, std::move(left)));
+      extents_.emplace_hint(place, old_offset, std::move(left));
     }
     if (old.end > end) {
       Rest right{old.end, std::move(old.record)};
