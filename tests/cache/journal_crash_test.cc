@@ -101,6 +101,28 @@ TEST(JournalCrash, WhileSegmentsAreRecycled) {
   });
 }
 
+TEST(JournalCrash, WhileMovingOnToASegmentThatNeedNotGrow) {
+  const auto open = [](JournalWorld& world) {
+    world.options.spare_syncs_min = 2;
+    return world.Open();
+  };
+  HaltEverywhere(open, [](JournalWorld& world) -> Status {
+    for (int i = 0; i < 6; ++i) {
+      RETURN_IF_ERROR(world.AppendOne(2));
+      RETURN_IF_ERROR(world.Sync());
+      world.RunTasks();
+    }
+    if (world.SegmentFiles().size() != 2) return Fail(ErrorCode::kIoError, "it stayed");
+    RETURN_IF_ERROR(world.Commit());  // both are free, one of them half grown
+    for (int i = 0; i < 6; ++i) {
+      RETURN_IF_ERROR(world.AppendOne(2));
+      RETURN_IF_ERROR(world.Sync());
+      world.RunTasks();
+    }
+    return {};
+  });
+}
+
 // Killed while segments are given back, that is with a wipe in the page cache alone: whatever the
 // next run makes durable stays in front of the segment that a power cut then brings back.
 TEST(JournalCrash, WhileSegmentsAreGivenBackAndThenAgain) {

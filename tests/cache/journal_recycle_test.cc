@@ -4,6 +4,16 @@
 namespace coffer::cache {
 namespace {
 
+std::uint64_t SegmentsUsed(JournalWorld& world) {
+  return world.journal().used_bytes() / world.options.segment_bytes;
+}
+
+void AppendAndSync(JournalWorld& world) {
+  ASSERT_OK(world.AppendOne(1));
+  ASSERT_OK(world.journal().Sync());
+  world.RunTasks();
+}
+
 TEST(JournalRecycle, SteadyStateMakesNoFiles) {
   JournalWorld world;
   world.options.free_segments_max = 8;  // more than fill up between two commits
@@ -61,19 +71,13 @@ TEST(JournalRecycle, ManySyncsMoveOnToASegmentThatNeedNotGrow) {
   JournalWorld world;
   world.options.spare_syncs_min = 3;
   ASSERT_OK(world.Open());
-  const auto used = [&] { return world.journal().used_bytes() / world.options.segment_bytes; };
-  const auto append_and_sync = [&] {
-    ASSERT_OK(world.AppendOne(1));
-    ASSERT_OK(world.journal().Sync());
-    world.RunTasks();
-  };
-  for (int i = 0; i < 3; ++i) append_and_sync();
+  for (int i = 0; i < 3; ++i) AppendAndSync(world);
   EXPECT_EQ(world.SegmentFiles().size(), 1U);
-  append_and_sync();
+  AppendAndSync(world);
   EXPECT_EQ(world.SegmentFiles().size(), 2U);  // filled with zeros
-  EXPECT_EQ(used(), 1U);
-  append_and_sync();
-  EXPECT_EQ(used(), 2U);
+  EXPECT_EQ(SegmentsUsed(world), 1U);
+  AppendAndSync(world);
+  EXPECT_EQ(SegmentsUsed(world), 2U);
   world.Crash();
   ASSERT_OK(world.Open());
   EXPECT_EQ(world.waiting(), 5U);
@@ -83,8 +87,7 @@ TEST(JournalRecycle, PreparesASuccessorOnceHalfOfASegmentThatNeedNotGrowIsUsed) 
   JournalWorld world;
   world.options.spare_syncs_min = 0;
   ASSERT_OK(world.Open());
-  const auto used = [&] { return world.journal().used_bytes() / world.options.segment_bytes; };
-  while (used() < 2) {
+  while (SegmentsUsed(world) < 2) {
     ASSERT_OK(world.AppendOne(1));
     world.RunTasks();
   }
@@ -95,11 +98,11 @@ TEST(JournalRecycle, PreparesASuccessorOnceHalfOfASegmentThatNeedNotGrowIsUsed) 
     world.RunTasks();
   }
   EXPECT_GT(bytes, world.options.segment_bytes / 4);
-  EXPECT_EQ(used(), 2U);
+  EXPECT_EQ(SegmentsUsed(world), 2U);
   ASSERT_OK(world.journal().Sync());
   const std::uint64_t opened = world.fs.call_count(FsCall::kOpen);
   const std::uint64_t directories = world.fs.call_count(FsCall::kSyncDirectory);
-  while (used() < 3) ASSERT_OK(world.AppendOne(4));
+  while (SegmentsUsed(world) < 3) ASSERT_OK(world.AppendOne(4));
   EXPECT_EQ(world.fs.call_count(FsCall::kOpen), opened);
   EXPECT_EQ(world.fs.call_count(FsCall::kSyncDirectory), directories);
 }
@@ -114,11 +117,7 @@ TEST(JournalRecycle, AFreeFileThatWouldGrowIsFilledRatherThanANewOneMade) {
   ASSERT_OK(world.Open());
   for (int i = 0; i < 2; ++i) ASSERT_OK(world.AppendOne(8));
   ASSERT_OK(world.Commit());  // the second file: one was free
-  for (int i = 0; i < 4; ++i) {
-    ASSERT_OK(world.AppendOne(1));
-    ASSERT_OK(world.journal().Sync());
-    world.RunTasks();
-  }
+  for (int i = 0; i < 4; ++i) AppendAndSync(world);
   EXPECT_EQ(world.SegmentFiles().size(), 2U);
 }
 
