@@ -4,11 +4,7 @@
 # --nbd=socket-activation under libnbd, nbdinfo, nbdcopy, two pipes, and through TLS. Each line is a row.
 show_targets="coffer cofferd nbd_tls_files"
 source "$(dirname "$0")/show-common.sh"
-python=
-for candidate in python3 /usr/bin/python3; do
-  if "$candidate" -c 'import nbd; nbd.NBD' 2>/dev/null; then python=$candidate; fi
-done
-[ -n "$python" ] || { echo "skipped: python3-libnbd is not installed"; exit 77; }
+python=$("$repo/tests/integration/clients/python-with-libnbd") || exit 77
 activation="$python $repo/tests/integration/activation.py"
 cofferd=$build/cli/cofferd
 use_machine first

@@ -9,11 +9,7 @@ mib=${show_mib:-256}
 for tool in nbdinfo nbdcopy qemu-img; do
   command -v $tool >/dev/null || { echo "skipped: $tool is not installed"; exit 77; }
 done
-python=
-for candidate in python3 /usr/bin/python3; do
-  if "$candidate" -c 'import nbd; nbd.NBD' 2>/dev/null; then python=$candidate; fi
-done
-[ -n "$python" ] || { echo "skipped: python3-libnbd is not installed"; exit 77; }
+python=$("$repo/tests/integration/clients/python-with-libnbd") || exit 77
 clients="$python $repo/tests/integration/tls_clients.py"
 use_machine first
 new_password

@@ -95,17 +95,23 @@ inline Bytes AskForContexts(std::uint32_t option, std::string_view name,
   return OptionBytes(option, AsText(data));
 }
 
-inline Bytes RequestBytes(std::uint16_t command, std::uint64_t offset, std::uint32_t length,
-                          std::uint64_t cookie, std::uint16_t flags = 0,
-                          std::uint32_t magic = 0x25609513) {
+/// A request's header; `length_bytes` is 4, or 8 with extended headers.
+inline Bytes HeaderBytes(std::uint32_t magic, std::uint16_t command, std::uint64_t offset,
+                         std::uint64_t length, int length_bytes, std::uint64_t cookie,
+                         std::uint16_t flags) {
   Bytes out;
   Put(out, magic, 4);
   Put(out, flags, 2);
   Put(out, command, 2);
   Put(out, cookie, 8);
   Put(out, offset, 8);
-  Put(out, length, 4);
+  Put(out, length, length_bytes);
   return out;
+}
+inline Bytes RequestBytes(std::uint16_t command, std::uint64_t offset, std::uint32_t length,
+                          std::uint64_t cookie, std::uint16_t flags = 0,
+                          std::uint32_t magic = 0x25609513) {
+  return HeaderBytes(magic, command, offset, length, 4, cookie, flags);
 }
 inline Bytes WriteBytes(std::uint64_t offset, std::string_view data, std::uint64_t cookie,
                         std::uint16_t flags = 0) {
@@ -118,14 +124,7 @@ inline Bytes WriteBytes(std::uint64_t offset, std::string_view data, std::uint64
 inline Bytes ExtendedBytes(std::uint16_t command, std::uint64_t offset, std::uint64_t length,
                            std::uint64_t cookie, std::uint16_t flags = 0,
                            std::uint32_t magic = 0x21e41c71) {
-  Bytes out;
-  Put(out, magic, 4);
-  Put(out, flags, 2);
-  Put(out, command, 2);
-  Put(out, cookie, 8);
-  Put(out, offset, 8);
-  Put(out, length, 8);
-  return out;
+  return HeaderBytes(magic, command, offset, length, 8, cookie, flags);
 }
 inline Bytes ExtendedWrite(std::uint64_t offset, std::string_view data, std::uint64_t cookie,
                            std::uint16_t flags = kPayloadLength) {
