@@ -324,7 +324,8 @@ CommitBuilder::BuiltRun CommitBuilder::BuildRun(const Generation& generation, co
 
 Result<BuiltCommit> CommitBuilder::Build(const Generation& generation,
                                          std::span<const std::uint64_t> fragmented,
-                                         const std::function<void(std::uint64_t)>& progress) {
+                                         const std::function<void(std::uint64_t)>& progress,
+                                         const GiveWay& give_way) {
   Pending pending(context_);
   pending.delta.chunk_size = context_.chunk_size;
   consolidation_bytes_ =
@@ -333,8 +334,9 @@ Result<BuiltCommit> CommitBuilder::Build(const Generation& generation,
   const std::size_t window =
       std::max(kRunsAtOnce, static_cast<std::size_t>(context_.work.parallelism()) * kRunsPerThread);
   std::uint64_t done_bytes = 0;
-  for (std::size_t first = 0; first < runs.size(); first += window) {
-    std::vector<BuiltRun> built(std::min(window, runs.size() - first));
+  for (std::size_t first = 0; first < runs.size();) {
+    const std::size_t step = give_way() ? 1 : window;
+    std::vector<BuiltRun> built(std::min(step, runs.size() - first));
     ParallelFor(context_.work, built.size(),
                 [&](std::size_t i) { built[i] = BuildRun(generation, runs[first + i]); });
     for (std::size_t i = 0; i < built.size(); ++i) {
@@ -342,7 +344,8 @@ Result<BuiltCommit> CommitBuilder::Build(const Generation& generation,
       for (BuiltChunk& chunk : built[i].chunks) pending.Add(std::move(chunk), first + i);
       done_bytes += runs[first + i].data_bytes;
     }
-    if (progress) progress(done_bytes);
+    first += built.size();
+    progress(done_bytes);
   }
 
   if (pending.builder != nullptr) {

@@ -56,11 +56,16 @@ class CommitBuilder {
   CommitBuilder(const Context& context, const LiveMap& live, cache::Journal& journal)
       : context_(context), live_(live), journal_(journal) {}
 
+  /// Asked before each step of building. May wait; true: the next step shall be small and take one
+  /// thread alone.
+  using GiveWay = std::function<bool()>;
+
   /// `progress` gets the bytes of dirty data that are built, as they grow. `fragmented` are chunks,
   /// ascending, to consolidate though they may not be dirty, as far as at hand. On success
   /// everything that the delta refers to is in the store.
   Result<BuiltCommit> Build(const Generation& generation, std::span<const std::uint64_t> fragmented,
-                            const std::function<void(std::uint64_t)>& progress);
+                            const std::function<void(std::uint64_t)>& progress,
+                            const GiveWay& give_way);
 
  private:
   /// A chunk to build, or a range of whole chunks to clear.

@@ -15,6 +15,10 @@ namespace {
 
 constexpr Duration kProgressInterval = std::chrono::milliseconds(200);
 constexpr Duration kFullPause = std::chrono::seconds(1);
+/// A sync gives way until its oldest write has waited for this many times the age at which it was
+/// to begin, or its journal is full to a half.
+constexpr int kAgesGivingWay = 2;
+constexpr int kJournalPartGivingWay = 2;
 /// Dirty bytes committed after which an idle volume gives freed memory back to the system.
 constexpr std::uint64_t kFreedBytesMin = 1u << 20;
 /// Weight of the newest commit in the upload rate that is reported.
@@ -34,6 +38,7 @@ Syncer::Syncer(VaultResources& resources, const Settings& settings, vault::HeadC
       journal_(journal),
       dedup_(dedup),
       reserve_(reserve),
+      pace_(env_.work_executor.parallelism()),
       newest_(std::move(newest)),
       new_epoch_(new_epoch) {
   MutexLock lock(mutex_);
@@ -115,6 +120,8 @@ Status Syncer::SyncThrough(std::uint64_t seq, const Progress& progress) {
   const auto done = [&]() NO_THREAD_SAFETY_ANALYSIS {
     return committed_seq_ >= seq || attempt_failed_ >= attempt || hopeless_ || stopped_;
   };
+  ++waiting_;
+  changed_.notify_all();  // to whoever gives way
   if (progress) {
     while (!env_.sync_executor.AwaitFor(lock, changed_, kProgressInterval, done)) {
       const std::uint64_t now = committed_bytes_ - base + building_bytes_;
@@ -125,6 +132,7 @@ Status Syncer::SyncThrough(std::uint64_t seq, const Progress& progress) {
   } else {
     env_.sync_executor.Await(lock, changed_, done);
   }
+  --waiting_;
   if (committed_seq_ >= seq) return {};
   if (!trouble_.message.empty()) return Fail(trouble_);
   return Fail(ErrorCode::kCancelled,
@@ -136,11 +144,14 @@ Status Syncer::AwaitCommit(std::optional<MonotonicTime> deadline) {
   MutexLock lock(mutex_);
   if (trouble_.message.empty()) StartLocked();
   const std::uint64_t commits = commits_;
+  ++waiting_;
+  changed_.notify_all();  // to whoever gives way
   Duration pause = kFullPause;
   if (deadline.has_value()) pause = std::clamp(*deadline - env_.clock.Now(), Duration{}, pause);
   (void)env_.sync_executor.AwaitFor(lock, changed_, pause, [&]() NO_THREAD_SAFETY_ANALYSIS {
     return commits_ != commits || hopeless_ || stopped_ || refusing_;
   });
+  --waiting_;
   if (refusing_ || stopped_) return Fail(ErrorCode::kCancelled, "the volume is closing");
   if (hopeless_) {
     return Fail(ErrorCode::kNoSpace,
@@ -267,6 +278,25 @@ format::Head Syncer::NextHead() const {
   return head;
 }
 
+bool Syncer::GiveWay(const Generation& generation) {
+  const MonotonicTime now = env_.clock.Now();
+  const std::optional<Duration> pause = pace_.PauseAt(now);
+  const Settings settings = Tuned();
+  const MonotonicTime until = generation.first_write + kAgesGivingWay * settings.sync_age;
+  bool gives_way = pause.has_value() && now < until &&
+                   journal_.used_bytes() < settings.journal_bytes_max / kJournalPartGivingWay;
+  if (gives_way) {
+    MutexLock lock(mutex_);
+    const auto hurried = [this]() NO_THREAD_SAFETY_ANALYSIS {
+      return waiting_ > 0 || stopped_ || refusing_;
+    };
+    gives_way = !env_.sync_executor.AwaitFor(lock, changed_,
+                                             std::min<Duration>(*pause, until - now), hurried);
+  }
+  pace_.Resume(env_.clock.Now());
+  return gives_way;
+}
+
 Status Syncer::CommitGeneration(const Generation& generation) {
   {
     MutexLock lock(mutex_);
@@ -290,11 +320,13 @@ Status Syncer::CommitGeneration(const Generation& generation) {
                            .chunk_size = newest_.head.chunk_size,
                            .dedup = dedup_},
                           live_, journal_);
-    ASSIGN_OR_RETURN(step.commit,
-                     builder.Build(generation, fragmented_, [this](std::uint64_t done) {
-                       MutexLock lock(mutex_);
-                       building_bytes_ = done;
-                     }));
+    const auto progress = [this](std::uint64_t done) {
+      MutexLock lock(mutex_);
+      building_bytes_ = done;
+    };
+    pace_.Resume(env_.clock.Now());
+    ASSIGN_OR_RETURN(step.commit, builder.Build(generation, fragmented_, progress,
+                                                [&] { return GiveWay(generation); }));
     step.head.map.deltas.push_back(step.commit->reference);
   }
   if (Planted("trim-journal-before-head")) journal_.Release(generation.last_seq);

@@ -21,6 +21,7 @@
 #include "core/vault/head_chain.h"
 #include "core/volume/commit_builder.h"
 #include "core/volume/live_map.h"
+#include "core/volume/pace.h"
 #include "core/volume/reserve.h"
 #include "core/volume/status.h"
 #include "core/volume/vault_resources.h"
@@ -42,6 +43,8 @@ class Syncer {
 
   /// After writes: starts the age timer, or a sync when the open generation is large enough.
   void NoteWrites();
+  /// Of a reader or a writer: while they keep coming, a sync that nobody waits for gives way.
+  void NoteRequest(std::uint64_t bytes) { pace_.NoteRequest(bytes); }
   /// Cuts what is open and starts to work, now.
   void Kick();
   /// Returns when everything up to `seq` is committed, or with the first failure from now on.
@@ -79,6 +82,8 @@ class Syncer {
   void Run();
   Status RunOnce();
   Status CommitGeneration(const Generation& generation);
+  /// Between two steps of building; true: the next one shall be small.
+  bool GiveWay(const Generation& generation);
   Status FoldDeltas();
   [[nodiscard]] bool DeltasFull() const;
   [[nodiscard]] format::Head NextHead() const;
@@ -97,6 +102,7 @@ class Syncer {
   cache::Journal& journal_;
   pack::DedupIndex* const dedup_;
   Reserve& reserve_;
+  Pace pace_;
 
   // Only the running attempt touches these.
   vault::HeadChain::Newest newest_;
@@ -124,6 +130,7 @@ class Syncer {
   std::uint64_t attempt_failed_ GUARDED_BY(mutex_) = 0;   // number of the newest that did
   Error trouble_ GUARDED_BY(mutex_){ErrorCode::kUnavailable, {}, {}};
   bool refusing_ GUARDED_BY(mutex_) = false;  // waits for room
+  int waiting_ GUARDED_BY(mutex_) = 0;        // for a commit, in SyncThrough and AwaitCommit
   bool hopeless_ GUARDED_BY(mutex_) = false;  // needs a person: no attempt by itself
   Duration backoff_ GUARDED_BY(mutex_){};
   MonotonicTime retry_at_ GUARDED_BY(mutex_){};

@@ -96,6 +96,7 @@ Status OpenVolume::ReadDirty(const DirtyPart& part, MutableByteView out) {
 Status OpenVolume::Read(std::uint64_t offset, MutableByteView out) {
   RETURN_IF_ERROR(CheckRange(offset, out.size()));
   ahead_->NoteRead(offset, out.size(), size());
+  NoteRequest(out.size());
   const Look look = live_->At(offset, out.size());
   // Cut off since: what lies there now is neither what was there nor an error.
   RETURN_IF_ERROR(CheckRangeOf(look.size, offset, out.size()));
@@ -151,6 +152,7 @@ Status OpenVolume::ReadAgain(std::uint64_t offset, MutableByteView out, Error fi
 
 std::optional<Status> OpenVolume::TryRead(std::uint64_t offset, MutableByteView out) {
   if (Status status = CheckRange(offset, out.size()); !status.has_value()) return status;
+  NoteRequest(out.size());
   const Look look = live_->At(offset, out.size());
   if (!CheckRangeOf(look.size, offset, out.size()).has_value()) return std::nullopt;
   for (const DirtyPart& part : look.dirty) {
@@ -279,7 +281,13 @@ Status OpenVolume::AppendShared(const cache::Journal::Operation& operation) {
   });
 }
 
+void OpenVolume::NoteRequest(std::uint64_t bytes) {
+  if (syncer_ != nullptr) syncer_->NoteRequest(bytes);
+}
+
 Status OpenVolume::Append(std::span<const cache::Journal::Operation> operations) {
+  for (const cache::Journal::Operation& operation : operations)
+    NoteRequest(operation.kind == format::RecordKind::kWrite ? operation.length : 0);
   RETURN_IF_ERROR(journal_->Append(operations));
   syncer_->NoteWrites();
   return {};
