@@ -90,13 +90,12 @@ class PacedSync : public testing::Test {
   }
   void Open() {
     ASSERT_OK_AND_ASSIGN(
-        vault_, vault::Vault::Create(
-                    env_, machine_.Store(), vault::Password("x"),
-                    {.name = "photos", .size = 2 * kSyncBytes, .chunk_size = 128 * 1024}));
+        vault_,
+        vault::Vault::Create(env_, machine_.Store(), vault::Password("x"),
+                             {.name = "photos", .size = 2 * kSyncBytes, .chunk_size = 128 * 1024}));
     resources_ = std::make_unique<VaultResources>(*vault_, frames_, nullptr);
     ASSERT_OK_AND_ASSIGN(const auto listed, vault_->FindVolume("photos"));
-    ASSERT_OK_AND_ASSIGN(volume_,
-                         Volume::Open(*resources_, listed.id, {.settings = settings_}));
+    ASSERT_OK_AND_ASSIGN(volume_, Volume::Open(*resources_, listed.id, {.settings = settings_}));
   }
   void BeBusy() {
     Ask();
@@ -106,8 +105,8 @@ class PacedSync : public testing::Test {
   void Ask() {
     Bytes block(4096);
     (void)volume_->TryRead(0, block);
-    asking_.push_back(machine_.fetch_executor.PostAfter(std::chrono::microseconds(50),
-                                                        [this] { Ask(); }));
+    asking_.push_back(
+        machine_.fetch_executor.PostAfter(std::chrono::microseconds(50), [this] { Ask(); }));
   }
   void WriteWhatIsToBeSynced() {
     const Bytes data = random_.NewBytes(1 << 20);
