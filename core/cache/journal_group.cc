@@ -64,11 +64,8 @@ GroupSealer::Sealed GroupSealer::Seal(const GroupPlace& place, std::span<GroupIt
     at += 4;
     const MutableByteView sealed = out.subspan(at, sealed_bytes);
     EncodeTo(item.header, HeaderPlace(sealed));
-    if (!item.data.empty()) {
-      std::memcpy(sealed.data() + format::kRecordHeaderBytes, item.data.data(), item.data.size());
-    }
     sealer.Seal(number, format::RecordAad(place.stream, place.segment, place.first_seq + number),
-                sealed.first(plain_bytes), sealed);
+                sealed.first(format::kRecordHeaderBytes), item.data, sealed);
     item.location = {.segment = place.segment,
                      .group_offset = place.offset,
                      .record_offset = place.offset + static_cast<std::uint32_t>(at),

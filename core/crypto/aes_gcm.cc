@@ -1,5 +1,7 @@
 #include "core/crypto/aes_gcm.h"
 
+#include <cstring>
+
 #include "core/base/check.h"
 #include "core/base/planted.h"
 #include "core/crypto/suite.h"
@@ -20,6 +22,20 @@ AesGcm::AesGcm(const SecretBytes& key) : engine_(NewFastestGcm(key)) {}
 void AesGcm::Seal(const GcmNonce& nonce, ByteView aad, ByteView plain, MutableByteView out) {
   CHECK(out.size() == plain.size() + kTagBytes);
   engine_->Seal(nonce, aad, plain, out);
+}
+
+void AesGcm::SealParts(const GcmNonce& nonce, ByteView aad, ByteView first, ByteView second,
+                       MutableByteView out) {
+  CHECK(out.size() == first.size() + second.size() + kTagBytes);
+  engine_->SealParts(nonce, aad, first, second, out);
+}
+
+void GcmEngine::SealParts(const GcmNonce& nonce, ByteView aad, ByteView first, ByteView second,
+                          MutableByteView out) {
+  const MutableByteView plain = out.first(first.size() + second.size());
+  if (!first.empty()) std::memmove(plain.data(), first.data(), first.size());
+  if (!second.empty()) std::memcpy(plain.data() + first.size(), second.data(), second.size());
+  Seal(nonce, aad, plain, out);
 }
 
 bool AesGcm::Open(const GcmNonce& nonce, ByteView aad, ByteView sealed, MutableByteView out) {

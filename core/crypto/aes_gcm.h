@@ -22,6 +22,9 @@ class GcmEngine {
  public:
   virtual ~GcmEngine() = default;
   virtual void Seal(const GcmNonce& nonce, ByteView aad, ByteView plain, MutableByteView out) = 0;
+  /// By default the second part is copied behind the first and sealed where it is.
+  virtual void SealParts(const GcmNonce& nonce, ByteView aad, ByteView first, ByteView second,
+                         MutableByteView out);
   /// `out` holds no meaning if it returns false.
   [[nodiscard]] virtual bool Open(const GcmNonce& nonce, ByteView aad, ByteView sealed,
                                   MutableByteView out) = 0;
@@ -42,6 +45,10 @@ class AesGcm {
   /// REQUIRES: out.size() == plain.size() + kTagBytes.
   void Seal(const GcmNonce& nonce, ByteView aad, ByteView plain, MutableByteView out);
 
+  /// As if `second` stood behind `first`, which may start where `out` does; `second` must not
+  /// overlap it. REQUIRES: out.size() == first.size() + second.size() + kTagBytes.
+  void SealParts(const GcmNonce& nonce, ByteView aad, ByteView first, ByteView second,
+                 MutableByteView out);
   /// False, with `out` wiped, unless the tag is right. `sealed` and `out` as in Seal.
   /// REQUIRES: sealed.size() == out.size() + kTagBytes.
   [[nodiscard]] bool Open(const GcmNonce& nonce, ByteView aad, ByteView sealed,

@@ -44,6 +44,18 @@ class VectorGcm final : public GcmEngine {
                        kTagBytes);
   }
 
+  void SealParts(const GcmNonce& nonce, ByteView aad, ByteView first, ByteView second,
+                 MutableByteView out) override {
+    Context context;
+    IMB_AES256_GCM_INIT(functions_, &key_, &context.data, Octets(nonce), Octets(aad), aad.size());
+    IMB_AES256_GCM_ENC_UPDATE(functions_, &key_, &context.data, Octets(out), Octets(first),
+                              first.size());
+    IMB_AES256_GCM_ENC_UPDATE(functions_, &key_, &context.data, Octets(out.subspan(first.size())),
+                              Octets(second), second.size());
+    IMB_AES256_GCM_ENC_FINALIZE(functions_, &key_, &context.data, Octets(out.last(kTagBytes)),
+                                kTagBytes);
+  }
+
   bool Open(const GcmNonce& nonce, ByteView aad, ByteView sealed, MutableByteView out) override {
     Context context;
     // A copy, since the tag may lie where `out` is written.

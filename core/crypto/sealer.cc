@@ -24,6 +24,12 @@ void Sealer::Seal(std::uint64_t number, ByteView aad, ByteView plain, MutableByt
   cipher_.Seal(NonceOf(number), aad, plain, out);
 }
 
+void Sealer::Seal(std::uint64_t number, ByteView aad, ByteView first, ByteView second,
+                  MutableByteView out) const {
+  MutexLock lock(mutex_);
+  cipher_.SealParts(NonceOf(number), aad, first, second, out);
+}
+
 Status Sealer::Open(std::uint64_t number, ByteView aad, ByteView sealed,
                     MutableByteView out) const {
   if (sealed.size() < kTagBytes || sealed.size() - kTagBytes != out.size()) {

@@ -31,6 +31,11 @@ class Sealer {
   /// itself, otherwise they must not overlap. REQUIRES: out.size() == plain.size() + kTagBytes.
   void Seal(std::uint64_t number, ByteView aad, ByteView plain, MutableByteView out) const;
 
+  /// As if `second` stood behind `first`, which may be the first bytes of `out`; `second` must not
+  /// overlap it, and need not be copied. REQUIRES: out.size() == both and kTagBytes.
+  void Seal(std::uint64_t number, ByteView aad, ByteView first, ByteView second,
+            MutableByteView out) const;
+
   /// Opens what Seal made of the same number and aad into `out`, which may start where `sealed`
   /// does. kCorruption, with `out` zeroed, if anything differs or sealed.size() is not
   /// out.size() + kTagBytes.

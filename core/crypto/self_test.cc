@@ -53,7 +53,7 @@ Status TestBlocks() {
                 "SHA-256 of many blocks");
 }
 
-/// Seals `plain`, opens it again, and tries a wrong tag.
+/// Seals `plain`, opens it again, tries a wrong tag, and seals it in two parts.
 Result<Bytes> SealAndOpen(AesGcm& cipher, const GcmNonce& nonce, ByteView aad, ByteView plain) {
   Bytes sealed(plain.size() + kTagBytes);
   cipher.Seal(nonce, aad, plain, sealed);
@@ -63,7 +63,10 @@ Result<Bytes> SealAndOpen(AesGcm& cipher, const GcmNonce& nonce, ByteView aad, B
   sealed.back() ^= std::byte{1};
   const bool refuses = !cipher.Open(nonce, aad, sealed, opened);
   sealed.back() ^= std::byte{1};
-  if (!opens || !same || !refuses) {
+  Bytes in_parts(sealed.size());
+  const std::size_t split = std::min<std::size_t>(24, plain.size());
+  cipher.SealParts(nonce, aad, plain.first(split), plain.subspan(split), in_parts);
+  if (!opens || !same || !refuses || in_parts != sealed) {
     return Fail(ErrorCode::kCorruption, "self-test: AES-256-GCM does not open what it sealed");
   }
   return sealed;

@@ -2,6 +2,8 @@
 // of one of its code paths for this processor shows here (faults.md A37).
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/crypto/content_hasher.h"
 #include "core/crypto/hash.h"
 #include "core/crypto/hkdf.h"
@@ -103,6 +105,14 @@ TEST_F(OpenSslComparison, SealedBytesAgree) {
       Bytes opened(plain.size());
       ASSERT_OK(sealer.Open(number, aad, sealed, opened));
       ASSERT_EQ(opened, plain);
+      // In two parts, the first where it is to be sealed.
+      const std::size_t split = random_.Below(plain.size() + 1);
+      Bytes parts(buffer.size());
+      const MutableByteView place = MutableByteView(parts).subspan(shift, sealed.size());
+      std::copy_n(plain.begin(), split, place.begin());
+      sealer.Seal(number, aad, place.first(split), ByteView(plain).subspan(split), place);
+      ASSERT_TRUE(std::equal(place.begin(), place.end(), sealed.begin()))
+          << plain.size() << ' ' << split << ' ' << shift;
     }
   }
 }

@@ -121,6 +121,15 @@ TEST(AesGcm, EnginesAgree) {
     Bytes sealed(length + kTagBytes);
     vector.Seal(nonce, aad, plain, sealed);
     ASSERT_EQ(sealed, expected);
+    for (const std::size_t split : {std::size_t{0}, std::min<std::size_t>(24, length), length / 2,
+                                    length - std::min<std::size_t>(1, length), length}) {
+      for (AesGcm* engine : {&portable, &vector}) {
+        Bytes parts(length + kTagBytes);
+        engine->SealParts(nonce, aad, ByteView(plain).first(split), ByteView(plain).subspan(split),
+                          parts);
+        ASSERT_EQ(parts, expected) << split;
+      }
+    }
     Bytes in_place = plain;
     in_place.resize(length + kTagBytes);
     vector.Seal(nonce, aad, ByteView(in_place).first(length), in_place);
