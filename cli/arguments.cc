@@ -20,6 +20,7 @@ struct Bound {
   CLI::App* app;
   std::vector<std::pair<std::string, CLI::Option*>> parts;  // positionals and options, by name
   std::list<std::string> values;                            // of the positionals; stable places
+  std::list<std::vector<std::string>> lists;                // of what may be repeated
 };
 
 std::string ExitHelp() {
@@ -51,6 +52,12 @@ CLI::App* Subcommand(CLI::App& app, Groups& groups, const Command& command) {
 
 void AddOption(Bound& bound, const Option& option) {
   CLI::Option* added = nullptr;
+  if (option.value == Option::Value::kRepeatable) {
+    added = bound.app->add_option(option.name, bound.lists.emplace_back(), option.help);
+    added->type_name("TEXT")->allow_extra_args(false);
+    bound.parts.emplace_back(option.name, added);
+    return;
+  }
   if (option.value == Option::Value::kRequired) {
     added = bound.app->add_option(option.name, bound.values.emplace_back(), option.help);
   } else {
@@ -62,7 +69,7 @@ void AddOption(Bound& bound, const Option& option) {
 }
 
 Bound Bind(CLI::App& app, Groups& groups, const Command& command) {
-  Bound bound{&command, Subcommand(app, groups, command), {}, {}};
+  Bound bound{&command, Subcommand(app, groups, command), {}, {}, {}};
   for (const Positional& positional : command.positionals) {
     CLI::Option* added =
         bound.app->add_option(positional.name, bound.values.emplace_back(), positional.help);
@@ -78,10 +85,15 @@ Arguments ArgumentsOf(const Bound& bound) {
   Arguments arguments;
   for (const auto& [name, option] : bound.parts) {
     if (option->count() == 0) continue;
-    const std::string value = option->results().front();
+    const std::vector<std::string>& values = option->results();
+    const std::string& value = values.front();
     // What CLI11 gives a flag that stands without "=VALUE".
     const bool plain_flag = option->get_items_expected_max() == 0 && value == "true";
-    arguments.Set(name, plain_flag ? "" : value);
+    if (plain_flag) {
+      arguments.Set(name, "");
+    } else {
+      arguments.SetAll(name, values);
+    }
   }
   return arguments;
 }
@@ -117,7 +129,7 @@ Result<std::variant<CommandLine, HelpText>> ParseCommandLine(
   app.set_version_flag("--version", "coffer " + control::Version());
   CommandLine line{};
   const Command every{"", "", {}, GlobalOptions(), "", nullptr};
-  Bound global{&every, &app, {}, {}};
+  Bound global{&every, &app, {}, {}, {}};
   for (const Option& option : GlobalOptions()) AddOption(global, option);
   app.get_option("--password-file")->excludes(app.get_option("--password-fd"));
   app.footer(ExitHelp() + "\ncoffer COMMAND --help tells more, with examples.");

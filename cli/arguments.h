@@ -17,16 +17,24 @@ struct Command;
 /// "").
 class Arguments {
  public:
-  void Set(const std::string& name, std::string value) { values_[name] = std::move(value); }
+  void Set(const std::string& name, std::string value) { values_[name] = {std::move(value)}; }
+  void SetAll(const std::string& name, std::vector<std::string> values) {
+    values_[name] = std::move(values);
+  }
   [[nodiscard]] bool Has(const std::string& name) const { return values_.count(name) > 0; }
   /// "" when it was not said.
   [[nodiscard]] std::string Get(const std::string& name) const {
     const auto found = values_.find(name);
-    return found == values_.end() ? "" : found->second;
+    return found == values_.end() ? "" : found->second.front();
+  }
+  /// Of an option that may be repeated: all that was said.
+  [[nodiscard]] std::vector<std::string> GetAll(const std::string& name) const {
+    const auto found = values_.find(name);
+    return found == values_.end() ? std::vector<std::string>() : found->second;
   }
 
  private:
-  std::map<std::string, std::string> values_;
+  std::map<std::string, std::vector<std::string>> values_;  // none of them empty
 };
 
 struct CommandLine {

@@ -19,10 +19,19 @@ struct Positional {
 };
 
 struct Option {
-  enum class Value { kNone, kRequired, kOptional };  // kOptional: only as --name=VALUE
-  const char* name;                                  // "--as"
+  enum class Value {
+    kNone,
+    kRequired,
+    kOptional,    // only as --name=VALUE
+    kRepeatable,  // required, and the option may be said more than once
+  };
+  const char* name;  // "--as"
   Value value;
   const char* help;
+  /// The next word is its value.
+  [[nodiscard]] bool TakesWord() const {
+    return value == Value::kRequired || value == Value::kRepeatable;
+  }
 };
 
 struct Command {

@@ -10,7 +10,7 @@ namespace coffer::cli {
 namespace {
 
 Status RefuseWhatIsNotBuilt(const Arguments& arguments) {
-  for (const std::string option : {"--fuse", "--mount", "--device"}) {
+  for (const std::string option : {"--mount", "--device"}) {
     if (arguments.Has(option)) {
       return Fail(ErrorCode::kUnsupported, option + " is not built yet in this version",
                   "without it the volume is served over NBD");
@@ -41,8 +41,31 @@ const std::vector<Option>& SettingOptions() {
       {"--tls-psk", Value::kRequired, "FILE: TLS with pre-shared keys, lines USER:HEXKEY"},
       {"--tls-verify-peer", Value::kRequired,
        "yes (clients need a certificate of the same authority) or no"},
+      {"--fuse-cache", Value::kRequired,
+       "What the kernel keeps of the image file: auto, direct (nothing), or writeback (writes too, "
+       "lost without an fsync)"},
   };
   return options;
+}
+
+/// NBD unless something else alone is asked for.
+Result<std::vector<control::ExportRequest>> ExportsFrom(const Arguments& arguments,
+                                                        const Foreground* foreground) {
+  std::vector<control::ExportRequest> exports;
+  if (arguments.Has("--nbd") || !arguments.Has("--fuse")) {
+    ASSIGN_OR_RETURN(std::string address, foreground != nullptr
+                                              ? Result<std::string>(foreground->address())
+                                              : AbsoluteNbdAddress(arguments.Get("--nbd")));
+    exports.push_back({"nbd", std::move(address)});
+  }
+  for (const std::string& directory : arguments.GetAll("--fuse")) {
+    if (directory.empty()) {
+      return Fail(ErrorCode::kInvalidArgument, "--fuse: expected a directory", "--fuse=DIR");
+    }
+    ASSIGN_OR_RETURN(std::string path, AbsoluteFile(directory));
+    exports.push_back({"fuse", std::move(path)});
+  }
+  return exports;
 }
 
 Result<int> Run(Session& session, const Arguments& arguments) {
@@ -51,10 +74,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   // First of all: a client may wait at the other end already.
   ASSIGN_OR_RETURN(const auto foreground, Foreground::Take(session, arguments.Get("--nbd")));
   control::OpenRequest request;
-  ASSIGN_OR_RETURN(const std::string address, foreground != nullptr
-                                                  ? Result<std::string>(foreground->address())
-                                                  : AbsoluteNbdAddress(arguments.Get("--nbd")));
-  request.exports = {{"nbd", address}};
+  ASSIGN_OR_RETURN(request.exports, ExportsFrom(arguments, foreground.get()));
   request.read_only = arguments.Has("--read-only");
   request.take_over = arguments.Has("--take-over");
   request.accept_damage = arguments.Has("--accept-damage");
@@ -79,7 +99,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   if (session.json()) {
     PrintJson(*job.opened);
   } else {
-    PrintLine(job.opened->uri);
+    for (const control::ExportInfo& place : job.opened->exports) PrintLine(place.uri);
   }
   return control::kExitDone;
 }
@@ -97,7 +117,10 @@ Command OpenCommand() {
         "127.0.0.1 only with TLS. --nbd=stdio: to the program that started this, on standard input "
         "and output, until it is gone; --nbd=socket-activation: on the sockets handed over "
         "(LISTEN_FDS), until a signal. Both close the volume at the end"},
-       {"--fuse", Value::kRequired, "DIR: serve an image file there"},
+       {"--fuse", Value::kRepeatable,
+        "DIR: serve the volume as the file NAME.img in this directory, which is yours and empty, "
+        "or "
+        "is made; several volumes may share one, and one volume may be in several"},
        {"--mount", Value::kRequired, "DIR: mount its file system there"},
        {"--device", Value::kNone, "Attach a kernel block device"},
        {"--read-only", Value::kNone, "Nothing can be written"},
@@ -108,6 +131,7 @@ Command OpenCommand() {
         "This machine alone writes to the store: accepts one that cannot keep two apart"}},
       "  coffer open photos\n"
       "  nbdcopy disk.img \"$(coffer open photos)\"\n"
+      "  coffer open photos --fuse=images\n"
       "  coffer open photos --read-only --nbd=tcp:127.0.0.1:10809\n"
       "  coffer open photos --nbd=tcp:0.0.0.0:10809 --tls-x509=/etc/pki/coffer\n"
       "  coffer open photos --nbd=tcp:[::1]:10809 --tls-psk=keys.psk\n"

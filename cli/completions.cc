@@ -91,7 +91,7 @@ std::string OptionNames(const std::vector<Option>& options, const char* between,
 }
 
 bool Any(const Option&) { return true; }
-bool TakesWord(const Option& option) { return option.value == Option::Value::kRequired; }
+bool TakesWord(const Option& option) { return option.TakesWord(); }
 
 /// In single quotes of bash and zsh.
 std::string Quoted(std::string_view text) {
@@ -273,11 +273,12 @@ const char* ZshAction(Kind kind) {
 std::string ZshOptions(const std::vector<Option>& options) {
   std::string text;
   for (const Option& option : options) {
-    std::string spec = option.name;
-    if (option.value == Option::Value::kRequired) spec.push_back('=');
+    std::string spec = option.value == Option::Value::kRepeatable ? "*" : "";
+    spec.append(option.name);
+    if (option.TakesWord()) spec.push_back('=');
     if (option.value == Option::Value::kOptional) spec.append("=-");
     spec.append("[").append(ZshText(option.help)).append("]");
-    if (option.value == Option::Value::kRequired) spec.append(":value:");
+    if (option.TakesWord()) spec.append(":value:");
     if (option.value == Option::Value::kOptional) spec.append("::value:");
     if (option.value != Option::Value::kNone) spec.append(ZshAction(KindOf(option)));
     text.append(" \\\n        ").append(Quoted(spec));
@@ -375,7 +376,7 @@ std::string ZshCompletion() {
 
 std::string FishOption(const std::string& condition, const Option& option) {
   std::string line = "complete -c coffer" + condition + " -l " + std::string(option.name + 2);
-  if (option.value == Option::Value::kRequired) {
+  if (option.TakesWord()) {
     switch (KindOf(option)) {
       case Kind::kPath:
         line.append(" -r -F");

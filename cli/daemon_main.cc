@@ -31,6 +31,7 @@
 #include "core/daemon/instance.h"
 #include "core/daemon/signal_loop.h"
 #include "core/daemon/volume_manager.h"
+#include "fuse/server.h"
 #include "nbd/server.h"
 
 namespace coffer::cli {
@@ -51,6 +52,7 @@ constexpr int kSyncThreads = 4;     // volumes that sync at once
 constexpr int kControlThreads = 8;  // requests of the control API that run at once
 constexpr int kJobThreads = 8;      // jobs of it
 constexpr int kNbdThreads = 16;     // NBD requests that block at once
+constexpr int kFuseThreads = 24;    // FUSE requests that block at once
 /// 1,024 NBD clients, the volumes' files, requests to stores.
 constexpr std::uint64_t kDescriptorsWanted = 8192;
 
@@ -179,6 +181,7 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   const auto work = NewThreadExecutor("work", WorkThreads(), ThreadPriority::kBackground);
   const auto sync = NewThreadExecutor("sync", kSyncThreads, ThreadPriority::kBackground);
   const auto nbd_workers = NewThreadExecutor("nbd", kNbdThreads);
+  const auto fuse_workers = NewThreadExecutor("fuse", kFuseThreads);
   const auto jobs = NewThreadExecutor("jobs", kJobThreads);
   const auto requests = NewThreadExecutor("requests", kControlThreads);
   vault::Environment environment{fs,     clock,      random,     *sync,        *work,
@@ -189,14 +192,16 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   nbd_options.host_name = HostName();
   ASSIGN_OR_RETURN(const auto nbd, nbd::Server::Open(nbd_options, *nbd_workers, clock, fs,
                                                      nbd::Descriptor(inherited.nbd.Release())));
+  fuse::Server fuse({}, *fuse_workers, clock, fs);
 
   daemon::VolumeManager::Options manager_options;
   manager_options.config = std::move(config);
   manager_options.config_path = config_file.path;
   manager_options.cache_directory = places.cache;
   manager_options.request_stop = [&signals] { signals.RequestStop(); };
-  ASSIGN_OR_RETURN(const auto manager,
-                   daemon::VolumeManager::Open(environment, *jobs, {nbd.get()}, manager_options));
+  ASSIGN_OR_RETURN(
+      const auto manager,
+      daemon::VolumeManager::Open(environment, *jobs, {nbd.get(), &fuse}, manager_options));
   control::ControlServer::Options server_options;
   server_options.socket_path = places.control_socket();
   ASSIGN_OR_RETURN(const auto server,

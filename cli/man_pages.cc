@@ -63,7 +63,7 @@ std::string OptionTerm(const Option& option) {
   std::string term = Bold(option.name);
   if (option.value == Option::Value::kNone) return term;
   const std::string value = Italic(ValueName(option.help));
-  return option.value == Option::Value::kRequired ? term + " " + value : term + "[=" + value + "]";
+  return option.TakesWord() ? term + " " + value : term + "[=" + value + "]";
 }
 
 std::string OptionItems(const std::vector<Option>& options) {

@@ -21,6 +21,13 @@ struct TlsFiles {
   [[nodiscard]] bool empty() const { return x509_directory.empty() && psk_file.empty(); }
 };
 
+/// What a protocol with a cache on its clients' side (FUSE: the kernel's pages) may keep there.
+enum class ClientCache {
+  kAuto,       // reads, while no other export could change the bytes behind it
+  kNone,       // nothing: each request reaches the device
+  kWriteBack,  // writes too: acknowledged before the device has them, durable after a flush only
+};
+
 /// One thing to export. `device` outlives the export: Withdraw returns before it goes.
 struct ExportSpec {
   std::string name;         // what clients ask for
@@ -31,6 +38,8 @@ struct ExportSpec {
   std::string address;
   bool read_only;
   TlsFiles tls = {};
+  ClientCache cache = ClientCache::kAuto;
+  bool sole = false;  // no other export changes this device
 };
 
 /// Where a client finds the export: a URI or a path.
@@ -47,6 +56,9 @@ class Exporter {
   /// Stops serving `name`: new clients are refused, connected ones are cut after their requests in
   /// flight are answered. Returns when no call into the device is left.
   virtual Status Withdraw(const std::string& name) = 0;
+  /// The device of `name` has another size from now on; whoever keeps the old one is told. Nothing
+  /// for a name that is not exported.
+  virtual void Resized(const std::string& name) { static_cast<void>(name); }
   /// Clients connected to `name` now.
   [[nodiscard]] virtual int client_count(const std::string& name) const = 0;
 };

@@ -122,6 +122,8 @@ std::optional<Value> Parse(const KeyInfo& key, std::string_view text) {
       return Path(text);
     case Kind::kYesNo:
       return OneOf(text, {"yes", "no"});
+    case Kind::kFuseCache:
+      return OneOf(text, {"auto", "writeback", "direct"});
   }
   return std::nullopt;
 }
@@ -172,6 +174,8 @@ const std::vector<KeyInfo>& Keys() {
        "NBD listeners of its own speak TLS, with the pre-shared keys of this file"},
       {Key::kTlsVerifyPeer, "tls_verify_peer", Kind::kYesNo, "yes", 0, 0, Scope::kVolume,
        Takes::kAtOpen, "Clients need a certificate of the same authority"},
+      {Key::kFuseCache, "fuse_cache", Kind::kFuseCache, "auto", 0, 0, Scope::kVolume,
+       Takes::kAtOpen, "What the kernel keeps of a volume served through FUSE"},
       {Key::kChunkSize, "chunk_size", Kind::kChunkSize, "64KiB", kChunkLeast, kChunkMost,
        Scope::kVolume, Takes::kAtInit, "Unit of compression and dedup of a new volume"},
       {Key::kDiskCacheBytesMax, "disk_cache_bytes_max", Kind::kBytes, "10GiB", 0, 16 * kTiB,
@@ -226,6 +230,8 @@ std::string Expected(const KeyInfo& key) {
       return "an absolute path, or \"\" for none";
     case Kind::kYesNo:
       return "\"yes\" or \"no\"";
+    case Kind::kFuseCache:
+      return "\"auto\", \"writeback\" or \"direct\"";
   }
   return "another value";
 }

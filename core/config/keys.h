@@ -24,12 +24,13 @@ enum class Key {
   kTlsX509,
   kTlsPsk,
   kTlsVerifyPeer,
+  kFuseCache,
   kChunkSize,
   kDiskCacheBytesMax,
   kMemoryCacheBytesMax,
   kLogLevel,
 };
-inline constexpr std::size_t kKeyCount = 15;
+inline constexpr std::size_t kKeyCount = 16;
 
 /// Where a key may stand.
 enum class Scope {
@@ -51,6 +52,7 @@ enum class Kind {
   kLogLevel,
   kPath,  // absolute, or empty for none
   kYesNo,
+  kFuseCache,
 };
 
 struct KeyInfo {

@@ -30,10 +30,6 @@ Result<UniqueFd> NewSocket() {
 
 }  // namespace
 
-UniqueFd::~UniqueFd() {
-  if (fd_ >= 0) close(fd_);
-}
-
 Status CheckSocketPath(const std::string& path) {
   if (path.size() > kPathBytesMax) {
     return Fail(ErrorCode::kInvalidArgument,

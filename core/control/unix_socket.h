@@ -5,32 +5,13 @@
 #include <sys/types.h>
 
 #include <string>
-#include <utility>
 
 #include "core/base/result.h"
+#include "core/base/unique_fd.h"
 
 namespace coffer::control {
 
-/// A file descriptor, closed with its owner.
-class UniqueFd {
- public:
-  UniqueFd() = default;
-  explicit UniqueFd(int fd) : fd_(fd) {}
-  UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  UniqueFd& operator=(UniqueFd&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~UniqueFd();
-
-  [[nodiscard]] int get() const { return fd_; }
-  /// It is the caller's to close.
-  [[nodiscard]] int Release() { return std::exchange(fd_, -1); }
-  [[nodiscard]] bool valid() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
+using coffer::UniqueFd;
 
 /// kInvalidArgument for a path longer than the 107 bytes that the kernel takes.
 Status CheckSocketPath(const std::string& path);

@@ -28,6 +28,12 @@ block::TlsFiles TlsFor(const config::Effective& config, const std::string& addre
           .verify_peer = config.text(Key::kTlsVerifyPeer) == "yes"};
 }
 
+block::ClientCache CacheFor(const config::Effective& config) {
+  const std::string cache = config.text(config::Key::kFuseCache);
+  if (cache == "direct") return block::ClientCache::kNone;
+  return cache == "writeback" ? block::ClientCache::kWriteBack : block::ClientCache::kAuto;
+}
+
 }  // namespace
 
 Error NotOpen(const std::string& full_name) {
@@ -236,7 +242,8 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
 Status OpenVolumes::ExportAll(const VolumeKey& key, Entry& entry,
                               const control::OpenRequest& request) {
   const config::Effective config = config_.For(VaultNameOf(key), key.volume, entry.overrides);
-  for (const control::ExportRequest& wanted : WantedExports(request)) {
+  const std::vector<control::ExportRequest> all = WantedExports(request);
+  for (const control::ExportRequest& wanted : all) {
     ASSIGN_OR_RETURN(block::Exporter * exporter, ExporterOf(wanted.kind));
     block::ExportSpec spec;
     spec.name = entry.export_name;
@@ -245,6 +252,8 @@ Status OpenVolumes::ExportAll(const VolumeKey& key, Entry& entry,
     spec.address = wanted.address;
     spec.read_only = entry.read_only;
     spec.tls = TlsFor(config, wanted.address);
+    spec.cache = CacheFor(config);
+    spec.sole = all.size() == 1;
     auto place = exporter->Export(spec);
     if (!place.has_value()) return Fail(place.error().Within("exporting " + key.volume));
     entry.exports.push_back({exporter, wanted.address, std::move(place->uri)});
@@ -252,9 +261,20 @@ Status OpenVolumes::ExportAll(const VolumeKey& key, Entry& entry,
   return {};
 }
 
-void OpenVolumes::WithdrawAll(Entry& entry) {
+/// Each once, however many places it serves the volume at.
+std::vector<block::Exporter*> OpenVolumes::ExportersOf(const Entry& entry) {
+  std::vector<block::Exporter*> exporters;
   for (const Exported& exported : entry.exports) {
-    const Status status = exported.exporter->Withdraw(entry.export_name);
+    const bool known =
+        std::find(exporters.begin(), exporters.end(), exported.exporter) != exporters.end();
+    if (!known) exporters.push_back(exported.exporter);
+  }
+  return exporters;
+}
+
+void OpenVolumes::WithdrawAll(Entry& entry) {
+  for (block::Exporter* const exporter : ExportersOf(entry)) {
+    const Status status = exporter->Withdraw(entry.export_name);
     // Withdraw fails for a name it does not serve; then nobody is in the device either.
     if (!status.has_value()) LOG(kWarning, "withdrawing: ", status.error().message);
   }
@@ -319,8 +339,8 @@ Status OpenVolumes::Close(const VolumeKey& key, volume::CloseMode mode,
 
 int OpenVolumes::ClientsOf(const Entry& entry) {
   int clients = 0;
-  for (const Exported& exported : entry.exports) {
-    clients += exported.exporter->client_count(entry.export_name);
+  for (const block::Exporter* const exporter : ExportersOf(entry)) {
+    clients += exporter->client_count(entry.export_name);
   }
   return clients;
 }
@@ -356,6 +376,7 @@ Status OpenVolumes::Resize(const VolumeKey& key, std::uint64_t size, volume::Vol
   RETURN_IF_ERROR(CheckResizeOf(key, entry, size, tail));
   const Status resized = entry.volume->Resize(size, tail);
   if (!resized.has_value()) return Fail(resized.error().Within("volume " + FullNameOf(key)));
+  for (block::Exporter* const exporter : ExportersOf(entry)) exporter->Resized(entry.export_name);
   Remember(key, entry, /*open=*/true, entry.volume->status().behind_bytes);
   LOG(kInfo, "resized ", FullNameOf(key), " to ", size, " bytes");
   Announce(key, "open");

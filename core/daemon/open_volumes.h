@@ -117,6 +117,7 @@ class OpenVolumes {
   Status Build(const VolumeKey& key, Entry& entry, const control::OpenRequest& request,
                const Unlock& unlock, const volume::ReplayProgress& progress);
   Status ExportAll(const VolumeKey& key, Entry& entry, const control::OpenRequest& request);
+  [[nodiscard]] static std::vector<block::Exporter*> ExportersOf(const Entry& entry);
   void WithdrawAll(Entry& entry);
   Result<block::Exporter*> ExporterOf(const std::string& kind) const;
   Result<control::OpenReply> DescribeIfSame(const VolumeKey& key, const Entry& entry,

@@ -673,7 +673,7 @@ class EndToEnd(CofferTest):
 
     def test_what_is_not_built_says_so(self):
         self.init()
-        for option in ("--fuse=/mnt", "--mount=/mnt", "--device"):
+        for option in ("--mount=/mnt", "--device"):
             self.expect(11, "open", "photos", option)
         self.expect(11, "open", "photos@monday")
 

@@ -42,6 +42,7 @@ TEST(Keys, HaveTheDefaultsOfTheInterface) {
       {Key::kTlsX509, ""},
       {Key::kTlsPsk, ""},
       {Key::kTlsVerifyPeer, "yes"},
+      {Key::kFuseCache, "auto"},
       {Key::kChunkSize, "64KiB"},
       {Key::kDiskCacheBytesMax, "10GiB"},
       {Key::kMemoryCacheBytesMax, "256MiB"},
@@ -60,6 +61,13 @@ TEST(Keys, PathsAreAbsoluteOrNone) {
   ExpectRefused(Key::kTlsPsk, "/etc/keys\n.psk");
   ExpectRefused(Key::kTlsX509, "/" + std::string(5000, 'd'));
   ExpectRefused(Key::kTlsVerifyPeer, "maybe");
+}
+
+TEST(Keys, TheKernelsCacheIsOneOfThree) {
+  for (const char* cache : {"auto", "writeback", "direct"}) {
+    EXPECT_EQ(Parsed(Key::kFuseCache, cache).text, cache);
+  }
+  ExpectRefused(Key::kFuseCache, "none");
 }
 
 TEST(Keys, SizesAreTakenInAnyUnitAndShownInTheLargest) {

@@ -94,6 +94,9 @@ EDGES = {
     ("nbd", "core/base"): _FOUNDATION,
     ("nbd", "core/block"): "serves BlockDevices, is an Exporter",
 
+    ("fuse", "core/base"): _FOUNDATION,
+    ("fuse", "core/block"): "serves BlockDevices, is an Exporter",
+
     ("cli", "core/base"): _FOUNDATION,
     ("cli", "core/control"): "the client's whole world",
     ("cli", "core/config"): "config check: a file that keeps the daemon from starting",
@@ -104,6 +107,7 @@ EDGES = {
     ("cli/daemon_main.cc", "core/control"): "the control server",
     ("cli/daemon_main.cc", "core/daemon"): "what serves it",
     ("cli/daemon_main.cc", "nbd"): "an exporter to give to the daemon",
+    ("cli/daemon_main.cc", "fuse"): "another one",
 }
 
 # Part of a header's path -> the folders that may include it. One library, one folder.
@@ -121,6 +125,7 @@ LIBRARIES = {
     "boost/": ["core/control"],
     "CLI/": ["cli"],
     "gnutls/": ["nbd/tls.cc"],
+    "fuse3/": ["fuse/low_level.h"],
 }
 
 # Headers that reach the system behind the seams of core/base -> where else they may be, and why.
@@ -139,6 +144,7 @@ SYSTEM_HEADERS = {
         "nbd/sockets.cc": "the server's sockets",
         "core/control": "the control socket, server and client; sockets handed over",
         "cli/relay.cc": "between a client that coffer open was given and cofferd",
+        "fuse/kernel_mount.cc": "fusermount3 sends the connection",
     },
     "sys/un.h": {
         "nbd/sockets.cc": "the server's sockets",
@@ -151,11 +157,13 @@ SYSTEM_HEADERS = {
         "nbd/sockets.cc": "wakes the event loop",
         "core/control/server.cc": "wakes the server that it may stop",
         "core/daemon/signal_loop.cc": "a stop that is no signal",
+        "fuse/session.cc": "ends the loops",
     },
     "poll.h": {
         "core/control": "waits on sockets with a timeout",
         "core/daemon/signal_loop.cc": "waits for signals",
         "cli": "waits for the terminal or the daemon, and for Ctrl-C",
+        "fuse/session.cc": "waits for requests",
     },
     "fcntl.h": {
         "core/control/unix_socket.cc": "close-on-exec, non-blocking",
@@ -166,28 +174,36 @@ SYSTEM_HEADERS = {
         "cli/daemon_start.cc": "what the daemon inherits",
         "cli/password.cc": "a password file is opened without waiting for a FIFO",
         "cli/terminal.cc": "the controlling terminal",
+        "fuse": "flags of open(2) as the kernel passes them on; opens /dev/fuse",
     },
     "signal.h": {
         "core/daemon/signal_loop.cc": "the signals that steer cofferd",
         "cli/session.cc": "Ctrl-C ends a wait",
+        "fuse/kernel_mount.cc": "fusermount3 starts with no signal blocked",
     },
     "sys/signalfd.h": {
         "core/daemon/signal_loop.cc": "the signals that steer cofferd",
         "cli/session.cc": "Ctrl-C ends a wait",
     },
     "sys/syscall.h": {"cli/daemon_start.cc": "pidfd_open: glibc 2.36 declares it for C alone"},
-    "sys/wait.h": {"cli/daemon_start.cc": "reaps the child between client and daemon"},
+    "sys/wait.h": {
+        "cli/daemon_start.cc": "reaps the child between client and daemon",
+        "fuse/kernel_mount.cc": "how fusermount3 ended",
+    },
     "termios.h": {"cli/terminal.cc": "passwords are typed without echo"},
     "sys/stat.h": {
         "nbd/sockets.cc": "mode of the socket file",
         "core/control/unix_socket.cc": "mode of the socket file",
         "cli/password.cc": "owner, mode and kind of a password file",
         "cli/relay.cc": "socket or pipe",
+        "fuse/name_operations.cc": "attributes that the kernel asks for",
+        "fuse/mount_point.cc": "whether what is mounted still answers",
     },
     "sys/types.h": {
         "core/control": "uid_t, to compare peers with",
         "core/config/config.h": "uid_t, whose file it must be",
         "core/daemon/instance.h": "uid_t and pid_t of the process",
+        "fuse/operations.h": "uid_t and gid_t of the files",
     },
     "pwd.h": {"core/control/places.cc": "home directory of a user without HOME"},
     "pthread.h": {
@@ -205,9 +221,15 @@ SYSTEM_HEADERS = {
         "nbd/address.cc": "the own uid",
         "nbd/sockets.cc": "close, read and write of sockets",
         "nbd/tls_files.cc": "the own uid",
+        "fuse": "the own uid; pipes to fusermount3; whence of lseek",
     },
     "sys/ioctl.h": {"cli/terminal.cc": "how wide the terminal is"},
     "sys/mman.h": {"core/crypto/kdf.cc": "Argon2's working memory is left out of dumps"},
+    "spawn.h": {"fuse/kernel_mount.cc": "runs fusermount3"},
+    "sys/mount.h": {"fuse/kernel_mount.cc": "mount(2) and umount2(2)"},
+    "linux/fuse.h": {"fuse/file_operations.cc": "flags of an open that libfuse 3.14 has no name for"},
+    "linux/falloc.h": {"fuse/file_operations.cc": "modes of fallocate(2)"},
+    "cstdarg": {"fuse/session.cc": "libfuse logs as printf does"},
 }
 
 # Headers that nobody but core/base includes.

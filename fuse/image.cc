@@ -1,0 +1,44 @@
+#include "fuse/image.h"
+
+#include <algorithm>
+
+namespace coffer::fuse {
+namespace {
+
+std::string FileStem(std::string name) {
+  std::replace(name.begin(), name.end(), '/', '.');
+  return name;
+}
+
+}  // namespace
+
+Image::Image(const block::ExportSpec& spec, Cache cache, UnixSeconds now)
+    : device_(*spec.device),
+      name_(spec.name),
+      file_stem_(FileStem(spec.name)),
+      cache_(cache),
+      read_only_(spec.read_only || spec.device->read_only()),
+      sole_(spec.sole),
+      modified_(now) {}
+
+std::optional<Image::Visit> Image::Enter() {
+  // Counted first, then looked: whoever is not seen by Withdraw's wait sees `withdrawn_`.
+  inside_.fetch_add(1);
+  Visit visit(shared_from_this());
+  if (withdrawn_.load()) return std::nullopt;
+  return visit;
+}
+
+void Image::Leave() {
+  if (inside_.fetch_sub(1) != 1 || !withdrawn_.load()) return;
+  MutexLock lock(mutex_);
+  changed_.notify_all();
+}
+
+void Image::Withdraw(Executor& waits) {
+  withdrawn_.store(true);
+  MutexLock lock(mutex_);
+  waits.Await(lock, changed_, [this] { return inside_.load() == 0; });
+}
+
+}  // namespace coffer::fuse

@@ -1,0 +1,30 @@
+// Mounting and unmounting a FUSE connection: with mount(2) where that is allowed, else through
+// fusermount3, which is setuid root.
+#pragma once
+
+#include <string>
+
+#include "core/base/file_system.h"
+#include "core/base/result.h"
+#include "core/base/unique_fd.h"
+#include "fuse/mount_point.h"
+
+namespace coffer::fuse {
+
+struct KernelMount {
+  UniqueFd connection;  // /dev/fuse, non-blocking
+  bool root_may_enter =
+      false;  // the kernel lets everybody in; the session keeps others than root out
+};
+
+/// `directory` as PrepareMountPoint returns it.
+Result<KernelMount> MountConnection(FileSystem& fs, const MountTools& tools,
+                                    const std::string& directory);
+
+enum class UnmountMode {
+  kNow,   // kConflict while it is in use
+  kLazy,  // out of sight at once, gone when nobody uses it any more
+};
+Status UnmountConnection(const MountTools& tools, const std::string& directory, UnmountMode mode);
+
+}  // namespace coffer::fuse

@@ -1,0 +1,208 @@
+#include "fuse/server.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "core/base/log.h"
+#include "core/base/mount_table.h"
+#include "fuse/kernel_mount.h"
+#include "fuse/session.h"
+#include "fuse/tree.h"
+
+namespace coffer::fuse {
+
+/// A mounted directory. `session` is used with the directory's turn only; null: not mounted.
+struct Server::Directory {
+  Directory(std::string place, JobQueue& jobs, const Clock& clock, bool write_back)
+      : path(std::move(place)), mounted{tree, jobs, clock, write_back, geteuid(), getegid()} {}
+
+  const std::string path;
+  Tree tree;
+  Mounted mounted;
+  std::unique_ptr<Session> session;
+};
+
+class Server::Turn {
+ public:
+  Turn(Server& server, std::string path) : server_(server), path_(std::move(path)) {
+    MutexLock lock(server_.mutex_);
+    server_.workers_.Await(lock, server_.changed_, [this]() REQUIRES_LOCK(server_.mutex_) {
+      return server_.being_changed_.insert(path_).second;
+    });
+  }
+  ~Turn() {
+    MutexLock lock(server_.mutex_);
+    server_.being_changed_.erase(path_);
+    server_.changed_.notify_all();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  Server& server_;
+  const std::string path_;
+};
+
+namespace {
+
+Image::Cache CacheFor(const block::ExportSpec& spec) {
+  switch (spec.cache) {
+    case block::ClientCache::kWriteBack:
+      return Image::Cache::kWriteBack;
+    case block::ClientCache::kAuto:
+      return spec.sole ? Image::Cache::kReads : Image::Cache::kNone;
+    case block::ClientCache::kNone:
+      break;
+  }
+  return Image::Cache::kNone;
+}
+
+}  // namespace
+
+Server::Server(MountTools tools, Executor& workers, const Clock& clock, FileSystem& fs)
+    : tools_(std::move(tools)), workers_(workers), clock_(clock), fs_(fs), jobs_(workers) {}
+
+Server::~Server() {
+  std::vector<std::string> names;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [path, directory] : directories_) {
+      for (const auto& image : directory->tree.images()) names.push_back(image->name());
+    }
+  }
+  for (const std::string& name : names) static_cast<void>(Withdraw(name));
+}
+
+Status Server::Mount(Directory& directory) {
+  ASSIGN_OR_RETURN(KernelMount mount, MountConnection(fs_, tools_, directory.path));
+  const auto access =
+      mount.root_may_enter ? Session::Access::kOwnerAndRoot : Session::Access::kOwner;
+  auto session = Session::Open(directory.mounted, std::move(mount.connection), access);
+  if (!session.has_value()) {
+    static_cast<void>(UnmountConnection(tools_, directory.path, UnmountMode::kLazy));
+    return Fail(session.error());
+  }
+  directory.session = std::move(*session);
+  return {};
+}
+
+Result<std::shared_ptr<Server::Directory>> Server::MountedAt(const std::string& path,
+                                                             bool write_back) {
+  std::shared_ptr<Directory> directory;
+  {
+    MutexLock lock(mutex_);
+    const auto found = directories_.find(path);
+    if (found != directories_.end()) directory = found->second;
+  }
+  if (directory == nullptr) {
+    directory = std::make_shared<Directory>(path, jobs_, clock_, write_back);
+  } else if (directory->mounted.write_back != write_back) {
+    return Fail(ErrorCode::kConflict,
+                Concat(path, " is mounted ", write_back ? "without" : "with",
+                       " the kernel's write-back cache for the other volumes in it"),
+                "take another directory, or the same fuse_cache");
+  }
+  if (directory->session != nullptr && !directory->session->ended()) return directory;
+  directory->session.reset();  // somebody has unmounted it
+  RETURN_IF_ERROR(PrepareMountPoint(fs_, tools_, path));
+  RETURN_IF_ERROR(Mount(*directory));
+  MutexLock lock(mutex_);
+  directories_.insert_or_assign(path, directory);
+  return directory;
+}
+
+Result<block::ExportPlace> Server::Export(const block::ExportSpec& spec) {
+  ASSIGN_OR_RETURN(const std::string path, PlaceOf(spec.address));
+  const Image::Cache cache = CacheFor(spec);
+  const Turn turn(*this, path);
+  ASSIGN_OR_RETURN(const auto directory, MountedAt(path, cache == Image::Cache::kWriteBack));
+  auto image = std::make_shared<Image>(spec, cache, clock_.WallNow());
+  const std::string file = path + "/" + image->file_stem() + ".img";
+  const Status added = directory->tree.Add(std::move(image));
+  if (directory->tree.empty()) Unmount(*directory);
+  if (!added.has_value()) return Fail(added.error().Within("serving in " + path));
+  return block::ExportPlace{file};
+}
+
+void Server::Unmount(Directory& directory) {
+  if (directory.session != nullptr && !directory.session->ended()) {
+    Status unmounted = UnmountConnection(tools_, directory.path, UnmountMode::kNow);
+    if (!unmounted.has_value() && unmounted.error().code == ErrorCode::kConflict) {
+      LOG(kWarning, "fuse: ", directory.path, " is in use; it is unmounted lazily");
+      unmounted = UnmountConnection(tools_, directory.path, UnmountMode::kLazy);
+    }
+    if (!unmounted.has_value()) LOG(kWarning, "fuse: ", unmounted.error().message);
+  }
+  directory.session.reset();
+  MutexLock lock(mutex_);
+  directories_.erase(directory.path);
+}
+
+void Server::WithdrawFrom(Directory& directory, Image& image) {
+  Session* const session = directory.session.get();
+  const std::vector<Node> nodes = directory.tree.NodesOf(image);
+  const auto forget_data = [&] {
+    if (session == nullptr || image.cache() == Image::Cache::kNone) return;
+    session->ForgetData(nodes.front().inode);
+  };
+  if (image.cache() == Image::Cache::kWriteBack) forget_data();  // written while it still may be
+  directory.tree.Remove(image);
+  for (const Node& node : nodes) {
+    if (session != nullptr) session->ForgetName(kRootInode, node.name);
+  }
+  if (const auto visit = image.Enter(); visit && !image.read_only()) {
+    const Status flushed = visit->device().Flush();
+    if (!flushed.has_value()) LOG(kWarning, "fuse: flushing: ", flushed.error().message);
+  }
+  image.Withdraw(workers_);
+  forget_data();
+}
+
+Status Server::Withdraw(const std::string& name) {
+  const auto holding = Holding(name);
+  if (holding.empty()) return Fail(ErrorCode::kNotFound, Concat("no FUSE export ", name));
+  for (const auto& directory : holding) {
+    const Turn turn(*this, directory->path);
+    const auto image = directory->tree.FindImage(name);
+    if (image == nullptr) continue;
+    WithdrawFrom(*directory, *image);
+    if (directory->tree.empty()) Unmount(*directory);
+  }
+  return {};
+}
+
+void Server::Resized(const std::string& name) {
+  for (const auto& directory : Holding(name)) {
+    const Turn turn(*this, directory->path);
+    const auto image = directory->tree.FindImage(name);
+    if (image == nullptr || directory->session == nullptr) continue;
+    const Node before = directory->tree.NodesOf(*image).front();
+    directory->session->ForgetData(before.inode);
+    if (image->cache() != Image::Cache::kWriteBack) continue;
+    // With write-back the kernel believes its own size: it meets the file as a new one.
+    directory->tree.Renumber(*image);
+    directory->session->ForgetName(kRootInode, before.name);
+  }
+}
+
+int Server::client_count(const std::string& name) const {
+  int count = 0;
+  for (const auto& directory : Holding(name)) {
+    if (const auto image = directory->tree.FindImage(name)) {
+      count += image->counters().open_files.load();
+    }
+  }
+  return count;
+}
+
+std::vector<std::shared_ptr<Server::Directory>> Server::Holding(const std::string& name) const {
+  std::vector<std::shared_ptr<Directory>> holding;
+  MutexLock lock(mutex_);
+  for (const auto& [path, directory] : directories_) {
+    if (directory->tree.FindImage(name) != nullptr) holding.push_back(directory);
+  }
+  return holding;
+}
+
+}  // namespace coffer::fuse

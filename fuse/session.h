@@ -1,0 +1,53 @@
+// Session: one connection to the kernel's FUSE, and the threads that read its requests.
+//
+// States: running -> ended, once: by the destructor, or when somebody has unmounted the directory.
+// The destructor returns when no thread reads any more; requests that jobs still hold must have
+// been answered before. It closes the connection: files that are still open give ENOTCONN then.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/base/executor.h"
+#include "core/base/result.h"
+#include "core/base/unique_fd.h"
+#include "fuse/operations.h"
+
+namespace coffer::fuse {
+
+class Session {
+ public:
+  enum class Access { kOwner, kOwnerAndRoot };
+
+  /// `connection` is an open /dev/fuse that is mounted; `mounted` outlives the session.
+  static Result<std::unique_ptr<Session>> Open(Mounted& mounted, UniqueFd connection,
+                                               Access access);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  /// Nobody can reach it any more.
+  [[nodiscard]] bool ended() const;
+
+  // What the kernel keeps is dropped; dirty pages are written first. From any thread but those
+  // that read requests, since the kernel may wait for answers. No error: what it does not know of
+  // there is nothing to drop.
+  void ForgetData(Inode inode);
+  void ForgetAttributes(Inode inode);
+  void ForgetName(Inode directory, const std::string& name);
+
+ private:
+  struct Destroy {
+    void operator()(fuse_session* session) const { fuse_session_destroy(session); }
+  };
+  Session(std::unique_ptr<fuse_session, Destroy> session, UniqueFd stop);
+
+  void Run();
+  [[nodiscard]] bool AwaitRequest();
+
+  const std::unique_ptr<fuse_session, Destroy> session_;
+  const UniqueFd stop_;              // an eventfd, readable from the end on
+  std::unique_ptr<Executor> loops_;  // last: its end waits for Run's
+};
+
+}  // namespace coffer::fuse
