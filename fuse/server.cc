@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "core/base/mount_holders.h"
 #include "core/base/mount_table.h"
 #include "fuse/kernel_mount.h"
 #include "fuse/session.h"
@@ -129,7 +130,9 @@ void Server::Unmount(Directory& directory) {
   if (directory.session != nullptr && !directory.session->ended()) {
     Status unmounted = UnmountConnection(tools_, directory.path, UnmountMode::kNow);
     if (!unmounted.has_value() && unmounted.error().code == ErrorCode::kConflict) {
-      LOG(kWarning, "fuse: ", directory.path, " is in use; it is unmounted lazily");
+      const std::string holders = DescribeHolders(FindMountHolders(directory.path));
+      LOG(kWarning, "fuse: ", directory.path, " is in use; it goes when it is not any more: ",
+          holders.empty() ? "by whom cannot be seen" : holders);
       unmounted = UnmountConnection(tools_, directory.path, UnmountMode::kLazy);
     }
     if (!unmounted.has_value()) LOG(kWarning, "fuse: ", unmounted.error().message);
