@@ -83,8 +83,8 @@ class Coffer:
         return subprocess.run([self.program, *words], env=self.env, check=True,
                               stdout=subprocess.PIPE, text=True).stdout
 
-    def open(self):
-        return json.loads(self.run("open", "bench", "--json", "--password-file",
+    def open(self, *words):
+        return json.loads(self.run("open", "bench", "--json", *words, "--password-file",
                                    self.password))["uri"]
 
     def daemon_pid(self):
@@ -116,6 +116,20 @@ class SocketServer:
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
+
+
+def fio(arguments, seconds, path):
+    """fio's result of one job that runs `seconds` unless told otherwise, in `path`: {"iops", "bytes_per_second",
+    "operations"}."""
+    done = subprocess.run(
+        ["fio", "--name=job", "--time_based=1", f"--runtime={round(seconds * 1000)}ms", "--randrepeat=1",
+         "--output-format=json", *arguments], check=True, stdout=subprocess.PIPE, text=True, cwd=path).stdout
+    job = json.loads(done[done.index("{"):])["jobs"][0]
+    if job["error"]:
+        raise SystemExit(f"fio: error {job['error']}")
+    kinds = [job["read"], job["write"]]
+    return {"iops": sum(kind["iops"] for kind in kinds), "bytes_per_second": sum(kind["bw_bytes"] for kind in kinds),
+            "operations": sum(kind["total_ios"] for kind in kinds)}
 
 
 def median(values):
