@@ -66,7 +66,9 @@ class Connection:
 
 
 class StampedLoad:
-    def __init__(self, connections, blocks_each, seed, size):
+    def __init__(self, connections, blocks_each, seed, size, connect=Connection):
+        """`connect(path, name)` gives something with the methods of Connection."""
+        self.connect = connect
         self.random = random.Random(seed)
         self.clock = Clock()
         self.lines = [Line(i + 1, i * blocks_each, blocks_each, self.clock) for i in range(connections)]
@@ -104,7 +106,7 @@ class StampedLoad:
         """Reads everything; None if it is right, and then that is what there is from now on."""
         if self.problems:
             return self.problems[0]
-        connection = Connection(path, name)
+        connection = self.connect(path, name)
         try:
             found = [(line, self._read_stamps(connection, line)) for line in self.lines]
         except (ValueError, RequestError) as problem:
@@ -125,7 +127,7 @@ class StampedLoad:
     def _run(self, line, path, name, errors_allowed, flush_every, seed):
         chooser = random.Random(seed)
         try:
-            connection = Connection(path, name)
+            connection = self.connect(path, name)
         except OSError:
             return
         try:
