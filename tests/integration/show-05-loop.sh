@@ -14,16 +14,18 @@ done
 new_password
 device=
 tidy_up() {
+  local status=$?
   umount "$work/drive" 2>/dev/null || true
   [ -z "$device" ] || losetup -d "$device" 2>/dev/null || true
+  (exit "$status")
   cleanup
 }
 trap tidy_up EXIT
 
 # What is copied: real files, as many as wanted.
 mkdir "$work/files" "$work/drive"
-find /usr/lib /usr/share -xdev -type f -size -8M 2>/dev/null | sort | awk -v limit="$mib" -v one=1048576 '
-  { "stat -c %s \"" $0 "\"" | getline size; close("stat -c %s \"" $0 "\""); total += size; if (total > limit * one) exit; print }' |
+find /usr/bin /usr/lib /usr/share -xdev -type f -size -8M -printf '%s\t%p\n' 2>/dev/null | sort -k 2 >"$work/found"
+awk -F '\t' -v limit=$((mib << 20)) '{ total += $1; if (total > limit) exit; print $2 }' "$work/found" |
   cpio --quiet -pdm "$work/files" 2>/dev/null
 count=$(find "$work/files" -type f | wc -l)
 say "$count files, $(du -sm --apparent-size "$work/files" | cut -f1) MiB"
@@ -54,7 +56,7 @@ for system in $systems; do
   case $system in
     ext4) mkfs.ext4 -q -F "$device" ;;
     xfs) mkfs.xfs -q -f "$device" ;;
-    btrfs) mkfs.btrfs -q -f "$device" ;;
+    btrfs) mkfs.btrfs -q -f "$device" >/dev/null ;;
   esac
   mount -t "$system" "$device" "$work/drive"
   cp -a "$work/files" "$work/drive/keep"
