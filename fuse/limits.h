@@ -1,7 +1,10 @@
 // Every limit of the FUSE exporter, in one place.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+
+#include "core/base/clock.h"
 
 namespace coffer::fuse {
 
@@ -14,6 +17,8 @@ inline constexpr unsigned kBackgroundMax = 64;
 inline constexpr unsigned kCongestedAt = 48;
 /// Threads that read requests, of each mounted directory. They block on nothing but the kernel.
 inline constexpr int kLoopThreads = 2;
+/// How long one that has nothing to do asks again before it sleeps, where that pays.
+inline constexpr Duration kPatience = std::chrono::microseconds(40);
 /// How long the kernel may believe a name or an attribute before it asks again. What changes in
 /// between it is told.
 inline constexpr double kBelieveSeconds = 60;

@@ -27,8 +27,8 @@ void LogOfLibrary(fuse_log_level level, const char* format, va_list arguments) {
 
 }  // namespace
 
-Session::Session(std::unique_ptr<fuse_session, Destroy> session, UniqueFd stop)
-    : session_(std::move(session)), stop_(std::move(stop)) {}
+Session::Session(std::unique_ptr<fuse_session, Destroy> session, UniqueFd stop, const Clock& clock)
+    : session_(std::move(session)), stop_(std::move(stop)), clock_(clock) {}
 
 Result<std::unique_ptr<Session>> Session::Open(Mounted& mounted, UniqueFd connection,
                                                Access access) {
@@ -49,7 +49,7 @@ Result<std::unique_ptr<Session>> Session::Open(Mounted& mounted, UniqueFd connec
     return Fail(ErrorCode::kIoError, "libfuse does not take the connection");
   }
   static_cast<void>(connection.Release());
-  std::unique_ptr<Session> opened(new Session(std::move(session), std::move(stop)));
+  std::unique_ptr<Session> opened(new Session(std::move(session), std::move(stop), mounted.clock));
   opened->loops_ = NewThreadExecutor("coffer-fuse", kLoopThreads);
   for (int i = 0; i < kLoopThreads; ++i)
     opened->loops_->Post([self = opened.get()] { self->Run(); });
@@ -75,14 +75,34 @@ bool Session::AwaitRequest() {
   }
 }
 
+/// As fuse_session_receive_buf; asks again for a while where that pays, before it says -EAGAIN.
+int Session::Receive(fuse_buf& buffer, Patience& patience) {
+  int got = fuse_session_receive_buf(session_.get(), &buffer);
+  const Duration limit = patience.ForThisWait();
+  if (got != -EAGAIN || limit == Duration::zero()) return got;
+  const MonotonicTime end = clock_.Now() + limit;
+  do {
+    got = fuse_session_receive_buf(session_.get(), &buffer);
+  } while (got == -EAGAIN && clock_.Now() < end);
+  if (got == -EAGAIN) {
+    patience.WasInVain();
+  } else {
+    patience.Paid();
+  }
+  return got;
+}
+
 void Session::Run() {
   fuse_buf buffer{};  // libfuse allocates it for the largest request
+  Patience patience(kPatience);
   for (;;) {
-    const int got = fuse_session_receive_buf(session_.get(), &buffer);
+    const int got = Receive(buffer, patience);
     if (got > 0) {
       fuse_session_process_buf(session_.get(), &buffer);
     } else if (got == -EAGAIN) {
+      const MonotonicTime begin = clock_.Now();
       if (!AwaitRequest()) break;
+      patience.Slept(clock_.Now() - begin);
     } else if (got != -EINTR) {
       break;  // 0: unmounted
     }

@@ -8,7 +8,9 @@
 #include <memory>
 #include <string>
 
+#include "core/base/clock.h"
 #include "core/base/executor.h"
+#include "core/base/patience.h"
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
 #include "fuse/operations.h"
@@ -40,13 +42,15 @@ class Session {
   struct Destroy {
     void operator()(fuse_session* session) const { fuse_session_destroy(session); }
   };
-  Session(std::unique_ptr<fuse_session, Destroy> session, UniqueFd stop);
+  Session(std::unique_ptr<fuse_session, Destroy> session, UniqueFd stop, const Clock& clock);
 
   void Run();
+  int Receive(fuse_buf& buffer, Patience& patience);
   [[nodiscard]] bool AwaitRequest();
 
   const std::unique_ptr<fuse_session, Destroy> session_;
-  const UniqueFd stop_;              // an eventfd, readable from the end on
+  const UniqueFd stop_;  // an eventfd, readable from the end on
+  const Clock& clock_;
   std::unique_ptr<Executor> loops_;  // last: its end waits for Run's
 };
 

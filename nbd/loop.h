@@ -12,13 +12,13 @@
 #include "core/base/clock.h"
 #include "core/base/executor.h"
 #include "core/base/mutex.h"
+#include "core/base/patience.h"
 #include "core/block/exporter.h"
 #include "nbd/buffer_pool.h"
 #include "nbd/connection.h"
 #include "nbd/jobs.h"
 #include "nbd/limits.h"
 #include "nbd/listener.h"
-#include "nbd/patience.h"
 #include "nbd/sockets.h"
 
 namespace coffer::nbd {

@@ -1,8 +1,8 @@
-#include "nbd/patience.h"
+#include "core/base/patience.h"
 
 #include <gtest/gtest.h>
 
-namespace coffer::nbd {
+namespace coffer {
 namespace {
 
 using std::chrono::microseconds;
@@ -55,4 +55,4 @@ TEST(Patience, OfNoneIsNeverTried) {
 }
 
 }  // namespace
-}  // namespace coffer::nbd
+}  // namespace coffer

@@ -1,8 +1,8 @@
-#include "nbd/patience.h"
+#include "core/base/patience.h"
 
 #include <algorithm>
 
-namespace coffer::nbd {
+namespace coffer {
 namespace {
 
 constexpr int kInVainMax = 10;
@@ -20,4 +20,4 @@ void Patience::Slept(Duration time) {
   if (pause_ > 0 && time < kShortSleep * limit_) --pause_;
 }
 
-}  // namespace coffer::nbd
+}  // namespace coffer

@@ -1,14 +1,15 @@
-// Patience: whether the event loop, with nothing to do, asks the kernel again and again for a short
-// while before it sleeps. Going to sleep and being woken costs processor time and delays the
-// answer, on a virtual machine by tens of microseconds; a client that sends its next request as
-// soon as it has the last answer is back sooner than that. So asking goes on for at most about as
-// long as sleeping costs, which at worst doubles the cost of a wait (ski rental), and only while it
-// pays: each time it was in vain, it is not tried again for twice as many waits. One thread.
+// Patience: whether a thread that serves requests, with nothing to do, asks the kernel again and
+// again for a short while before it sleeps. Going to sleep and being woken costs processor time and
+// delays the answer, on a virtual machine by tens of microseconds; a client that sends its next
+// request as soon as it has the last answer is back sooner than that. So asking goes on for at most
+// about as long as sleeping costs, which at worst doubles the cost of a wait (ski rental), and only
+// while it pays: each time it was in vain, it is not tried again for twice as many waits. One
+// thread.
 #pragma once
 
 #include "core/base/clock.h"
 
-namespace coffer::nbd {
+namespace coffer {
 
 class Patience {
  public:
@@ -29,4 +30,4 @@ class Patience {
   int pause_ = 1;    // short sleeps before it is tried again
 };
 
-}  // namespace coffer::nbd
+}  // namespace coffer
