@@ -21,6 +21,7 @@ ORDER = [
     "core/volume",
     "core/control",
     "core/config",
+    "core/mount",
     "core/daemon",
     "nbd",
     "fuse",
@@ -81,6 +82,8 @@ EDGES = {
     ("core/config", "core/base"): _FOUNDATION,
     ("core/config", "core/control"): "names and sizes as people type them",
 
+    ("core/mount", "core/base"): _FOUNDATION,
+
     ("core/daemon", "core/base"): _FOUNDATION,
     ("core/daemon", "core/block"): "is given exporters, hands them volumes",
     ("core/daemon", "core/format"): "limits on what a request may ask for; the marker",
@@ -126,6 +129,7 @@ LIBRARIES = {
     "CLI/": ["cli"],
     "gnutls/": ["nbd/tls.cc"],
     "fuse3/": ["fuse/low_level.h"],
+    "sdbus-c++/": ["core/mount/udisks_bus.cc"],
 }
 
 # Headers that reach the system behind the seams of core/base -> where else they may be, and why.
@@ -160,12 +164,14 @@ SYSTEM_HEADERS = {
         "fuse/session.cc": "ends the loops",
     },
     "poll.h": {
+        "core/mount/process.cc": "waits for what a program says, and for its end",
         "core/control": "waits on sockets with a timeout",
         "core/daemon/signal_loop.cc": "waits for signals",
         "cli": "waits for the terminal or the daemon, and for Ctrl-C",
         "fuse/session.cc": "waits for requests",
     },
     "fcntl.h": {
+        "core/mount": "images and loop devices, with descriptors that its threads own; /proc, /sys",
         "core/control/unix_socket.cc": "close-on-exec, non-blocking",
         "core/control/activation.cc": "close-on-exec, non-blocking",
         "cli/foreground.cc": "standard streams that are an NBD client's",
@@ -177,6 +183,8 @@ SYSTEM_HEADERS = {
         "fuse": "flags of open(2) as the kernel passes them on; opens /dev/fuse",
     },
     "signal.h": {
+        "core/mount/process.cc": "what a program is started with and ended by",
+        "core/mount/way_fuse2fs.cc": "ends fuse2fs",
         "core/daemon/signal_loop.cc": "the signals that steer cofferd",
         "cli/session.cc": "Ctrl-C ends a wait",
         "fuse/kernel_mount.cc": "fusermount3 starts with no signal blocked",
@@ -185,13 +193,25 @@ SYSTEM_HEADERS = {
         "core/daemon/signal_loop.cc": "the signals that steer cofferd",
         "cli/session.cc": "Ctrl-C ends a wait",
     },
-    "sys/syscall.h": {"cli/daemon_start.cc": "pidfd_open: glibc 2.36 declares it for C alone"},
+    "sys/syscall.h": {
+        "cli/daemon_start.cc": "pidfd_open: glibc 2.36 declares it for C alone",
+        "core/mount/process.cc": "pidfd_open: glibc 2.36 declares it for C alone",
+    },
     "sys/wait.h": {
         "cli/daemon_start.cc": "reaps the child between client and daemon",
+        "core/mount/process.cc": "reaps the programs that mount",
         "fuse/kernel_mount.cc": "how fusermount3 ended",
     },
+    "spawn.h": {
+        "core/mount/process.cc": "runs the programs that mount",
+        "fuse/kernel_mount.cc": "runs fusermount3",
+    },
+    "linux/loop.h": {"core/mount/loop_device.cc": "loop devices"},
+    "linux/close_range.h": {"core/mount/own_descriptors.h": "descriptors of a thread's own"},
     "termios.h": {"cli/terminal.cc": "passwords are typed without echo"},
     "sys/stat.h": {
+        "core/mount/mount_point.cc": "whose directory it is, before it is mounted at",
+        "core/mount/mounter.cc": "the size of an image",
         "nbd/sockets.cc": "mode of the socket file",
         "core/control/unix_socket.cc": "mode of the socket file",
         "cli/password.cc": "owner, mode and kind of a password file",
@@ -200,6 +220,7 @@ SYSTEM_HEADERS = {
         "fuse/mount_point.cc": "whether what is mounted still answers",
     },
     "sys/types.h": {
+        "core/mount": "uid_t, gid_t, pid_t, mode_t",
         "core/control": "uid_t, to compare peers with",
         "core/config/config.h": "uid_t, whose file it must be",
         "core/daemon/instance.h": "uid_t and pid_t of the process",
@@ -211,10 +232,12 @@ SYSTEM_HEADERS = {
         "core/daemon/signal_loop.cc": "signals are blocked in every thread",
     },
     "thread": {
+        "core/mount/own_descriptors.h": "a thread with descriptors of its own, for one call",
         "core/control/server.cc": "one I/O thread that polls (core/README.md)",
         "core/daemon/signal_loop.cc": "the guard that ends a daemon which hangs at its end",
     },
     "unistd.h": {
+        "core/mount": "images, loop devices and mount points, past the FileSystem: they are the system's",
         "core/control": "close, read and write of sockets; the own uid",
         "core/daemon": "the own pid; descriptors of signals",
         "cli": "the terminal, descriptors, starting the daemon; its own uid, pid and host name",
@@ -225,11 +248,19 @@ SYSTEM_HEADERS = {
     },
     "sys/ioctl.h": {"cli/terminal.cc": "how wide the terminal is"},
     "sys/mman.h": {"core/crypto/kdf.cc": "Argon2's working memory is left out of dumps"},
-    "spawn.h": {"fuse/kernel_mount.cc": "runs fusermount3"},
     "sys/mount.h": {"fuse/kernel_mount.cc": "mount(2) and umount2(2)"},
     "linux/fuse.h": {"fuse/file_operations.cc": "flags of an open that libfuse 3.14 has no name for"},
     "linux/falloc.h": {"fuse/file_operations.cc": "modes of fallocate(2)"},
     "cstdarg": {"fuse/session.cc": "libfuse logs as printf does"},
+    "sys/ioctl.h": {
+        "cli/terminal.cc": "how wide the terminal is",
+        "core/mount/loop_device.cc": "loop devices",
+    },
+    "sys/mman.h": {
+        "core/crypto/kdf.cc": "Argon2's working memory is left out of dumps",
+        "core/mount/process.cc": "what a program says, kept in memory",
+    },
+    "dirent.h": {"core/mount/system_files.cc": "/proc and /sys"},
 }
 
 # Headers that nobody but core/base includes.
@@ -241,6 +272,9 @@ BASE_HEADERS = {
 # (file or folder, kind of call) -> why. The kinds are in layering_test.py.
 CALLS = {
     ("core/control/server.cc", "threads"): "one I/O thread that polls (core/README.md)",
+    ("core/mount/own_descriptors.h", "threads"): "one with descriptors of its own, for one call",
+    ("core/mount/mount_point.cc", "files"): "links and directories that are the user's, not coffer's",
+    ("core/mount/file_systems.cc", "files"): "the prototype that mkfs.xfs reads",
     ("core/daemon/signal_loop.cc", "threads"): "the guard that ends a daemon which hangs",
     ("core/control/server.cc", "files"): "the socket's name, stale or its own",
     ("core/control/unix_socket.cc", "files"): "mode of the socket file",

@@ -1,0 +1,101 @@
+#include "core/mount/loop_device.h"
+
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <string_view>
+
+#include "core/base/unique_fd.h"
+#include "core/mount/system_files.h"
+
+namespace coffer::mount {
+namespace {
+
+constexpr int kTries = 16;  // somebody else may take the device just found free
+constexpr std::uint64_t kSectorBytes = 512;
+
+std::string SysPath(const std::string& device, const char* file) {
+  return "/sys/block/" + device.substr(device.rfind('/') + 1) + "/" + file;
+}
+
+UniqueFd OpenImage(const std::string& image, bool read_only) {
+  const int mode = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW;
+  UniqueFd direct(open(image.c_str(), mode | O_DIRECT));
+  return direct.valid() ? std::move(direct) : UniqueFd(open(image.c_str(), mode));
+}
+
+}  // namespace
+
+Result<std::string> SetUpLoop(const std::string& image, bool read_only, int* keep_fd) {
+  const UniqueFd file = OpenImage(image, read_only);
+  if (!file.valid()) return Fail(ErrorFromErrno(errno, "opening " + image));
+  const UniqueFd control(open("/dev/loop-control", O_RDWR | O_CLOEXEC));
+  if (!control.valid()) {
+    return Fail(ErrorCode::kUnsupported, std::string("/dev/loop-control: ") + std::strerror(errno));
+  }
+  loop_config config{};
+  config.fd = static_cast<std::uint32_t>(file.get());
+  config.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO;
+  if (read_only) config.info.lo_flags |= LO_FLAGS_READ_ONLY;
+  std::strncpy(reinterpret_cast<char*>(config.info.lo_file_name), image.c_str(), LO_NAME_SIZE - 1);
+  int error = 0;
+  for (int i = 0; i < kTries; ++i) {
+    const int number = ioctl(control.get(), LOOP_CTL_GET_FREE);
+    if (number < 0) {
+      return Fail(ErrorCode::kUnsupported,
+                  std::string("no loop device is free: ") + std::strerror(errno));
+    }
+    std::string device = "/dev/loop" + std::to_string(number);
+    UniqueFd loop(open(device.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC));
+    if (!loop.valid()) {
+      return Fail(ErrorCode::kUnsupported, device + ": " + std::strerror(errno));
+    }
+    if (ioctl(loop.get(), LOOP_CONFIGURE, &config) == 0) {
+      *keep_fd = dup(loop.get());
+      return device;
+    }
+    error = errno;
+    if (error == EINVAL && (config.info.lo_flags & LO_FLAGS_DIRECT_IO) != 0) {
+      config.info.lo_flags &= ~static_cast<std::uint32_t>(LO_FLAGS_DIRECT_IO);
+    } else if (error != EBUSY) {
+      break;
+    }
+  }
+  return Fail(ErrorCode::kUnsupported,
+              "setting up a loop device on " + image + ": " + std::strerror(error));
+}
+
+std::string LoopBackingFile(const std::string& device) {
+  return ReadSystemLine(SysPath(device, "loop/backing_file"));
+}
+
+std::uint64_t LoopSize(const std::string& device) {
+  const std::string text = ReadSystemLine(SysPath(device, "size"));
+  std::uint64_t sectors = 0;
+  std::from_chars(text.data(), text.data() + text.size(), sectors);
+  return sectors * kSectorBytes;
+}
+
+std::vector<std::string> LoopDevicesOn(const std::string& image) {
+  std::vector<std::string> found;
+  for (const std::string& name : ListSystemDirectory("/sys/block")) {
+    if (name.substr(0, 4) != "loop") continue;
+    const std::string device = "/dev/" + name;
+    if (LoopBackingFile(device) == image) found.push_back(device);
+  }
+  return found;
+}
+
+Status DetachLoop(const std::string& device) {
+  const UniqueFd loop(open(device.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!loop.valid()) return Fail(ErrorFromErrno(errno, "opening " + device));
+  if (ioctl(loop.get(), LOOP_CLR_FD) == 0 || errno == ENXIO) return {};
+  return Fail(ErrorFromErrno(errno, "detaching " + device));
+}
+
+}  // namespace coffer::mount

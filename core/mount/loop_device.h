@@ -1,0 +1,28 @@
+// Loop devices: set up by root (ioctls of linux/loop.h), looked at by anybody (/sys). Any thread
+// with descriptors of its own (own_descriptors.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+
+namespace coffer::mount {
+
+/// A free loop device on `image`, past the page cache where the image allows it (its file system's
+/// cache is above, the image's below: nothing is kept twice), which is let go of by itself at its
+/// last use. kUnsupported where this user or this machine has none to set up.
+///
+/// `keep_fd` keeps it there until it is mounted: the caller closes it then.
+Result<std::string> SetUpLoop(const std::string& image, bool read_only, int* keep_fd);
+
+/// "/dev/loop3": what it is on, "" for nothing; its size in bytes as the kernel takes it.
+[[nodiscard]] std::string LoopBackingFile(const std::string& device);
+[[nodiscard]] std::uint64_t LoopSize(const std::string& device);
+/// All on that file.
+[[nodiscard]] std::vector<std::string> LoopDevicesOn(const std::string& image);
+/// kConflict while it is in use. One that is not set up is well.
+Status DetachLoop(const std::string& device);
+
+}  // namespace coffer::mount

@@ -1,0 +1,281 @@
+#include "core/mount/mounter.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "core/base/log.h"
+#include "core/base/mount_holders.h"
+#include "core/mount/file_systems.h"
+#include "core/mount/loop_device.h"
+#include "core/mount/mount_point.h"
+#include "core/mount/own_descriptors.h"
+#include "core/mount/record.h"
+#include "core/mount/way.h"
+
+namespace coffer::mount {
+namespace {
+
+/// With who it is that keeps it busy.
+Error Busy(const std::string& path, const Error& error) {
+  const std::vector<MountHolder> holders = FindMountHolders(path);
+  const std::string by = holders.empty()
+                             ? "by a program that this user may not see: " + error.message
+                             : DescribeHolders(holders);
+  return {ErrorCode::kConflict, path + " is in use: " + by, "end what uses it"};
+}
+
+class SystemMountedImage final : public MountedImage {
+ public:
+  SystemMountedImage(FileSystem& fs, std::string record_path, Way& way, Record record, Child server,
+                     MountedAs as)
+      : fs_(fs),
+        record_path_(std::move(record_path)),
+        way_(way),
+        record_(std::move(record)),
+        server_pid_(server.pid()),
+        server_(server),
+        as_(std::move(as)) {}
+
+  [[nodiscard]] const MountedAs& as() const override { return as_; }
+
+  [[nodiscard]] std::string trouble() override {
+    if (server_pid_ != 0 && !Child::Runs(server_pid_)) {
+      return as_.way + ", which served " + as_.path +
+             ", has ended: what it had not yet written is lost";
+    }
+    if (way_.PathOf(record_).empty()) return as_.path + " is not mounted any more";
+    return {};
+  }
+
+  Status Unmount(Force force) override {
+    return WithOwnDescriptors([this, force]() -> Status {
+      const Status unmounted = way_.Unmount(record_, server_, force);
+      if (!unmounted.has_value()) {
+        if (unmounted.error().code != ErrorCode::kConflict) return unmounted;
+        return Fail(Busy(as_.path, unmounted.error()));
+      }
+      AwaitLetGo(record_.image);
+      RETURN_IF_ERROR(GiveBackMountPoint(record_.point, record_.link));
+      return RemoveRecord(fs_, record_path_);
+    });
+  }
+
+ private:
+  FileSystem& fs_;
+  const std::string record_path_;
+  Way& way_;
+  const Record record_;
+  const pid_t server_pid_;  // 0: none
+  Child server_;            // of whoever unmounts
+  const MountedAs as_;
+};
+
+class SystemMounter final : public Mounter {
+ public:
+  SystemMounter(FileSystem& fs, SystemMounterOptions options)
+      : fs_(fs), options_(std::move(options)), tools_(options_.program_directories) {
+    ways_.push_back(NewLoopWay(tools_, options_.uid));
+    ways_.push_back(NewUdisksWay(options_.connect_udisks));
+    ways_.push_back(NewFuse2fsWay(tools_, options_.uid));
+  }
+
+  Result<std::unique_ptr<MountedImage>> Mount(const MountSpec& spec) override {
+    RETURN_IF_ERROR(CheckSpec(spec));
+    return WithOwnDescriptors([this, &spec] { return MountHere(spec); });
+  }
+
+  Status CleanUp(const std::string& record_path) override {
+    const auto record = ReadRecord(fs_, record_path);
+    if (!record.has_value()) {
+      if (record.error().code != ErrorCode::kCorruption) return Fail(record.error());
+      LOG(kWarning, record.error().message, ": it is left out of account");
+      return RemoveRecord(fs_, record_path);
+    }
+    if (!*record) return {};
+    LOG(kInfo, "undoing the mount at ", (*record)->point.path, " of a cofferd that was killed");
+    return WithOwnDescriptors([&]() -> Status {
+      RETURN_IF_ERROR(Undo(**record));
+      return RemoveRecord(fs_, record_path);
+    });
+  }
+
+  [[nodiscard]] std::vector<MountHolder> OthersOn(const std::string& image,
+                                                  const MountedImage* mounted) override {
+    const pid_t server = mounted == nullptr ? 0 : mounted->as().server;
+    const std::string device = mounted == nullptr ? "" : mounted->as().device;
+    std::vector<MountHolder> holders = FindMountHolders(image);
+    std::erase_if(holders, [&](const MountHolder& holder) {
+      if (holder.pid == 0) return "/dev/" + holder.name == device;
+      return holder.pid == getpid() || holder.pid == server;
+    });
+    return holders;
+  }
+
+ private:
+  Status CheckSpec(const MountSpec& spec) const {
+    const auto& names = WayNames();
+    if (!spec.way.empty() && std::find(names.begin(), names.end(), spec.way) == names.end()) {
+      return Fail(ErrorCode::kInvalidArgument, "there is no way \"" + spec.way + "\" to mount",
+                  "loop, udisks or fuse2fs");
+    }
+    if (spec.make.empty()) return {};
+    if (spec.read_only) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "a file system cannot be made on what is opened read-only");
+    }
+    if (spec.way == "fuse2fs" && !IsExt(spec.make)) {
+      return Fail(ErrorCode::kInvalidArgument, "fuse2fs is for ext4, and not for " + spec.make);
+    }
+    return tools_.CheckCanMake(spec.make, options_.uid);
+  }
+
+  Result<std::unique_ptr<MountedImage>> MountHere(const MountSpec& spec) {
+    ASSIGN_OR_RETURN(const MountPoint point, FindMountPoint(spec.directory, options_.uid));
+    struct stat info {};
+    if (stat(spec.image.c_str(), &info) != 0) return Fail(ErrorFromErrno(errno, spec.image));
+    ASSIGN_OR_RETURN(std::string file_system, FileSystemOn(spec));
+    Attempt attempt{spec, std::move(file_system), static_cast<std::uint64_t>(info.st_size)};
+    attempt.record.boot = BootId();
+    attempt.record.image = spec.image;
+    attempt.record.point = point;
+    attempt.save = [this, &spec](const Record& record) {
+      return WriteRecord(fs_, spec.record_path, record);
+    };
+    std::vector<Error> refusals;
+    for (const auto& way : ways_) {
+      if (!spec.way.empty() && spec.way != way->name()) continue;
+      const Status mounted = Try(*way, attempt);
+      if (mounted.has_value()) return Mounted(*way, attempt, refusals);
+      refusals.push_back(mounted.error().Within(way->name()));
+      if (mounted.error().code != ErrorCode::kUnsupported) break;
+    }
+    RETURN_IF_ERROR(RemoveRecord(fs_, spec.record_path));
+    return Fail(Unmountable(point.path, attempt.file_system, refusals));
+  }
+
+  /// One way; after a failure the mount point is as it was.
+  static Status Try(Way& way, Attempt& attempt) {
+    attempt.record.way = way.name();
+    RETURN_IF_ERROR(attempt.save(attempt.record));
+    const Status mounted = way.Mount(attempt);
+    if (mounted.has_value()) return {};
+    RETURN_IF_ERROR(GiveBackMountPoint(attempt.record.point, attempt.record.link));
+    attempt.record.link.clear();
+    return mounted;
+  }
+
+  /// The type of what is there, made before if that is wanted.
+  Result<std::string> FileSystemOn(const MountSpec& spec) const {
+    ASSIGN_OR_RETURN(const Contents contents, tools_.Probe(spec.image));
+    if (spec.make.empty()) {
+      if (!contents.file_system.empty()) return contents.file_system;
+      if (contents.nothing()) {
+        return Fail(ErrorCode::kNotFound, "there is no file system on the volume yet",
+                    "--mkfs makes one (ext4; --mkfs=xfs and --mkfs=btrfs are the others)");
+      }
+      return Fail(ErrorCode::kInvalidArgument,
+                  "the volume holds " + contents.other + ", no file system");
+    }
+    if (!contents.nothing()) {
+      const std::string& found =
+          contents.file_system.empty() ? contents.other : contents.file_system;
+      return Fail(ErrorCode::kAlreadyExists,
+                  "the volume holds " + found + " already, over which nothing is made",
+                  contents.file_system.empty() ? "" : "without --mkfs it is mounted");
+    }
+    if (!spec.is_blank) {
+      return Fail(ErrorCode::kAlreadyExists,
+                  "the volume holds data already, though no file system that blkid knows: nothing "
+                  "is made over it");
+    }
+    RETURN_IF_ERROR(tools_.Make(spec.image, {spec.make, spec.label, options_.uid, options_.gid,
+                                             spec.record_path + ".proto"}));
+    return spec.make;
+  }
+
+  Result<std::unique_ptr<MountedImage>> Mounted(Way& way, const Attempt& attempt,
+                                                const std::vector<Error>& refusals) {
+    MountedAs as;
+    as.directory = attempt.record.point.path;
+    as.path = attempt.path;
+    as.way = way.name();
+    as.device = attempt.record.device;
+    as.file_system = attempt.file_system;
+    as.made = !attempt.spec.make.empty();
+    as.server = attempt.server.pid();
+    for (const Error& refusal : refusals) {
+      as.passed_over.push_back(refusal.hint.empty() ? refusal.message
+                                                    : refusal.message + " (" + refusal.hint + ")");
+    }
+    return std::make_unique<SystemMountedImage>(fs_, attempt.spec.record_path, way, attempt.record,
+                                                attempt.server, std::move(as));
+  }
+
+  static Error Unmountable(const std::string& path, const std::string& file_system,
+                           const std::vector<Error>& refusals) {
+    Error error{refusals.back().code, "mounting the " + file_system + " at " + path};
+    for (const Error& refusal : refusals) {
+      error.message.append(&refusal == &refusals.front() ? ": " : "; ").append(refusal.message);
+      if (refusal.hint.empty()) continue;
+      error.hint.append(error.hint.empty() ? "" : "; or: ").append(refusal.hint);
+    }
+    if (error.code == ErrorCode::kIoError && error.hint.empty()) {
+      error.hint = "if it is damaged: open the volume with --fuse alone and run fsck on its image";
+    }
+    return error;
+  }
+
+  /// Of a process that is no more. What holds on to the mount loses nothing by going: its image has
+  /// gone already.
+  Status Undo(const Record& record) {
+    if (record.boot == BootId()) {
+      for (const auto& way : ways_) {
+        if (record.way != way->name()) continue;
+        Child none;
+        if (way->Unmount(record, none, Force::kNo).has_value()) continue;
+        const Status forced = way->Unmount(record, none, Force::kYes);
+        if (!forced.has_value()) {
+          return Fail(forced.error().Within("unmounting what a killed cofferd left at " +
+                                            record.point.path));
+        }
+      }
+      AwaitLetGo(record.image);
+    }
+    return GiveBackMountPoint(record.point, record.link);
+  }
+
+  FileSystem& fs_;
+  const SystemMounterOptions options_;
+  const FileSystems tools_;
+  std::vector<std::unique_ptr<Way>> ways_;
+};
+
+}  // namespace
+
+const std::vector<std::string>& WayNames() {
+  static const std::vector<std::string> names = {"loop", "udisks", "fuse2fs"};
+  return names;
+}
+
+std::unique_ptr<Mounter> NewSystemMounter(FileSystem& fs, SystemMounterOptions options) {
+  return std::make_unique<SystemMounter>(fs, std::move(options));
+}
+
+void AwaitLetGo(const std::string& image) {
+  constexpr int kTries = 60;
+  constexpr std::chrono::milliseconds kPause{50};
+  for (int i = 0; i < kTries; ++i) {
+    const std::vector<MountHolder> holders = FindMountHolders(image);
+    if (std::all_of(holders.begin(), holders.end(),
+                    [](const MountHolder& holder) { return holder.pid == getpid(); })) {
+      return;
+    }
+    Pause(kPause);
+  }
+}
+
+}  // namespace coffer::mount

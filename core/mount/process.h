@@ -1,0 +1,76 @@
+// Runs the system's programs that make, check, mount and unmount file systems. They see a small
+// environment (LC_ALL=C, so that what they say can be understood), no descriptor but the standard
+// three, and no signal blocked. Thread-safe.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+
+namespace coffer::mount {
+
+/// The program's path in the first of `directories` that has it; "" where none does.
+[[nodiscard]] std::string FindProgram(const std::string& name,
+                                      const std::vector<std::string>& directories);
+/// Where the system keeps its programs, also those that an ordinary user's PATH leaves out.
+[[nodiscard]] std::vector<std::string> SystemProgramDirectories();
+
+struct ProgramEnd {
+  int exit_code;       // 128 and the signal's number, if one ended it
+  std::string output;  // stdout and stderr together, its first 16 KiB, without the last line's end
+  [[nodiscard]] bool ok() const { return exit_code == 0; }
+};
+
+inline constexpr std::chrono::milliseconds kNoLimit{-1};
+
+/// Waits for its end. kUnavailable when it was silent for `limit` without ending: it is killed
+/// then.
+Result<ProgramEnd> RunProgram(const std::vector<std::string>& words,
+                              std::chrono::milliseconds limit = kNoLimit);
+
+/// A program that runs on: a child, whose number stays its own until its end has been asked for.
+class Child {
+ public:
+  /// What it says goes to `output_fd`.
+  static Result<Child> Start(const std::vector<std::string>& words, int output_fd);
+  Child() = default;
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  /// Whether that child of ours runs; asks without reaping it, from any thread.
+  [[nodiscard]] static bool Runs(pid_t pid);
+  /// Whether it has ended by now; it is gone then.
+  bool HasEnded();
+  /// At most `limit`; false if it runs on.
+  bool AwaitEnd(std::chrono::milliseconds limit);
+  void Signal(int number) const;
+  [[nodiscard]] int exit_code() const { return exit_code_; }  // once it has ended
+
+ private:
+  explicit Child(pid_t pid) : pid_(pid) {}
+  pid_t pid_ = 0;  // 0: none, or ended
+  int exit_code_ = 0;
+};
+
+/// Before one looks again at what does not tell when it changes.
+void Pause(std::chrono::milliseconds time);
+
+/// A file in memory that takes what a child says, up to 16 KiB.
+class ChildOutput {
+ public:
+  static Result<ChildOutput> Create();
+  ChildOutput(ChildOutput&& other) noexcept;
+  ChildOutput& operator=(ChildOutput&&) = delete;
+  ~ChildOutput();
+  [[nodiscard]] int fd() const { return fd_; }
+  [[nodiscard]] std::string Text() const;
+
+ private:
+  explicit ChildOutput(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+}  // namespace coffer::mount

@@ -1,0 +1,43 @@
+// What a daemon that was killed leaves mounted, so that the next one can find and undo exactly
+// that: one file per volume in the state directory, written before each step and durable before it
+// is taken, removed when all is undone.
+//
+// The file: text, one "WORD VALUE" a line, "%XX" for control characters and "%":
+//   coffer-mount 1
+//   boot ID | image PATH | way NAME | device PATH | object PATH
+//   directory existed|made MODE PATH | link PATH
+// Lines of other words are left alone.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/base/file_system.h"
+#include "core/base/result.h"
+#include "core/mount/mount_point.h"
+
+namespace coffer::mount {
+
+struct Record {
+  std::string boot;  // nothing is mounted any more after another one
+  std::string image;
+  MountPoint point;
+  std::string way;     // that was begun last
+  std::string device;  // loop device, once there is one
+  std::string object;  // what udisks calls it
+  std::string link;    // where the symbolic link at `point` leads, if one was made
+};
+
+[[nodiscard]] std::string EncodeRecord(const Record& record);
+Result<Record> DecodeRecord(std::string_view text);
+
+Status WriteRecord(FileSystem& fs, const std::string& path, const Record& record);
+/// Empty where there is none.
+Result<std::optional<Record>> ReadRecord(FileSystem& fs, const std::string& path);
+Status RemoveRecord(FileSystem& fs, const std::string& path);
+
+/// Names this run of the machine.
+[[nodiscard]] std::string BootId();
+
+}  // namespace coffer::mount

@@ -1,0 +1,50 @@
+// One way to mount an image; mounter.h lists them. Each knows how to undo its own work from the
+// record alone, since that may be another process's. Called on threads with descriptors of their
+// own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/mount/file_systems.h"
+#include "core/mount/mounter.h"
+#include "core/mount/record.h"
+
+namespace coffer::mount {
+
+/// A mount being made: what is asked for, and what has come of it.
+struct Attempt {
+  const MountSpec& spec;
+  std::string file_system;  // what the image holds
+  std::uint64_t image_bytes = 0;
+  Record record;
+  std::function<Status(const Record&)> save;  // durable when it returns
+  std::string path;                           // where the files are, once it is mounted
+  Child server;                               // that serves them, if a process of ours does
+};
+
+class Way {
+ public:
+  virtual ~Way() = default;
+  [[nodiscard]] virtual const char* name() const = 0;
+  /// kUnsupported: not in this way, and nothing is left of the attempt; another may work. Any other
+  /// error would be met in the other ways too.
+  virtual Status Mount(Attempt& attempt) = 0;
+  /// Unmounts what `record` describes, if it is still there; nothing else. kConflict while in use.
+  virtual Status Unmount(const Record& record, Child& server, Force force) = 0;
+  /// Where it is mounted now; "" for nowhere.
+  [[nodiscard]] virtual std::string PathOf(const Record& record) const = 0;
+};
+
+[[nodiscard]] std::unique_ptr<Way> NewLoopWay(const FileSystems& tools, uid_t uid);
+[[nodiscard]] std::unique_ptr<Way> NewUdisksWay(ConnectUdisks connect);
+[[nodiscard]] std::unique_ptr<Way> NewFuse2fsWay(const FileSystems& tools, uid_t uid);
+
+/// Until no loop device is on `image` and nobody but `except` has it open, or a few seconds have
+/// passed: what was unmounted lets go of it a moment later.
+void AwaitLetGo(const std::string& image);
+
+}  // namespace coffer::mount

@@ -1,0 +1,144 @@
+// A desktop user's way: udisks2 sets up the loop device and mounts it where it mounts his disks.
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "core/base/mount_table.h"
+#include "core/base/unique_fd.h"
+#include "core/mount/loop_device.h"
+#include "core/mount/way.h"
+
+namespace coffer::mount {
+namespace {
+
+/// Past the page cache where that can be: loop devices take that over from the descriptor.
+Result<UniqueFd> OpenImage(const std::string& image, bool read_only) {
+  const int mode = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW;
+  UniqueFd fd(open(image.c_str(), mode | O_DIRECT));
+  if (!fd.valid()) fd = UniqueFd(open(image.c_str(), mode));
+  if (!fd.valid()) return Fail(ErrorFromErrno(errno, "opening " + image));
+  return fd;
+}
+
+/// Since Linux 6.16 a loop device asks for its file's size as root, whom a FUSE file system turns
+/// away unless it was mounted with allow_root.
+Error EmptyLoop(const std::string& device, std::uint64_t loop_bytes) {
+  if (loop_bytes != 0) {
+    return {ErrorCode::kUnsupported,
+            "the kernel sees " + device + " in another size than the image"};
+  }
+  return {ErrorCode::kUnsupported,
+          "the kernel sees " + device +
+              " as empty, since root may not look into a FUSE mount of "
+              "yours",
+          "a line user_allow_other in /etc/fuse.conf lets root in; then close the volume and open "
+          "it again"};
+}
+
+/// Where it is mounted; "" for nowhere.
+std::string PlaceOf(const std::string& device) {
+  const auto mounts = ReadMountTable();
+  if (!mounts.has_value()) return {};
+  for (const MountEntry& entry : *mounts) {
+    if (entry.source == device) return entry.mount_point;
+  }
+  return {};
+}
+
+class UdisksWay final : public Way {
+ public:
+  explicit UdisksWay(ConnectUdisks connect) : connect_(std::move(connect)) {}
+  [[nodiscard]] const char* name() const override { return "udisks"; }
+
+  Status Mount(Attempt& attempt) override {
+    ASSIGN_OR_RETURN(const auto udisks, connect_());
+    RETURN_IF_ERROR(SetUp(*udisks, attempt));
+    const Status mounted = MountDevice(*udisks, attempt);
+    if (mounted.has_value()) return {};
+    static_cast<void>(udisks->DeleteLoop(attempt.record.object));
+    attempt.record.device.clear();
+    attempt.record.object.clear();
+    attempt.record.link.clear();
+    return mounted;
+  }
+
+  Status Unmount(const Record& record, Child&, Force force) override {
+    const std::vector<std::string> devices = DevicesOf(record);
+    if (devices.empty()) return {};
+    ASSIGN_OR_RETURN(const auto udisks, connect_());
+    for (const std::string& device : devices) {
+      const std::string object = ObjectOf(device);
+      if (!PlaceOf(device).empty()) {
+        RETURN_IF_ERROR(udisks->Unmount(
+            object, force == Force::kYes ? Udisks::Force::kLazily : Udisks::Force::kNo));
+      }
+      // Let go of already by what ClearAfterUse asked for, or not: both are well.
+      if (LoopBackingFile(device) == record.image) {
+        const Status deleted = udisks->DeleteLoop(object);
+        if (!deleted.has_value() && LoopBackingFile(device) == record.image) return deleted;
+      }
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::string PathOf(const Record& record) const override {
+    for (const std::string& device : DevicesOf(record)) {
+      if (std::string place = PlaceOf(device); !place.empty()) return place;
+    }
+    return {};
+  }
+
+ private:
+  /// The recorded one, if it still is on this image; of a process that was killed before it could
+  /// record one, any on the image.
+  static std::vector<std::string> DevicesOf(const Record& record) {
+    if (record.device.empty()) return LoopDevicesOn(record.image);
+    if (LoopBackingFile(record.device) != record.image) return {};
+    return {record.device};
+  }
+  static std::string ObjectOf(const std::string& device) {
+    return "/org/freedesktop/UDisks2/block_devices/" + device.substr(device.rfind('/') + 1);
+  }
+
+  static Status SetUp(Udisks& udisks, Attempt& attempt) {
+    ASSIGN_OR_RETURN(const UniqueFd image, OpenImage(attempt.spec.image, attempt.spec.read_only));
+    ASSIGN_OR_RETURN(const Udisks::Loop loop,
+                     udisks.SetUpLoop(image.get(), attempt.spec.read_only));
+    attempt.record.device = loop.device;
+    attempt.record.object = loop.object;
+    return {};
+  }
+
+  Status MountDevice(Udisks& udisks, Attempt& attempt) {
+    Record& record = attempt.record;
+    RETURN_IF_ERROR(attempt.save(record));
+    const std::uint64_t loop_bytes = LoopSize(record.device);
+    if (loop_bytes != attempt.image_bytes) return Fail(EmptyLoop(record.device, loop_bytes));
+    auto path = udisks.Mount(record.object, attempt.spec.read_only);
+    if (!path.has_value()) {
+      if (path.error().code == ErrorCode::kNotFound) path.error().code = ErrorCode::kUnsupported;
+      return Fail(path.error());
+    }
+    attempt.path = *path;
+    record.link = *path;
+    Status linked = attempt.save(record);
+    if (linked.has_value()) linked = LinkMountPoint(record.point, *path);
+    if (!linked.has_value()) {
+      static_cast<void>(udisks.Unmount(record.object, Udisks::Force::kNo));
+      return linked;
+    }
+    // If it cannot be, the device goes at the next close all the same.
+    static_cast<void>(udisks.ClearAfterUse(record.object));
+    return {};
+  }
+
+  const ConnectUdisks connect_;
+};
+
+}  // namespace
+
+std::unique_ptr<Way> NewUdisksWay(ConnectUdisks connect) {
+  return std::make_unique<UdisksWay>(std::move(connect));
+}
+
+}  // namespace coffer::mount
