@@ -14,6 +14,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   }
   control::CloseRequest request;
   request.no_wait = arguments.Has("--no-wait");
+  request.force = arguments.Has("--force");
   auto client = session.RunningDaemon();
   const auto daemon = client.Version();
   if (name.empty() && !daemon.has_value() && daemon.error().code == ErrorCode::kNotFound) {
@@ -29,11 +30,13 @@ Result<int> Run(Session& session, const Arguments& arguments) {
 Command CloseCommand() {
   using Value = Option::Value;
   return {"close",
-          "Upload what is new and close a volume",
+          "Unmount a volume, upload what is new and close it",
           {{"NAME", "VOLUME or VAULT/VOLUME", false}},
           {{"--all", Value::kNone, "Every open volume"},
            {"--no-wait", Value::kNone,
-            "Leave what is not uploaded in this machine's journal, and say how much"}},
+            "Leave what is not uploaded in this machine's journal, and say how much"},
+           {"--force", Value::kNone,
+            "Although programs use what is mounted: what can be flushed is, then they lose it"}},
           "  coffer close photos\n"
           "  coffer close --all --no-wait\n",
           Run};

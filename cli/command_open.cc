@@ -3,6 +3,7 @@
 #include "cli/common.h"
 #include "cli/foreground.h"
 #include "cli/output.h"
+#include "cli/terminal.h"
 #include "core/control/error_table.h"
 #include "core/control/names.h"
 
@@ -10,11 +11,9 @@ namespace coffer::cli {
 namespace {
 
 Status RefuseWhatIsNotBuilt(const Arguments& arguments) {
-  for (const std::string option : {"--mount", "--device"}) {
-    if (arguments.Has(option)) {
-      return Fail(ErrorCode::kUnsupported, option + " is not built yet in this version",
-                  "without it the volume is served over NBD");
-    }
+  if (arguments.Has("--device")) {
+    return Fail(ErrorCode::kUnsupported, "--device is not built yet in this version",
+                "without it the volume is served over NBD");
   }
   ASSIGN_OR_RETURN(const auto reference, control::ParseVolumeReference(arguments.Get("NAME")));
   if (!reference.snapshot.empty()) {
@@ -48,11 +47,11 @@ const std::vector<Option>& SettingOptions() {
   return options;
 }
 
-/// NBD unless something else alone is asked for.
+/// NBD unless something else alone is asked for; mounting brings an export of its own.
 Result<std::vector<control::ExportRequest>> ExportsFrom(const Arguments& arguments,
                                                         const Foreground* foreground) {
   std::vector<control::ExportRequest> exports;
-  if (arguments.Has("--nbd") || !arguments.Has("--fuse")) {
+  if (arguments.Has("--nbd") || !(arguments.Has("--fuse") || arguments.Has("--mount"))) {
     ASSIGN_OR_RETURN(std::string address, foreground != nullptr
                                               ? Result<std::string>(foreground->address())
                                               : AbsoluteNbdAddress(arguments.Get("--nbd")));
@@ -68,6 +67,31 @@ Result<std::vector<control::ExportRequest>> ExportsFrom(const Arguments& argumen
   return exports;
 }
 
+Result<std::optional<control::MountRequest>> MountFrom(const Arguments& arguments) {
+  if (!arguments.Has("--mount")) {
+    for (const std::string option : {"--mkfs", "--mount-with"}) {
+      if (!arguments.Has(option)) continue;
+      return Fail(ErrorCode::kInvalidArgument, option + " goes with --mount=DIR");
+    }
+    return std::optional<control::MountRequest>();
+  }
+  control::MountRequest request;
+  ASSIGN_OR_RETURN(request.directory, AbsoluteFile(arguments.Get("--mount")));
+  request.way = arguments.Get("--mount-with");
+  if (arguments.Has("--mkfs")) {
+    request.mkfs = arguments.Get("--mkfs").empty() ? "ext4" : arguments.Get("--mkfs");
+  }
+  return std::optional<control::MountRequest>(std::move(request));
+}
+
+/// What a person wants to know; the directory alone is on stdout.
+void TellOfMount(const control::MountInfo& mount) {
+  for (const std::string& passed_over : mount.passed_over) TellUser("not by " + passed_over);
+  TellUser(mount.file_system +
+           (mount.made ? ", made just now, is mounted by " : " is mounted by ") + mount.way +
+           (mount.device.empty() ? "" : " from " + mount.device) + " at " + mount.path);
+}
+
 Result<int> Run(Session& session, const Arguments& arguments) {
   RETURN_IF_ERROR(RefuseWhatIsNotBuilt(arguments));
   const std::string name = arguments.Get("NAME");
@@ -75,6 +99,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const auto foreground, Foreground::Take(session, arguments.Get("--nbd")));
   control::OpenRequest request;
   ASSIGN_OR_RETURN(request.exports, ExportsFrom(arguments, foreground.get()));
+  ASSIGN_OR_RETURN(request.mount, MountFrom(arguments));
   request.read_only = arguments.Has("--read-only");
   request.take_over = arguments.Has("--take-over");
   request.accept_damage = arguments.Has("--accept-damage");
@@ -98,6 +123,9 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   if (foreground != nullptr) return foreground->Serve(session, client, name, job.opened->uri);
   if (session.json()) {
     PrintJson(*job.opened);
+  } else if (job.opened->mount) {
+    TellOfMount(*job.opened->mount);
+    PrintLine(job.opened->mount->directory);
   } else {
     for (const control::ExportInfo& place : job.opened->exports) PrintLine(place.uri);
   }
@@ -121,7 +149,15 @@ Command OpenCommand() {
         "DIR: serve the volume as the file NAME.img in this directory, which is yours and empty, "
         "or "
         "is made; several volumes may share one, and one volume may be in several"},
-       {"--mount", Value::kRequired, "DIR: mount its file system there"},
+       {"--mount", Value::kRequired,
+        "DIR: mount its file system there, through an image file of its own; no root is needed. It "
+        "is yours and empty, or is made"},
+       {"--mkfs", Value::kOptional,
+        "With --mount: make a file system where there is nothing yet, ext4 or --mkfs=xfs, "
+        "--mkfs=btrfs"},
+       {"--mount-with", Value::kRequired,
+        "In this way alone: loop (root), udisks (a desktop's service) or fuse2fs (ext4 in user "
+        "space); else the first that works"},
        {"--device", Value::kNone, "Attach a kernel block device"},
        {"--read-only", Value::kNone, "Nothing can be written"},
        {"--take-over", Value::kNone, "Go on although another machine has not closed it"},
@@ -130,6 +166,7 @@ Command OpenCommand() {
        {"--single-writer", Value::kNone,
         "This machine alone writes to the store: accepts one that cannot keep two apart"}},
       "  coffer open photos\n"
+      "  coffer open photos --mount ~/photos --mkfs\n"
       "  nbdcopy disk.img \"$(coffer open photos)\"\n"
       "  coffer open photos --fuse=images\n"
       "  coffer open photos --read-only --nbd=tcp:127.0.0.1:10809\n"

@@ -7,10 +7,19 @@
 namespace coffer::cli {
 namespace {
 
+std::string WhereText(const control::VolumeStatus& status) {
+  if (status.mount) return status.mount->directory;
+  return status.exports.empty() ? "" : status.exports.front().uri;
+}
+
 void PrintNeeds(const control::VolumeStatus& status, const std::string& name) {
   for (std::size_t i = 0; i < status.needs.size(); ++i) {
     PrintLine(name + " needs you: " + status.needs[i]);
     if (i < status.hints.size() && !status.hints[i].empty()) PrintLine("  " + status.hints[i]);
+  }
+  if (status.mount && !status.mount->trouble.empty()) {
+    PrintLine(name + " is mounted no more: " + status.mount->trouble);
+    PrintLine("  coffer close " + name + ", then open it again");
   }
   if (!status.last_error.empty()) {
     PrintLine(name + " tries again by itself in " + std::to_string(status.retry_seconds) +
@@ -41,8 +50,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
     int clients = 0;
     for (const auto& exported : status.exports) clients += exported.clients;
     table.AddRow({NameText(status, list), SizeText(status.size_bytes), StateText(status),
-                  status.exports.empty() ? "" : std::to_string(clients),
-                  status.exports.empty() ? "" : status.exports.front().uri});
+                  status.exports.empty() ? "" : std::to_string(clients), WhereText(status)});
   }
   table.Print();
   for (const auto& status : list.volumes) PrintNeeds(status, NameText(status, list));

@@ -31,6 +31,7 @@
 #include "core/daemon/instance.h"
 #include "core/daemon/signal_loop.h"
 #include "core/daemon/volume_manager.h"
+#include "core/mount/mounter.h"
 #include "fuse/server.h"
 #include "nbd/server.h"
 
@@ -198,6 +199,8 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   manager_options.config = std::move(config);
   manager_options.config_path = config_file.path;
   manager_options.cache_directory = places.cache;
+  const auto mounter = mount::NewSystemMounter(fs, {.uid = geteuid(), .gid = getegid()});
+  manager_options.mounting = {mounter.get(), places.images()};
   manager_options.request_stop = [&signals] { signals.RequestStop(); };
   ASSIGN_OR_RETURN(
       const auto manager,

@@ -95,7 +95,7 @@ void AddLoopDevices(const std::string& directory, std::vector<MountHolder>& hold
     const std::string name = device.filename().string();
     if (name.compare(0, 4, "loop") != 0) return;
     if (const auto below = Below(directory, FirstLine(device / "loop" / "backing_file"))) {
-      holders.push_back({0, name, "is a device on " + *below});
+      holders.push_back({0, name, "is a device on " + (below->empty() ? "it" : *below)});
     }
   });
 }

@@ -102,8 +102,26 @@ void Fields(V& v, ExportInfo& m) {
   v("clients", m.clients);
 }
 template <class V>
+void Fields(V& v, MountRequest& m) {
+  v("directory", m.directory);
+  v("way", m.way);
+  v("mkfs", m.mkfs);
+}
+template <class V>
+void Fields(V& v, MountInfo& m) {
+  v("directory", m.directory);
+  v("path", m.path);
+  v("way", m.way);
+  v("device", m.device);
+  v("file_system", m.file_system);
+  v("made", m.made);
+  v("passed_over", m.passed_over);
+  v("trouble", m.trouble);
+}
+template <class V>
 void Fields(V& v, OpenRequest& m) {
   v("exports", m.exports);
+  v("mount", m.mount);
   v("read_only", m.read_only);
   v("take_over", m.take_over);
   v("accept_damage", m.accept_damage);
@@ -121,6 +139,7 @@ void Fields(V& v, OpenReply& m) {
   v("already_open", m.already_open);
   v("uri", m.uri);
   v("exports", m.exports);
+  v("mount", m.mount);
 }
 template <class V>
 void Fields(V& v, VolumeStatus& m) {
@@ -137,6 +156,7 @@ void Fields(V& v, VolumeStatus& m) {
   v("needs", m.needs);
   v("hints", m.hints);
   v("exports", m.exports);
+  v("mount", m.mount);
   v("read_only", m.read_only);
   v("failed", m.failed);
   v("durability", m.durability);
@@ -165,6 +185,7 @@ void Fields(V& v, VolumeList& m) {
 template <class V>
 void Fields(V& v, CloseRequest& m) {
   v("no_wait", m.no_wait);
+  v("force", m.force);
 }
 template <class V>
 void Fields(V& v, PasswdRequest& m) {

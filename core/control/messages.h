@@ -96,8 +96,27 @@ struct ExportInfo {
   int clients = 0;
 };
 
+/// A file system to be mounted from the volume, through an image file served by FUSE.
+struct MountRequest {
+  std::string directory;  // absolute; its last part is made where it is missing
+  std::string way;        // "loop" "udisks" "fuse2fs", empty: the first that works
+  std::string mkfs;       // "ext4" "xfs" "btrfs": make one where there is nothing; empty: do not
+};
+/// One that is mounted.
+struct MountInfo {
+  std::string directory;                 // as asked for: a link to `path` where that is another
+  std::string path;                      // where the files are
+  std::string way;                       // as above
+  std::string device;                    // "/dev/loop0"; empty for fuse2fs
+  std::string file_system;               // "ext4"
+  bool made = false;                     // by this open
+  std::vector<std::string> passed_over;  // ways that did not work, each with why
+  std::string trouble;                   // why it is not mounted any more; empty while it is
+};
+
 struct OpenRequest {
-  std::vector<ExportRequest> exports;  // empty: NBD at its usual place
+  std::vector<ExportRequest> exports;  // empty: NBD at its usual place, or what `mount` needs
+  std::optional<MountRequest> mount;   // goes with an export "fuse", which it adds if need be
   bool read_only = false;
   bool take_over = false;
   bool accept_damage = false;
@@ -114,6 +133,7 @@ struct OpenReply {
   bool already_open = false;
   std::string uri;  // of the first export
   std::vector<ExportInfo> exports;
+  std::optional<MountInfo> mount;
 };
 
 /// One volume as `status` shows it. Fields after `exports` are known while it is open only.
@@ -132,6 +152,7 @@ struct VolumeStatus {
   std::vector<std::string> needs;  // names of design.md section 8, each followed by ": " and why
   std::vector<std::string> hints;  // what resolves each of them, in the same order
   std::vector<ExportInfo> exports;
+  std::optional<MountInfo> mount;
 
   bool read_only = false;
   bool failed = false;     // its journal has: until it is opened again it can only be read
@@ -205,6 +226,7 @@ struct SurveyInfo {
 
 struct CloseRequest {
   bool no_wait = false;  // leave what is not uploaded in the journal
+  bool force = false;    // although somebody uses what is mounted, or the image
 };
 
 /// The vault's password; what a volume's name stands for here is its vault.

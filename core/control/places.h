@@ -31,6 +31,8 @@ struct Places {
   [[nodiscard]] std::string config_file() const { return config + "/config.toml"; }
   [[nodiscard]] std::string control_socket() const { return runtime + "/control.sock"; }
   [[nodiscard]] std::string nbd_socket() const { return runtime + "/nbd.sock"; }
+  /// Where images are served that are asked for only to be mounted.
+  [[nodiscard]] std::string images() const { return runtime + "/images"; }
   [[nodiscard]] std::string pid_file() const { return runtime + "/cofferd.pid"; }
   [[nodiscard]] std::string runtime_lock() const { return runtime + "/lock"; }
   [[nodiscard]] std::string start_lock() const { return runtime + "/start.lock"; }

@@ -10,10 +10,8 @@
 namespace coffer::daemon {
 namespace {
 
-std::vector<control::ExportRequest> WantedExports(const control::OpenRequest& request) {
-  if (request.exports.empty()) return {control::ExportRequest{"nbd", ""}};
-  return request.exports;
-}
+/// The exporter whose exports are files.
+constexpr const char* kImageExporter = "fuse";
 
 // The config speaks of listeners of a volume's own: the shared one is everybody's, and nobody else
 // reaches it. A flag means this export, so that the exporter may say that it cannot be.
@@ -86,6 +84,33 @@ constexpr std::string_view kStates[] = {
     "DAMAGED-JOURNAL: ", "MISSING-PACKS: ", "NO-SPACE: ",      "CREDENTIALS: ",
     "WEAK-STORE: ",      "NEWER-FORMAT: ",  "FAILED-JOURNAL: "};
 
+/// Whether it is known that there is nothing on it.
+Result<bool> ReadsAsZeros(block::BlockDevice& device) {
+  constexpr std::size_t kExtentsAtOnce = 1024;
+  for (std::uint64_t offset = 0; offset < device.size();) {
+    ASSIGN_OR_RETURN(const auto extents,
+                     device.Extents(offset, device.size() - offset, kExtentsAtOnce));
+    for (const block::Extent& extent : extents) {
+      if (!extent.reads_zero) return false;
+      offset += extent.length;
+    }
+  }
+  return true;
+}
+
+bool IsSameMount(const std::optional<control::MountRequest>& there,
+                 const std::optional<control::MountRequest>& wanted) {
+  if (!there || !wanted) return !there && !wanted;
+  return there->directory == wanted->directory &&
+         (wanted->way.empty() || wanted->way == there->way);
+}
+
+control::MountInfo MountInfoOf(mount::MountedImage& mounted) {
+  const mount::MountedAs& as = mounted.as();
+  return {as.directory,   as.path, as.way,         as.device,
+          as.file_system, as.made, as.passed_over, mounted.trouble()};
+}
+
 /// The state's name comes first, whatever was said around it.
 void AddNeed(const Error& need, control::VolumeStatus* status) {
   std::size_t begin = need.message.size();
@@ -97,12 +122,14 @@ void AddNeed(const Error& need, control::VolumeStatus* status) {
 }  // namespace
 
 OpenVolumes::OpenVolumes(vault::Environment& env, Registry& registry, control::EventHub& events,
-                         std::vector<block::Exporter*> exporters, const LiveConfig& config)
+                         std::vector<block::Exporter*> exporters, const LiveConfig& config,
+                         Mounting mounting)
     : env_(env),
       registry_(registry),
       events_(events),
       exporters_(std::move(exporters)),
-      config_(config) {}
+      config_(config),
+      mounting_(std::move(mounting)) {}
 
 OpenVolumes::~OpenVolumes() {
   MutexLock lock(mutex_);
@@ -157,6 +184,16 @@ std::vector<VolumeKey> OpenVolumes::keys() const {
   return all;
 }
 
+std::vector<control::ExportRequest> OpenVolumes::WantedExports(
+    const control::OpenRequest& request) const {
+  std::vector<control::ExportRequest> wanted = request.exports;
+  const bool has_image = std::any_of(wanted.begin(), wanted.end(),
+                                     [](const auto& one) { return one.kind == kImageExporter; });
+  if (request.mount && !has_image) wanted.push_back({kImageExporter, mounting_.images_directory});
+  if (wanted.empty()) wanted.push_back({"nbd", ""});
+  return wanted;
+}
+
 Result<block::Exporter*> OpenVolumes::ExporterOf(const std::string& kind) const {
   for (block::Exporter* exporter : exporters_) {
     if (exporter->kind() == kind) return exporter;
@@ -171,6 +208,9 @@ Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::st
   for (const control::ExportRequest& wanted : WantedExports(request)) {
     RETURN_IF_ERROR(ExporterOf(wanted.kind));
   }
+  if (request.mount && mounting_.mounter == nullptr) {
+    return Fail(ErrorCode::kUnsupported, "this cofferd mounts nothing");
+  }
   ASSIGN_OR_RETURN(const config::Overrides overrides, OverridesOf(request.settings));
   std::shared_ptr<Entry> entry;
   std::unique_ptr<Use> use;
@@ -182,6 +222,7 @@ Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::st
       entry->export_name = export_name;
       entry->read_only = request.read_only;
       entry->overrides = overrides;
+      entry->mount_request = request.mount;
       entry->deed = "opened";
       entries_.emplace(key, entry);
     } else {
@@ -227,11 +268,14 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
     LearnVolumes(lease.vault());
     return Fail(volume.error().Within("volume " + key.volume));
   }
+  entry.id = listed.id;
   entry.lease = std::move(lease);
   entry.volume = std::move(*volume);
   // Before a client can write: from here on the registry's count of waiting bytes may be stale.
   Remember(key, entry, !entry.read_only, entry.volume->status().behind_bytes);
-  const Status exported = ExportAll(key, entry, request);
+  Status exported = CleanUpMount(key, entry);
+  if (exported.has_value()) exported = ExportAll(key, entry, request);
+  if (exported.has_value()) exported = Mount(key, entry);
   if (exported.has_value()) return {};
   WithdrawAll(entry);
   const Status closed = entry.volume->Close(volume::CloseMode::kLeaveInJournal, {});
@@ -245,6 +289,10 @@ Status OpenVolumes::ExportAll(const VolumeKey& key, Entry& entry,
   const std::vector<control::ExportRequest> all = WantedExports(request);
   for (const control::ExportRequest& wanted : all) {
     ASSIGN_OR_RETURN(block::Exporter * exporter, ExporterOf(wanted.kind));
+    if (wanted.address == mounting_.images_directory && !wanted.address.empty()) {
+      const Status made = env_.fs.CreateDirectory(wanted.address);
+      if (!made.has_value() && made.error().code != ErrorCode::kAlreadyExists) return made;
+    }
     block::ExportSpec spec;
     spec.name = entry.export_name;
     spec.description = "coffer volume " + key.volume;
@@ -302,8 +350,8 @@ Status OpenVolumes::Sync(const VolumeKey& key, const volume::SyncProgress& progr
   return {};
 }
 
-Status OpenVolumes::Close(const VolumeKey& key, volume::CloseMode mode,
-                          const volume::SyncProgress& progress, std::uint64_t* waiting_bytes) {
+Status OpenVolumes::Close(const VolumeKey& key, CloseHow how, const volume::SyncProgress& progress,
+                          std::uint64_t* waiting_bytes) {
   std::shared_ptr<Entry> entry;
   {
     MutexLock lock(mutex_);
@@ -318,12 +366,25 @@ Status OpenVolumes::Close(const VolumeKey& key, volume::CloseMode mode,
     }
     entry->state = State::kClosing;
     entry->deed = "closed";
+  }
+  Announce(key, "closing");
+  // With waits for room as ever: what unmounting writes is not to fail.
+  if (const Status unmounted = Unmount(key, *entry, how.force); !unmounted.has_value()) {
+    {
+      MutexLock lock(mutex_);
+      entry->state = State::kOpen;
+      changed_.notify_all();
+    }
+    Announce(key, "open");
+    return Fail(unmounted.error());
+  }
+  {
+    MutexLock lock(mutex_);
     entry->volume->RefuseWaits();
     env_.sync_executor.Await(lock, changed_, [&entry] { return entry->users == 0; });
   }
-  Announce(key, "closing");
   WithdrawAll(*entry);
-  const Status status = entry->volume->Close(mode, progress);
+  const Status status = entry->volume->Close(how.mode, progress);
   const volume::VolumeStatus after = entry->volume->status();
   const std::uint64_t left = after.behind_bytes;
   *waiting_bytes = left;
@@ -334,6 +395,68 @@ Status OpenVolumes::Close(const VolumeKey& key, volume::CloseMode mode,
   LOG(kInfo, "closed ", key.volume, ", ", left, " bytes left in the journal");
   Announce(key, "closed");
   if (!status.has_value()) return Fail(status.error().Within("closing " + key.volume));
+  return {};
+}
+
+// --- Mounting ---
+
+std::string OpenVolumes::MountRecordOf(const VolumeKey& key, const Entry& entry) const {
+  return registry_.DirectoryOf(key.vault) + "/volumes/" + entry.id.ToString() + "/mount";
+}
+
+Status OpenVolumes::CleanUpMount(const VolumeKey& key, const Entry& entry) {
+  if (mounting_.mounter == nullptr) return {};
+  return mounting_.mounter->CleanUp(MountRecordOf(key, entry));
+}
+
+Status OpenVolumes::Mount(const VolumeKey& key, Entry& entry) {
+  if (!entry.mount_request) return {};
+  mount::MountSpec spec;
+  for (const Exported& exported : entry.exports) {
+    if (exported.exporter->kind() != kImageExporter) continue;
+    spec.image = exported.uri;
+    break;
+  }
+  spec.directory = entry.mount_request->directory;
+  spec.way = entry.mount_request->way;
+  spec.make = entry.mount_request->mkfs;
+  spec.label = key.volume;
+  spec.read_only = entry.read_only;
+  spec.record_path = MountRecordOf(key, entry);
+  if (!spec.make.empty()) {
+    ASSIGN_OR_RETURN(spec.is_blank, ReadsAsZeros(*entry.volume));
+  }
+  RETURN_IF_ERROR(
+      CreateDirectories(env_.fs, spec.record_path.substr(0, spec.record_path.rfind('/'))));
+  auto mounted = mounting_.mounter->Mount(spec);
+  if (!mounted.has_value()) return Fail(mounted.error().Within("volume " + key.volume));
+  entry.mounted = std::move(*mounted);
+  const mount::MountedAs& as = entry.mounted->as();
+  LOG(kInfo, "mounted ", key.volume, " at ", as.path, " by ", as.way);
+  return {};
+}
+
+Status OpenVolumes::Unmount(const VolumeKey& key, Entry& entry, mount::Force force) {
+  if (mounting_.mounter == nullptr) return {};
+  const std::string hint = "end what uses it, or coffer close " + FullNameOf(key) +
+                           " --force, which takes it away from under it";
+  for (const Exported& exported : entry.exports) {
+    if (force == mount::Force::kYes || exported.exporter->kind() != kImageExporter) continue;
+    const auto others = mounting_.mounter->OthersOn(exported.uri, entry.mounted.get());
+    if (others.empty()) continue;
+    return Fail(ErrorCode::kConflict,
+                "volume " + FullNameOf(key) + " stays open: its image " + exported.uri +
+                    " is in use: " + DescribeHolders(others),
+                hint);
+  }
+  if (entry.mounted == nullptr) return {};
+  const Status unmounted = entry.mounted->Unmount(force);
+  if (!unmounted.has_value() && force == mount::Force::kNo) {
+    return Fail(unmounted.error().code,
+                "volume " + FullNameOf(key) + " stays open: " + unmounted.error().message, hint);
+  }
+  // The next open goes on from the record.
+  if (!unmounted.has_value()) LOG(kWarning, "unmounting: ", unmounted.error().message);
   return {};
 }
 
@@ -349,6 +472,13 @@ Status OpenVolumes::CheckResizeOf(const VolumeKey& key, const Entry& entry, std:
                                   volume::Volume::Tail tail) const {
   if (entry.read_only) {
     return Fail(ErrorCode::kConflict, Concat("volume ", FullNameOf(key), " is open read-only"),
+                Concat("coffer close ", FullNameOf(key), " first"));
+  }
+  if (tail == volume::Volume::Tail::kDiscard && size < entry.volume->size() &&
+      entry.mounted != nullptr) {
+    return Fail(ErrorCode::kConflict,
+                Concat("volume ", FullNameOf(key), " is mounted at ", entry.mounted->as().directory,
+                       " and cannot become smaller"),
                 Concat("coffer close ", FullNameOf(key), " first"));
   }
   const bool shrinks = size < entry.volume->size() && tail == volume::Volume::Tail::kDiscard;
@@ -407,7 +537,8 @@ void OpenVolumes::CloseAllForEnd(Executor& executor) {
   const std::vector<VolumeKey> all = keys();
   ParallelFor(executor, all.size(), [&](std::size_t i) {
     std::uint64_t waiting = 0;
-    const Status closed = Close(all[i], volume::CloseMode::kLeaveInJournal, {}, &waiting);
+    const Status closed =
+        Close(all[i], {volume::CloseMode::kLeaveInJournal, mount::Force::kYes}, {}, &waiting);
     if (!closed.has_value()) LOG(kWarning, "at the end: ", closed.error().message);
   });
   MutexLock lock(mutex_);
@@ -432,11 +563,14 @@ Result<control::OpenReply> OpenVolumes::DescribeIfSame(const VolumeKey& key, con
                 "coffer config show " + FullNameOf(key) + " lists them; coffer close " +
                     FullNameOf(key) + " first");
   }
-  if (!same_exports || entry.read_only != request.read_only) {
-    return Fail(ErrorCode::kConflict,
-                "volume " + FullNameOf(key) + " is open already, " +
-                    (entry.read_only ? "read-only, at " : "at ") + entry.exports[0].uri,
-                "coffer close " + FullNameOf(key) + " first");
+  if (!same_exports || entry.read_only != request.read_only ||
+      !IsSameMount(entry.mount_request, request.mount)) {
+    return Fail(
+        ErrorCode::kConflict,
+        "volume " + FullNameOf(key) + " is open already, " +
+            (entry.read_only ? "read-only, at " : "at ") +
+            (entry.mounted != nullptr ? entry.mounted->as().directory : entry.exports[0].uri),
+        "coffer close " + FullNameOf(key) + " first");
   }
   control::OpenReply reply = Describe(key, entry);
   reply.already_open = true;
@@ -454,6 +588,7 @@ control::OpenReply OpenVolumes::Describe(const VolumeKey& key, const Entry& entr
                              exported.exporter->client_count(entry.export_name)});
   }
   reply.uri = reply.exports.front().uri;
+  if (entry.mounted != nullptr) reply.mount = MountInfoOf(*entry.mounted);
   return reply;
 }
 
@@ -508,6 +643,7 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
     status->exports.push_back({exported.exporter->kind(), exported.address, exported.uri,
                                exported.exporter->client_count(entry.export_name)});
   }
+  if (entry.mounted != nullptr) status->mount = MountInfoOf(*entry.mounted);
   return true;
 }
 

@@ -4,8 +4,10 @@
 // States of an entry: opening -> open -> closing -> gone; opening -> gone when it fails; excluded
 // -> gone for a volume that must stay closed. `opening`, `closing` and `excluded` belong to one
 // thread each; while `open`, any thread may use the volume after counting itself in `users`.
-// Closing begins when `users` has fallen to zero. Invariants: a volume's device is exported only
-// while `open`, and withdrawn before it closes. Thread-safe.
+// What is mounted is unmounted first, while the volume works as ever; while somebody uses it, the
+// volume is `open` again. Closing goes on when `users` has fallen to zero. Invariants: a volume's
+// device is exported only while `open`, and withdrawn before it closes; it is mounted only while it
+// is exported. Thread-safe.
 #pragma once
 
 #include <functional>
@@ -23,6 +25,7 @@
 #include "core/daemon/live_config.h"
 #include "core/daemon/registry.h"
 #include "core/daemon/vault_pool.h"
+#include "core/mount/mounter.h"
 #include "core/volume/volume.h"
 
 namespace coffer::daemon {
@@ -43,20 +46,31 @@ class OpenVolumes {
   /// Unlocks the volume's vault.
   using Unlock = std::function<Result<VaultPool::Lease>()>;
 
+  /// How volumes are mounted; without a mounter they are not.
+  struct Mounting {
+    mount::Mounter* mounter = nullptr;
+    std::string images_directory;  // where images are served that are asked for only to be mounted
+  };
+
   /// All outlive this. `exporters`: one of each kind.
   OpenVolumes(vault::Environment& env, Registry& registry, control::EventHub& events,
-              std::vector<block::Exporter*> exporters, const LiveConfig& config);
+              std::vector<block::Exporter*> exporters, const LiveConfig& config, Mounting mounting);
   ~OpenVolumes();  // everything is closed
 
-  /// Opens and exports. A volume open already with the same exports and mode is left as it is;
-  /// kConflict when they differ. `export_name` is what clients ask for.
+  /// Opens, exports and mounts. A volume open already with the same exports and mode is left as it
+  /// is; kConflict when they differ. `export_name` is what clients ask for.
   Result<control::OpenReply> Open(const VolumeKey& key, const std::string& export_name,
                                   const control::OpenRequest& request, const Unlock& unlock,
                                   const volume::ReplayProgress& progress);
   Status Sync(const VolumeKey& key, const volume::SyncProgress& progress);
-  /// Withdraws the exports, waits for syncs that run, closes. Returns how many bytes are left in
-  /// the journal; a failure is the upload's, the volume is closed all the same.
-  Status Close(const VolumeKey& key, volume::CloseMode mode, const volume::SyncProgress& progress,
+  struct CloseHow {
+    volume::CloseMode mode;
+    mount::Force force = mount::Force::kNo;
+  };
+  /// Unmounts, withdraws the exports, waits for syncs that run, closes. Returns how many bytes are
+  /// left in the journal. kConflict while somebody uses what is mounted, or the image: it stays
+  /// open, unless forced. Any other failure is the upload's, the volume is closed all the same.
+  Status Close(const VolumeKey& key, CloseHow how, const volume::SyncProgress& progress,
                std::uint64_t* waiting_bytes);
 
   /// What stands in the way of a resize now: kConflict while it is open read-only, and to a smaller
@@ -107,8 +121,12 @@ class OpenVolumes {
     std::size_t users = 0;
     bool read_only = false;
     std::string export_name;
+    VolumeId id;
     config::Overrides overrides;
     std::vector<Exported> exports;
+    std::optional<control::MountRequest> mount_request;
+    std::unique_ptr<mount::MountedImage>
+        mounted;             // made and let go of by whom the entry belongs to
     VaultPool::Lease lease;  // before the volume, which stands on it
     std::unique_ptr<volume::Volume> volume;
   };
@@ -119,6 +137,13 @@ class OpenVolumes {
   Status ExportAll(const VolumeKey& key, Entry& entry, const control::OpenRequest& request);
   [[nodiscard]] static std::vector<block::Exporter*> ExportersOf(const Entry& entry);
   void WithdrawAll(Entry& entry);
+  /// Undoes what a killed daemon left mounted of it.
+  Status CleanUpMount(const VolumeKey& key, const Entry& entry);
+  Status Mount(const VolumeKey& key, Entry& entry);
+  Status Unmount(const VolumeKey& key, Entry& entry, mount::Force force);
+  [[nodiscard]] std::string MountRecordOf(const VolumeKey& key, const Entry& entry) const;
+  [[nodiscard]] std::vector<control::ExportRequest> WantedExports(
+      const control::OpenRequest& request) const;
   Result<block::Exporter*> ExporterOf(const std::string& kind) const;
   Result<control::OpenReply> DescribeIfSame(const VolumeKey& key, const Entry& entry,
                                             const control::OpenRequest& request) const;
@@ -142,6 +167,7 @@ class OpenVolumes {
   control::EventHub& events_;
   const std::vector<block::Exporter*> exporters_;
   const LiveConfig& config_;
+  const Mounting mounting_;
   mutable Mutex mutex_;
   CondVar changed_;
   std::map<VolumeKey, std::shared_ptr<Entry>> entries_ GUARDED_BY(mutex_);

@@ -31,7 +31,7 @@ VolumeManager::VolumeManager(vault::Environment& env, Executor& jobs,
             {.directory = options_.cache_directory,
              .bytes_max = config_.Defaults().number(config::Key::kDiskCacheBytesMax)}),
       admin_(*registry_, pool_, config_),
-      open_(env, *registry_, events_, std::move(exporters), config_),
+      open_(env, *registry_, events_, std::move(exporters), config_, options_.mounting),
       volume_admin_(*registry_, pool_, admin_, open_),
       jobs_(jobs, env.clock, events_) {}
 
@@ -340,9 +340,10 @@ Result<control::JobInfo> VolumeManager::SyncAll() {
 Result<control::JobInfo> VolumeManager::Close(const std::string& reference,
                                               const control::CloseRequest& request) {
   RETURN_IF_ERROR(CheckServing());
-  const auto mode =
-      request.no_wait ? volume::CloseMode::kLeaveInJournal : volume::CloseMode::kUpload;
-  if (reference.empty()) return CloseAll(mode);
+  const OpenVolumes::CloseHow how{
+      request.no_wait ? volume::CloseMode::kLeaveInJournal : volume::CloseMode::kUpload,
+      request.force ? mount::Force::kYes : mount::Force::kNo};
+  if (reference.empty()) return CloseAll(how);
   ASSIGN_OR_RETURN(const Target target, ResolveKnown(reference));
   // Whoever asks again, after Ctrl-C say, gets the job that runs.
   if (auto running = jobs_.FindRunning("close", target.full_name())) return *std::move(running);
@@ -351,10 +352,10 @@ Result<control::JobInfo> VolumeManager::Close(const std::string& reference,
     return Fail(NotOpen(target.full_name()));
   }
   return ListedAgain(jobs_.Start("close", target.full_name(), "bytes",
-                                 [this, key = target.key, mode](JobTable::Reporter& reporter) {
+                                 [this, key = target.key, how](JobTable::Reporter& reporter) {
                                    std::uint64_t waiting = 0;
                                    const Status closed = open_.Close(
-                                       key, mode,
+                                       key, how,
                                        [&reporter](std::uint64_t done, std::uint64_t total) {
                                          reporter.Progress(done, total);
                                        },
@@ -364,8 +365,8 @@ Result<control::JobInfo> VolumeManager::Close(const std::string& reference,
                                  }));
 }
 
-Result<control::JobInfo> VolumeManager::CloseAll(volume::CloseMode mode) {
-  return jobs_.Start("close", "", "volumes", [this, mode](JobTable::Reporter& reporter) -> Status {
+Result<control::JobInfo> VolumeManager::CloseAll(OpenVolumes::CloseHow how) {
+  return jobs_.Start("close", "", "volumes", [this, how](JobTable::Reporter& reporter) -> Status {
     const std::vector<VolumeKey> all = open_.keys();
     Status first_error;
     std::uint64_t waiting_in_all = 0;
@@ -373,7 +374,7 @@ Result<control::JobInfo> VolumeManager::CloseAll(volume::CloseMode mode) {
       reporter.Progress(i, all.size());
       reporter.Message("closing " + all[i].volume);
       std::uint64_t waiting = 0;
-      const Status status = open_.Close(all[i], mode, {}, &waiting);
+      const Status status = open_.Close(all[i], how, {}, &waiting);
       waiting_in_all += waiting;
       if (status.has_value() || status.error().code == ErrorCode::kNotFound) continue;
       if (first_error.has_value()) first_error = Fail(status.error());

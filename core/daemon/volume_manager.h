@@ -26,7 +26,8 @@ class VolumeManager final : public control::ControlService {
   struct Options {
     config::Config config;
     std::string config_path;
-    std::string cache_directory;         // for frames on disk; empty: none
+    std::string cache_directory;  // for frames on disk; empty: none
+    OpenVolumes::Mounting mounting;
     std::function<void()> request_stop;  // for POST /v1/daemon/stop; must not block
   };
 
@@ -100,7 +101,7 @@ class VolumeManager final : public control::ControlService {
   Result<VaultPool::Lease> UnlockFor(const Target& target, const control::OpenRequest& request);
   std::string ExportNameOf(const Target& target) const;
   Result<control::JobInfo> SyncAll();
-  Result<control::JobInfo> CloseAll(volume::CloseMode mode);
+  Result<control::JobInfo> CloseAll(OpenVolumes::CloseHow how);
   Result<control::JobInfo> ListedAgain(Result<control::JobInfo> started);
   Status CheckServing() const;
 

@@ -93,6 +93,7 @@ EDGES = {
     ("core/daemon", "core/volume"): "opens volumes",
     ("core/daemon", "core/config"): "what holds for a volume",
     ("core/daemon", "core/control"): "answers control requests",
+    ("core/daemon", "core/mount"): "mounts what an exporter serves as a file",
 
     ("nbd", "core/base"): _FOUNDATION,
     ("nbd", "core/block"): "serves BlockDevices, is an Exporter",
@@ -109,6 +110,7 @@ EDGES = {
     ("cli/daemon_main.cc", "core/config"): "what config.toml says",
     ("cli/daemon_main.cc", "core/control"): "the control server",
     ("cli/daemon_main.cc", "core/daemon"): "what serves it",
+    ("cli/daemon_main.cc", "core/mount"): "how file systems are mounted here",
     ("cli/daemon_main.cc", "nbd"): "an exporter to give to the daemon",
     ("cli/daemon_main.cc", "fuse"): "another one",
 }
