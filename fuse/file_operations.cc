@@ -25,8 +25,7 @@ constexpr std::uint32_t kOpenParallelDirectWrites = 1u << 6;
 std::uint64_t Unsigned(off_t value) { return static_cast<std::uint64_t>(value); }
 
 void ReplyError(fuse_req_t request, Image& image, const Error& error, const char* doing) {
-  image.counters().errors.fetch_add(1, std::memory_order_relaxed);
-  LOG(kDebug, "fuse: ", doing, " ", image.name(), ": ", error.message);
+  image.CountFailure(doing, error);
   fuse_reply_err(request, ErrnoFrom(error.code));
 }
 
@@ -123,7 +122,7 @@ void Read(fuse_req_t request, fuse_ino_t, std::size_t size, off_t at, fuse_file_
   if (const auto read = visit->device().TryRead(offset, bytes)) {
     return ReplyRead(request, *open.image, *read, bytes);
   }
-  MountedOf(request).jobs.Start(JobQueue::Kind::kRead, *std::move(visit),
+  MountedOf(request).jobs.Start(JobQueue::Kind::kRead, *std::move(visit), 0,
                                 [request, offset, length](Image::Visit inside) {
                                   Bytes buffer(length);
                                   const Status read = inside.device().Read(offset, buffer);
@@ -168,7 +167,7 @@ void Write(fuse_req_t request, fuse_ino_t, const char* from, std::size_t size, o
     }
   }
   const auto kept = std::make_shared<const Bytes>(ToBytes(data));  // `from` is the loop's
-  mounted.jobs.Start(JobQueue::Kind::kWrite, *std::move(visit),
+  mounted.jobs.Start(JobQueue::Kind::kWrite, *std::move(visit), length,
                      [request, offset, kept, flag](Image::Visit inside) {
                        const Status written = inside.device().Write(offset, *kept, flag);
                        ReplyWrite(request, inside.image(), written, kept->size());
@@ -195,7 +194,7 @@ void Sync(fuse_req_t request, fuse_ino_t, int, fuse_file_info* file) {
     return;
   }
   MountedOf(request).jobs.Start(
-      JobQueue::Kind::kFlush, *std::move(visit),
+      JobQueue::Kind::kFlush, *std::move(visit), 0,
       [request](Image::Visit inside) { Flush(std::move(inside), request); });
 }
 
@@ -206,7 +205,7 @@ void Zero(fuse_req_t request, Image::Visit visit, int mode, std::uint64_t offset
           std::uint64_t length) {
   const Mounted& mounted = MountedOf(request);
   Changed(visit.image(), mounted.clock);
-  mounted.jobs.Start(JobQueue::Kind::kWrite, std::move(visit), [=](Image::Visit inside) {
+  mounted.jobs.Start(JobQueue::Kind::kWrite, std::move(visit), 0, [=](Image::Visit inside) {
     Image::Counters& counters = inside.image().counters();
     const bool punch = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
     (punch ? counters.trims : counters.zeroes).fetch_add(1, std::memory_order_relaxed);
@@ -292,7 +291,7 @@ void SeekData(fuse_req_t request, fuse_ino_t, off_t at, int whence, fuse_file_in
     fuse_reply_err(request, ENXIO);
     return;
   }
-  MountedOf(request).jobs.Start(JobQueue::Kind::kSurvey, *std::move(visit),
+  MountedOf(request).jobs.Start(JobQueue::Kind::kSurvey, *std::move(visit), 0,
                                 [request, at, whence](Image::Visit inside) {
                                   SeekAndReply(request, inside, Unsigned(at), whence);
                                 });

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "core/base/log.h"
+#include "fuse/limits.h"
+
 namespace coffer::fuse {
 namespace {
 
@@ -27,6 +30,13 @@ std::optional<Image::Visit> Image::Enter() {
   Visit visit(shared_from_this());
   if (withdrawn_.load()) return std::nullopt;
   return visit;
+}
+
+void Image::CountFailure(const char* doing, const Error& error) {
+  const int before = counters_.errors.fetch_add(1, std::memory_order_relaxed);
+  if (before >= kErrorsLoggedMax) return;
+  LOG(kWarning, "fuse: ", doing, " ", name_, ": ", error.message,
+      before + 1 == kErrorsLoggedMax ? "; its further errors are not logged" : "");
 }
 
 void Image::Leave() {

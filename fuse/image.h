@@ -66,10 +66,13 @@ class Image : public std::enable_shared_from_this<Image> {
     std::atomic<std::uint64_t> zeroes = 0;
     std::atomic<std::uint64_t> bytes_read = 0;
     std::atomic<std::uint64_t> bytes_written = 0;
-    std::atomic<std::uint64_t> errors = 0;
+    std::atomic<int> errors = 0;
     std::atomic<int> open_files = 0;
   };
   [[nodiscard]] Counters& counters() { return counters_; }
+
+  /// Counts an error that a caller gets, and logs it: the first few.
+  void CountFailure(const char* doing, const Error& error);
 
   /// Of the last change made through this file. Others' changes are not seen here: where there may
   /// be some, the time of asking is the honest answer (rsync would skip the file otherwise).

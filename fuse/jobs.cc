@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "core/base/check.h"
+#include "fuse/limits.h"
 
 namespace coffer::fuse {
 
@@ -25,11 +26,15 @@ int JobQueue::AtOnce(Kind kind) {
   return 1;
 }
 
-void JobQueue::Start(Kind kind, Image::Visit visit, Job job) {
+void JobQueue::Start(Kind kind, Image::Visit visit, std::size_t bytes, Job job) {
   const LaneKey key(&visit.image(), kind);
-  Waiting request{std::move(visit), std::move(job)};
+  Waiting request{std::move(visit), bytes, std::move(job)};
   {
     MutexLock lock(mutex_);
+    workers_.Await(lock, changed_, [this, bytes]() REQUIRES_LOCK(mutex_) {
+      return bytes_ == 0 || bytes_ + bytes <= kJobBytesMax;
+    });
+    bytes_ += bytes;
     Lane& lane = lanes_[key];
     if (lane.running == AtOnce(kind)) {
       lane.waiting.push_back(std::move(request));
@@ -47,19 +52,20 @@ void JobQueue::Post(const LaneKey& key, Waiting request) {
     const auto image = shared->visit.image().shared_from_this();  // the lane is known by its place
     shared->job(std::move(shared->visit));
     shared->job = nullptr;
-    LeaveLane(key);
+    LeaveLane(key, shared->bytes);
   });
 }
 
-void JobQueue::LeaveLane(const LaneKey& key) {
+void JobQueue::LeaveLane(const LaneKey& key, std::size_t bytes) {
   std::unique_ptr<Waiting> next;
   {
     MutexLock lock(mutex_);
+    bytes_ -= bytes;
+    changed_.notify_all();
     const auto lane = lanes_.find(key);
     CHECK(lane != lanes_.end());
     if (lane->second.waiting.empty()) {
       if (--lane->second.running == 0) lanes_.erase(lane);
-      if (lanes_.empty()) changed_.notify_all();
       return;
     }
     next = std::make_unique<Waiting>(std::move(lane->second.waiting.front()));

@@ -50,67 +50,91 @@ Result<UniqueFd> MountDirectly(const MountTools& tools, const std::string& direc
   return Fail(ErrorFromErrno(errno, "mounting on " + directory));
 }
 
-// --- fusermount3 ---
+// --- programs ---
 
 constexpr std::size_t kComplaintBytesMax = 4096;
+constexpr int kPassedAs = 3;
 
-/// Runs fusermount3 until it ends; what it says on standard error is the error's message.
-/// `passed` is open in it too.
-Status RunFusermount(const MountTools& tools, std::vector<std::string> words, int passed) {
-  std::array<int, 2> pipe_ends{};
-  if (pipe2(pipe_ends.data(), O_CLOEXEC) != 0) return Fail(ErrorFromErrno(errno, "making a pipe"));
-  const UniqueFd complaints(pipe_ends[0]);
-  UniqueFd complaints_in(pipe_ends[1]);
-  constexpr int kPassedAs = 3;
-  const std::string comm_fd = Concat("_FUSE_COMMFD=", kPassedAs);
-  std::array<const char*, 4> environment = {comm_fd.c_str(), "PATH=/usr/bin:/bin:/usr/sbin:/sbin",
-                                            "LC_ALL=C", nullptr};
-  words.insert(words.begin(), tools.fusermount);
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_adddup2(&files, complaints_in.get(), STDERR_FILENO);
-  if (passed >= 0) posix_spawn_file_actions_adddup2(&files, passed, kPassedAs);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  pid_t child = -1;
-  const int spawned = posix_spawn(&child, tools.fusermount.c_str(), &files, &attributes,
-                                  arguments.data(), const_cast<char**>(environment.data()));
-  posix_spawn_file_actions_destroy(&files);
-  posix_spawnattr_destroy(&attributes);
-  if (spawned == ENOENT) {
-    return Fail(ErrorCode::kUnsupported,
-                "there is no " + tools.fusermount + ", which mounts for users that are not root",
-                "install the package fuse3");
+/// What a program is started with; both ends at its own.
+class SpawnSettings {
+ public:
+  /// `errors` becomes its standard error; `passed`, unless it is -1, is kPassedAs in it.
+  SpawnSettings(int errors, int passed) {
+    posix_spawn_file_actions_init(&files_);
+    posix_spawn_file_actions_addopen(&files_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&files_, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&files_, errors, STDERR_FILENO);
+    if (passed >= 0) posix_spawn_file_actions_adddup2(&files_, passed, kPassedAs);
+    posix_spawnattr_init(&attributes_);
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attributes_, &none);
+    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK);
   }
-  if (spawned != 0) return Fail(ErrorFromErrno(spawned, "running " + tools.fusermount));
+  ~SpawnSettings() {
+    posix_spawn_file_actions_destroy(&files_);
+    posix_spawnattr_destroy(&attributes_);
+  }
+  SpawnSettings(const SpawnSettings&) = delete;
+  SpawnSettings& operator=(const SpawnSettings&) = delete;
 
-  complaints_in = UniqueFd();
+  /// 0 or an errno.
+  int Spawn(std::vector<std::string>& words, pid_t* child) const {
+    const std::string comm_fd = Concat("_FUSE_COMMFD=", kPassedAs);
+    std::array<const char*, 4> environment = {comm_fd.c_str(), "PATH=/usr/bin:/bin:/usr/sbin:/sbin",
+                                              "LC_ALL=C", nullptr};
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    return posix_spawn(child, words.front().c_str(), &files_, &attributes_, arguments.data(),
+                       const_cast<char**>(environment.data()));
+  }
+
+ private:
+  posix_spawn_file_actions_t files_;
+  posix_spawnattr_t attributes_;
+};
+
+std::string ReadComplaints(int pipe_end) {
   std::string said;
   std::array<char, 512> part{};
-  for (ssize_t got; (got = read(complaints.get(), part.data(), part.size())) != 0;) {
+  for (ssize_t got = 0; (got = read(pipe_end, part.data(), part.size())) != 0;) {
     if (got < 0 && errno != EINTR) break;
     if (got > 0 && said.size() < kComplaintBytesMax) {
       said.append(part.data(), static_cast<std::size_t>(got));
     }
   }
+  while (!said.empty() && said.back() == '\n') said.pop_back();
+  return said;
+}
+
+/// Runs a program until it ends; what it says on standard error is the error's message.
+Status RunProgram(std::vector<std::string> words, int passed) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return Fail(ErrorFromErrno(errno, "making a pipe"));
+  const UniqueFd complaints(ends[0]);
+  UniqueFd complaints_in(ends[1]);
+  pid_t child = -1;
+  const int spawned = SpawnSettings(complaints_in.get(), passed).Spawn(words, &child);
+  if (spawned != 0) return Fail(ErrorFromErrno(spawned, "running " + words.front()));
+  complaints_in = UniqueFd();
+  const std::string said = ReadComplaints(complaints.get());
   int ended = 0;
   while (waitpid(child, &ended, 0) < 0 && errno == EINTR) {
   }
   if (WIFEXITED(ended) && WEXITSTATUS(ended) == 0) return {};
-  while (!said.empty() && said.back() == '\n') said.pop_back();
   const bool busy = said.find("busy") != std::string::npos;
   return Fail(busy ? ErrorCode::kConflict : ErrorCode::kIoError,
-              said.empty() ? tools.fusermount + " failed without a word" : EscapeForTerminal(said));
+              said.empty() ? words.front() + " failed without a word" : EscapeForTerminal(said));
+}
+
+Status RunFusermount(const MountTools& tools, std::vector<std::string> words, int passed) {
+  words.insert(words.begin(), tools.fusermount);
+  Status ran = RunProgram(std::move(words), passed);
+  if (ran.has_value() || ran.error().code != ErrorCode::kNotFound) return ran;
+  return Fail(ErrorCode::kUnsupported,
+              "there is no " + tools.fusermount + ", which mounts for users that are not root",
+              "install the package fuse3");
 }
 
 /// The descriptor that fusermount3 has sent.
@@ -185,6 +209,10 @@ Status UnmountConnection(const MountTools& tools, const std::string& directory, 
     return Fail(unmounted.error().Within("unmounting " + directory));
   }
   return {};
+}
+
+Status SyncFile(const MountTools& tools, const std::string& path) {
+  return RunProgram({tools.sync, "--", path}, -1);
 }
 
 }  // namespace coffer::fuse

@@ -27,4 +27,8 @@ enum class UnmountMode {
 };
 Status UnmountConnection(const MountTools& tools, const std::string& directory, UnmountMode mode);
 
+/// fsync(2) of a file in a mount of this very process: in a child, since a thread that waits there
+/// for this process's own answers would keep it from ending when it is killed.
+Status SyncFile(const MountTools& tools, const std::string& path);
+
 }  // namespace coffer::fuse

@@ -15,6 +15,10 @@ inline constexpr std::size_t kRequestBytesMax = 1u << 20;
 /// 12, since a slow store answers them in parallel.
 inline constexpr unsigned kBackgroundMax = 64;
 inline constexpr unsigned kCongestedAt = 48;
+/// Of writes that wait for a worker, of all mounts.
+inline constexpr std::size_t kJobBytesMax = 128u << 20;
+/// Failures of one image that are logged one by one.
+inline constexpr int kErrorsLoggedMax = 10;
 /// Threads that read requests, of each mounted directory. They block on nothing but the kernel.
 inline constexpr int kLoopThreads = 2;
 /// How long one that has nothing to do asks again before it sleeps, where that pays.

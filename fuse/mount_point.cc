@@ -54,12 +54,16 @@ bool IsDead(const std::string& directory) {
   return stat(directory.c_str(), &unused) != 0 && errno == ENOTCONN;
 }
 
+bool IsOurs(const MountEntry& mount) {
+  return mount.type == kMountType && mount.source == kMountSource;
+}
+
 /// Takes away what is dead and ours; kConflict if anything else is mounted there.
 Status ClearMounts(const MountTools& tools, const std::string& directory) {
   for (;;) {
     ASSIGN_OR_RETURN(const std::optional<MountEntry> seen, FindMount(directory));
     if (!seen) return {};
-    const bool ours = seen->type == kMountType && seen->source == kMountSource;
+    const bool ours = IsOurs(*seen);
     const bool dead = IsDead(directory);
     if (!ours || !dead) {
       return Fail(ErrorCode::kConflict,
@@ -127,6 +131,11 @@ Result<std::string> PlaceOf(const std::string& directory) {
                 "mkdir -p " + EscapeForTerminal(split.parent));
   }
   return (*parent == "/" ? "" : *parent) + "/" + split.name;
+}
+
+bool IsCofferMount(const std::string& place) {
+  const auto seen = FindMount(place);
+  return seen.has_value() && seen->has_value() && IsOurs(**seen);
 }
 
 Status PrepareMountPoint(FileSystem& fs, const MountTools& tools, const std::string& place) {

@@ -17,11 +17,15 @@ struct MountTools {
   std::string fusermount = "/usr/bin/fusermount3";
   std::string device = "/dev/fuse";
   std::string configuration = "/etc/fuse.conf";
+  std::string sync = "/bin/sync";
 };
 
 /// `directory` (absolute) without symlinks: one directory, one path. Its last component need not
 /// be there, or may be a mount that answers no more.
 Result<std::string> PlaceOf(const std::string& directory);
+
+/// What is seen at `place` is a mount of a cofferd.
+[[nodiscard]] bool IsCofferMount(const std::string& place);
 
 /// Makes `place`, as PlaceOf gives it, fit to be mounted on: its last component is made if it is
 /// missing, a mount that a killed cofferd left there is removed. kInvalidArgument, kNotFound,

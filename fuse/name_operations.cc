@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
+#include "fuse/errors.h"
 #include "fuse/limits.h"
 #include "fuse/operations.h"
 #include "fuse/volume_status.h"
@@ -28,6 +30,10 @@ mode_t ModeOf(const Node& node) {
   return S_IFREG | 0600;
 }
 
+void SetTimes(struct stat& stat, UnixSeconds time) {
+  stat.st_mtim.tv_sec = stat.st_ctim.tv_sec = stat.st_atim.tv_sec = time;
+}
+
 /// nullopt: the image has been withdrawn.
 std::optional<Attributes> AttributesOf(const Mounted& mounted, const Node& node) {
   Attributes of;
@@ -37,10 +43,12 @@ std::optional<Attributes> AttributesOf(const Mounted& mounted, const Node& node)
   of.stat.st_uid = mounted.uid;
   of.stat.st_gid = mounted.gid;
   of.stat.st_blksize = block::kBlockSize;
+  SetTimes(of.stat, mounted.since);
   if (node.kind == Node::Kind::kDirectory) return of;
   if (node.kind == Node::Kind::kStatus) {
     of.stat.st_size = static_cast<off_t>(StatusText(*node.image).size());
     of.believe_seconds = 0;
+    SetTimes(of.stat, mounted.clock.WallNow());
     return of;
   }
   const auto visit = node.image->Enter();
@@ -51,8 +59,7 @@ std::optional<Attributes> AttributesOf(const Mounted& mounted, const Node& node)
   // copies sparse files (cp, tar, rsync) asks for the holes instead of reading them.
   const std::uint64_t blocks = size / kStatBlock;
   of.stat.st_blocks = static_cast<blkcnt_t>(blocks - std::min<std::uint64_t>(blocks, 1));
-  const UnixSeconds modified = node.image->ModifiedAt(mounted.clock.WallNow());
-  of.stat.st_mtim.tv_sec = of.stat.st_ctim.tv_sec = of.stat.st_atim.tv_sec = modified;
+  SetTimes(of.stat, node.image->ModifiedAt(mounted.clock.WallNow()));
   if (!node.image->sole()) of.believe_seconds = kBelieveSharedSeconds;
   return of;
 }
@@ -183,6 +190,32 @@ void ReadDirectoryPlus(fuse_req_t request, fuse_ino_t inode, std::size_t size, o
   List(request, inode, size, offset, file, Listing::kEntries);
 }
 
+/// A barrier for all images of the directory: answered when the last of them is flushed.
+struct DirectorySync {
+  explicit DirectorySync(fuse_req_t of) : request(of) {}
+  ~DirectorySync() { fuse_reply_err(request, failed.load()); }
+  DirectorySync(const DirectorySync&) = delete;
+  DirectorySync& operator=(const DirectorySync&) = delete;
+
+  const fuse_req_t request;
+  std::atomic<int> failed = 0;  // an errno
+};
+
+void SyncDirectory(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) {
+  const Mounted& mounted = MountedOf(request);
+  const auto sync = std::make_shared<DirectorySync>(request);
+  for (const auto& image : mounted.tree.images()) {
+    auto visit = image->Enter();
+    if (!visit) continue;
+    mounted.jobs.Start(JobQueue::Kind::kFlush, *std::move(visit), 0,
+                       [held = sync](Image::Visit inside) mutable {
+                         const Status flushed = inside.device().Flush();
+                         if (!flushed.has_value()) held->failed = ErrnoFrom(flushed.error().code);
+                         held.reset();  // the answer comes before the visit ends
+                       });
+  }
+}
+
 /// As large as its images, and full: no new file has room.
 void StatFileSystem(fuse_req_t request, fuse_ino_t) {
   struct statvfs answer {};
@@ -239,6 +272,7 @@ void AddNameOperations(fuse_lowlevel_ops& operations) {
   operations.releasedir = ReleaseDirectory;
   operations.readdir = ReadDirectory;
   operations.readdirplus = ReadDirectoryPlus;
+  operations.fsyncdir = SyncDirectory;
   operations.statfs = StatFileSystem;
   operations.access = Access;
   operations.unlink = RefuseName;

@@ -57,6 +57,7 @@ struct Mounted {
   const bool write_back;  // the kernel is offered its write-back cache
   const uid_t uid;
   const gid_t gid;
+  const UnixSeconds since;
   OpenNodes open = {};
 };
 

@@ -6,7 +6,6 @@
 
 #include "core/base/log.h"
 #include "core/base/mount_holders.h"
-#include "core/base/mount_table.h"
 #include "fuse/kernel_mount.h"
 #include "fuse/session.h"
 #include "fuse/tree.h"
@@ -16,7 +15,8 @@ namespace coffer::fuse {
 /// A mounted directory. `session` is used with the directory's turn only; null: not mounted.
 struct Server::Directory {
   Directory(std::string place, JobQueue& jobs, const Clock& clock, bool write_back)
-      : path(std::move(place)), mounted{tree, jobs, clock, write_back, geteuid(), getegid()} {}
+      : path(std::move(place)), mounted{tree,      jobs,      clock,          write_back,
+                                        geteuid(), getegid(), clock.WallNow()} {}
 
   const std::string path;
   Tree tree;
@@ -104,7 +104,7 @@ Result<std::shared_ptr<Server::Directory>> Server::MountedAt(const std::string& 
                        " the kernel's write-back cache for the other volumes in it"),
                 "take another directory, or the same fuse_cache");
   }
-  if (directory->session != nullptr && !directory->session->ended()) return directory;
+  if (directory->session != nullptr && IsCofferMount(path)) return directory;
   directory->session.reset();  // somebody has unmounted it
   RETURN_IF_ERROR(PrepareMountPoint(fs_, tools_, path));
   RETURN_IF_ERROR(Mount(*directory));
@@ -127,12 +127,11 @@ Result<block::ExportPlace> Server::Export(const block::ExportSpec& spec) {
 }
 
 void Server::Unmount(Directory& directory) {
-  if (directory.session != nullptr && !directory.session->ended()) {
+  if (directory.session != nullptr && IsCofferMount(directory.path)) {
     Status unmounted = UnmountConnection(tools_, directory.path, UnmountMode::kNow);
     if (!unmounted.has_value() && unmounted.error().code == ErrorCode::kConflict) {
       const std::string holders = DescribeHolders(FindMountHolders(directory.path));
-      LOG(kWarning, "fuse: ", directory.path, " is in use; it goes when it is not any more: ",
-          holders.empty() ? "by whom cannot be seen" : holders);
+      if (!holders.empty()) LOG(kWarning, "fuse: ", directory.path, " was in use: ", holders);
       unmounted = UnmountConnection(tools_, directory.path, UnmountMode::kLazy);
     }
     if (!unmounted.has_value()) LOG(kWarning, "fuse: ", unmounted.error().message);
@@ -145,21 +144,26 @@ void Server::Unmount(Directory& directory) {
 void Server::WithdrawFrom(Directory& directory, Image& image) {
   Session* const session = directory.session.get();
   const std::vector<Node> nodes = directory.tree.NodesOf(image);
-  const auto forget_data = [&] {
-    if (session == nullptr || image.cache() == Image::Cache::kNone) return;
-    session->ForgetData(nodes.front().inode);
-  };
-  if (image.cache() == Image::Cache::kWriteBack) forget_data();  // written while it still may be
+  // The kernel writes what it has while there is still somebody to take it.
+  if (image.cache() == Image::Cache::kWriteBack && session != nullptr) {
+    const Status synced = SyncFile(tools_, directory.path + "/" + nodes.front().name);
+    if (!synced.has_value()) LOG(kWarning, "fuse: ", synced.error().message);
+  }
   directory.tree.Remove(image);
   for (const Node& node : nodes) {
     if (session != nullptr) session->ForgetName(kRootInode, node.name);
   }
   if (const auto visit = image.Enter(); visit && !image.read_only()) {
     const Status flushed = visit->device().Flush();
-    if (!flushed.has_value()) LOG(kWarning, "fuse: flushing: ", flushed.error().message);
+    if (!flushed.has_value()) {
+      LOG(kWarning, "fuse: flushing ", image.name(), ": ", flushed.error().message);
+    }
   }
   image.Withdraw(workers_);
-  forget_data();
+  // Files that are still open must not read on from memory what others change from here on.
+  if (session != nullptr && image.cache() != Image::Cache::kNone) {
+    session->ForgetData(nodes.front().inode, 0);
+  }
 }
 
 Status Server::Withdraw(const std::string& name) {
@@ -180,8 +184,11 @@ void Server::Resized(const std::string& name) {
     const Turn turn(*this, directory->path);
     const auto image = directory->tree.FindImage(name);
     if (image == nullptr || directory->session == nullptr) continue;
+    const auto visit = image->Enter();
+    if (!visit) continue;
     const Node before = directory->tree.NodesOf(*image).front();
-    directory->session->ForgetData(before.inode);
+    // Beyond the new end there are pages only if it became smaller, and then no file is open.
+    directory->session->ForgetData(before.inode, visit->device().size());
     if (image->cache() != Image::Cache::kWriteBack) continue;
     // With write-back the kernel believes its own size: it meets the file as a new one.
     directory->tree.Renumber(*image);

@@ -62,8 +62,6 @@ Session::~Session() {
   loops_.reset();
 }
 
-bool Session::ended() const { return fuse_session_exited(session_.get()) != 0; }
-
 /// False: there will be none.
 bool Session::AwaitRequest() {
   std::array<pollfd, 2> waits = {
@@ -110,12 +108,8 @@ void Session::Run() {
   std::free(buffer.mem);
 }
 
-void Session::ForgetData(Inode inode) {
-  fuse_lowlevel_notify_inval_inode(session_.get(), inode, 0, 0);
-}
-
-void Session::ForgetAttributes(Inode inode) {
-  fuse_lowlevel_notify_inval_inode(session_.get(), inode, -1, 0);
+void Session::ForgetData(Inode inode, std::uint64_t offset) {
+  fuse_lowlevel_notify_inval_inode(session_.get(), inode, static_cast<off_t>(offset), 0);
 }
 
 void Session::ForgetName(Inode directory, const std::string& name) {

@@ -28,14 +28,13 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  /// Nobody can reach it any more.
-  [[nodiscard]] bool ended() const;
+  // What the kernel keeps is dropped. No error: what it does not know of there is nothing to drop.
+  // From any thread but those that read requests, since the kernel waits for pages that are just
+  // being read. REQUIRES that no read of them waits for long: a process that is killed in here ends
+  // only when its own threads, gone by then, have answered.
 
-  // What the kernel keeps is dropped; dirty pages are written first. From any thread but those
-  // that read requests, since the kernel may wait for answers. No error: what it does not know of
-  // there is nothing to drop.
-  void ForgetData(Inode inode);
-  void ForgetAttributes(Inode inode);
+  /// Attributes, and the pages from `offset` on.
+  void ForgetData(Inode inode, std::uint64_t offset);
   void ForgetName(Inode directory, const std::string& name);
 
  private:

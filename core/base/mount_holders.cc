@@ -28,8 +28,14 @@ std::optional<std::string> Below(const std::string& directory, const std::string
 
 /// What this user may not see, or what is gone by now, is no error: "".
 std::string LinkTarget(const fs::path& link) {
+  constexpr std::string_view kNameless =
+      " (deleted)";  // proc(5): the name is gone, the file is not
   std::error_code ignored;
-  return fs::read_symlink(link, ignored).string();
+  std::string target = fs::read_symlink(link, ignored).string();
+  if (target.size() > kNameless.size() && target.ends_with(kNameless)) {
+    target.resize(target.size() - kNameless.size());
+  }
+  return target;
 }
 
 std::string FirstLine(const fs::path& path) {

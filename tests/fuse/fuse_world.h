@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,6 +19,7 @@
 #include "core/base/unique_fd.h"
 #include "fuse/server.h"
 #include "gtest/gtest.h"
+#include "tests/fuse/strict_device.h"
 #include "tests/support/memory_device.h"
 #include "tests/support/temporary_directory.h"
 
@@ -64,6 +66,17 @@ class FuseWorld {
   std::unique_ptr<Executor> workers_;
   std::unique_ptr<Server> server_;
 };
+
+/// Runs `body` in a child process, whose memory is its own: a page fault there waits for nobody
+/// who may want this process's. Its exit code; 1000 for a signal.
+template <class Body>
+int InChild(const Body& body) {
+  const pid_t child = fork();
+  if (child == 0) _exit(body());
+  int ended = 0;
+  EXPECT_EQ(waitpid(child, &ended, 0), child);
+  return WIFEXITED(ended) ? WEXITSTATUS(ended) : 1000;
+}
 
 inline UniqueFd OpenFile(const std::string& path, int flags) {
   UniqueFd file(open(path.c_str(), flags | O_CLOEXEC));
