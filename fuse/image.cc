@@ -40,15 +40,22 @@ void Image::CountFailure(const char* doing, const Error& error) {
 }
 
 void Image::Leave() {
-  if (inside_.fetch_sub(1) != 1 || !withdrawn_.load()) return;
+  // Counted first, then looked, as AwaitIdle does: one of the two sees the other.
+  if (inside_.fetch_sub(1) != 1 || waiting_.load() == 0) return;
   MutexLock lock(mutex_);
   changed_.notify_all();
 }
 
-void Image::Withdraw(Executor& waits) {
-  withdrawn_.store(true);
+void Image::AwaitIdle(Executor& waits) {
+  waiting_.fetch_add(1);
   MutexLock lock(mutex_);
   waits.Await(lock, changed_, [this] { return inside_.load() == 0; });
+  waiting_.fetch_sub(1);
+}
+
+void Image::Withdraw(Executor& waits) {
+  withdrawn_.store(true);
+  AwaitIdle(waits);
 }
 
 }  // namespace coffer::fuse

@@ -56,6 +56,8 @@ class Image : public std::enable_shared_from_this<Image> {
   [[nodiscard]] std::optional<Visit> Enter();
   /// Returns when nobody is inside; `waits` is where the calling thread waits.
   void Withdraw(Executor& waits) EXCLUDES_LOCK(mutex_);
+  /// Returns at a moment at which nobody is inside. REQUIRES: nobody enters meanwhile, or few.
+  void AwaitIdle(Executor& waits) EXCLUDES_LOCK(mutex_);
 
   /// Kept for status.json and for clients() alone.
   struct Counters {
@@ -95,6 +97,7 @@ class Image : public std::enable_shared_from_this<Image> {
   Counters counters_;
   std::atomic<bool> withdrawn_ = false;
   std::atomic<std::uint64_t> inside_ = 0;
+  std::atomic<int> waiting_ = 0;  // in AwaitIdle
   Mutex mutex_;
   CondVar changed_;
 };

@@ -105,7 +105,7 @@ Result<std::shared_ptr<Server::Directory>> Server::MountedAt(const std::string& 
                 "take another directory, or the same fuse_cache");
   }
   if (directory->session != nullptr && IsCofferMount(path)) return directory;
-  directory->session.reset();  // somebody has unmounted it
+  EndSession(*directory);  // somebody has unmounted it
   RETURN_IF_ERROR(PrepareMountPoint(fs_, tools_, path));
   RETURN_IF_ERROR(Mount(*directory));
   MutexLock lock(mutex_);
@@ -136,9 +136,17 @@ void Server::Unmount(Directory& directory) {
     }
     if (!unmounted.has_value()) LOG(kWarning, "fuse: ", unmounted.error().message);
   }
-  directory.session.reset();
+  EndSession(directory);
   MutexLock lock(mutex_);
   directories_.erase(directory.path);
+}
+
+/// What was read is answered first: a request knows its session.
+void Server::EndSession(Directory& directory) {
+  if (directory.session == nullptr) return;
+  directory.session->Stop();
+  for (const auto& image : directory.tree.images()) image->AwaitIdle(workers_);
+  directory.session.reset();
 }
 
 void Server::WithdrawFrom(Directory& directory, Image& image) {
@@ -175,6 +183,15 @@ Status Server::Withdraw(const std::string& name) {
     if (image == nullptr) continue;
     WithdrawFrom(*directory, *image);
     if (directory->tree.empty()) Unmount(*directory);
+  }
+  return {};
+}
+
+Status Server::Restore(const std::string& name) {
+  for (const auto& directory : Holding(name)) {
+    const Turn turn(*this, directory->path);
+    if (directory->tree.FindImage(name) == nullptr) continue;
+    RETURN_IF_ERROR(MountedAt(directory->path, directory->mounted.write_back));
   }
   return {};
 }

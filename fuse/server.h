@@ -36,6 +36,8 @@ class Server final : public block::Exporter {
   /// From every directory it is exported in. A directory without exports is unmounted: lazily if
   /// it is in use, after everything in flight was answered and the device flushed.
   Status Withdraw(const std::string& name) override;
+  /// Mounts anew what somebody has unmounted.
+  Status Restore(const std::string& name) override;
   void Resized(const std::string& name) override;
   /// Files open.
   [[nodiscard]] int client_count(const std::string& name) const override;
@@ -47,6 +49,7 @@ class Server final : public block::Exporter {
   Result<std::shared_ptr<Directory>> MountedAt(const std::string& path, bool write_back);
   Status Mount(Directory& directory);
   void Unmount(Directory& directory);
+  void EndSession(Directory& directory);
   void WithdrawFrom(Directory& directory, Image& image);
   [[nodiscard]] std::vector<std::shared_ptr<Directory>> Holding(const std::string& name) const
       EXCLUDES_LOCK(mutex_);

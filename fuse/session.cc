@@ -56,7 +56,9 @@ Result<std::unique_ptr<Session>> Session::Open(Mounted& mounted, UniqueFd connec
   return opened;
 }
 
-Session::~Session() {
+Session::~Session() { Stop(); }
+
+void Session::Stop() {
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t told = write(stop_.get(), &one, sizeof one);
   loops_.reset();

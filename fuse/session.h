@@ -1,8 +1,8 @@
 // Session: one connection to the kernel's FUSE, and the threads that read its requests.
 //
-// States: running -> ended, once: by the destructor, or when somebody has unmounted the directory.
-// The destructor returns when no thread reads any more; requests that jobs still hold must have
-// been answered before. It closes the connection: files that are still open give ENOTCONN then.
+// States: running -> ended, once: by Stop, or when somebody has unmounted the directory.
+// Requests that jobs still hold must have been answered before it is destroyed. That closes the
+// connection: files that are still open give ENOTCONN then.
 #pragma once
 
 #include <memory>
@@ -27,6 +27,9 @@ class Session {
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
+
+  /// Returns when no thread reads requests any more.
+  void Stop();
 
   // What the kernel keeps is dropped. No error: what it does not know of there is nothing to drop.
   // From any thread but those that read requests, since the kernel waits for pages that are just

@@ -56,6 +56,12 @@ class Exporter {
   /// Stops serving `name`: new clients are refused, connected ones are cut after their requests in
   /// flight are answered. Returns when no call into the device is left.
   virtual Status Withdraw(const std::string& name) = 0;
+  /// `name` can be reached again at all its places, where somebody else has taken one away, such as
+  /// an unmounted directory. Nothing for what is well.
+  virtual Status Restore(const std::string& name) {
+    static_cast<void>(name);
+    return {};
+  }
   /// The device of `name` has another size from now on; whoever keeps the old one is told. Nothing
   /// for a name that is not exported.
   virtual void Resized(const std::string& name) { static_cast<void>(name); }

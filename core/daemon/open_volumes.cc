@@ -229,7 +229,13 @@ Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::st
       ASSIGN_OR_RETURN(use, Use::BeginLocked(*this, key));
     }
   }
-  if (use != nullptr) return DescribeIfSame(key, use->entry(), request);
+  if (use != nullptr) {
+    ASSIGN_OR_RETURN(control::OpenReply reply, DescribeIfSame(key, use->entry(), request));
+    for (block::Exporter* const exporter : ExportersOf(use->entry())) {
+      RETURN_IF_ERROR(exporter->Restore(export_name));
+    }
+    return reply;
+  }
   const Status built = Build(key, *entry, request, unlock, progress);
   {
     MutexLock lock(mutex_);

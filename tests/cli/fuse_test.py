@@ -166,6 +166,14 @@ class Fuse(e2e.CofferTest):
         self.assertEqual(os.pread(file, 7, 0), b"flushed")
         self.assertEqual(os.pread(file, 12, 4096), b"acknowledged")
 
+    def test_a_directory_that_somebody_has_unmounted_is_mounted_again_by_the_next_open(self):
+        self.init()
+        self.serve()
+        subprocess.run(["fusermount3", "-u", self.place], check=True, timeout=60)
+        self.assertFalse(self.image.exists())
+        self.assertEqual(self.serve(), str(self.image))
+        self.assertEqual(self.image.stat().st_size, 16 * MIB)
+
     def test_a_daemon_that_ends_unmounts_and_keeps_what_was_written(self):
         self.init()
         self.serve()

@@ -217,6 +217,42 @@ TEST(FuseMount, ThatSomebodyHasUnmountedIsMountedAnewForTheNextVolume) {
   ASSERT_TRUE(world.server().Withdraw("photos").has_value());
 }
 
+TEST(FuseMount, ThatSomebodyHasUnmountedComesBackWhenAskedFor) {
+  StrictDevice device(kMiB);
+  FuseWorld world;
+  const std::string path = world.Serve(device);
+  EXPECT_TRUE(world.server().Restore("photos").has_value());
+  const UniqueFd kept = OpenFile(path, O_RDWR);
+  EXPECT_EQ(WriteAt(kept.get(), 0, "hello"), 5);
+  ASSERT_TRUE(UnmountConnection({}, world.directory(), UnmountMode::kLazy).has_value());
+  EXPECT_EQ(ErrnoOf([&] { return access(path.c_str(), R_OK); }), ENOENT);
+  EXPECT_EQ(ReadAt(kept.get(), 0, 5), "hello") << "as after any lazy unmount";
+  ASSERT_TRUE(world.server().Restore("photos").has_value());
+  EXPECT_EQ(ReadAt(OpenFile(path, O_RDONLY).get(), 0, 5), "hello");
+  EXPECT_EQ(WriteAt(kept.get(), 0, "x"), -ENOTCONN) << "one mount serves a directory";
+}
+
+TEST(FuseMount, ThatComesBackHasAnsweredWhatWasAskedBefore) {
+  StrictDevice device(kMiB);
+  FuseWorld world;
+  const std::string path = world.Serve(device);
+  const UniqueFd kept = OpenFile(path, O_RDWR);
+  device.memory().set_in_place(false);
+  device.memory().Hold();
+  std::string read;
+  std::thread reader([&] { read = ReadAt(kept.get(), 0, 5); });
+  ASSERT_TRUE(device.memory().AwaitInside(1));
+  ASSERT_TRUE(UnmountConnection({}, world.directory(), UnmountMode::kLazy).has_value());
+  std::thread restoring([&] { EXPECT_TRUE(world.server().Restore("photos").has_value()); });
+  // It waits for the read, which no call can tell apart from not having begun.
+  std::this_thread::yield();
+  device.memory().LetGo();
+  reader.join();
+  restoring.join();
+  EXPECT_EQ(read, std::string(5, '\0'));
+  EXPECT_EQ(WriteAt(OpenFile(path, O_RDWR).get(), 0, "x"), 1);
+}
+
 TEST(FuseMount, OfManyDirectoriesAtOnceAndOfOneByMany) {
   constexpr int kVolumes = 8;
   FuseWorld world;

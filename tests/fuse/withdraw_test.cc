@@ -178,5 +178,28 @@ TEST(FuseRequests, ThatAreSlowHoldUpNoOthersOfTheMount) {
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST(FuseRequests, ThatWaitHoldABoundedAmountOfMemoryAndAreAllCarriedOut) {
+  constexpr int kWriters = 140;  // more than kJobBytesMax holds of the largest
+  StrictDevice device(kMiB);
+  FuseWorld world;
+  device.memory().set_in_place(false);
+  const UniqueFd file = OpenFile(world.Serve(device), O_RDWR);
+  device.memory().Hold();
+  const std::string text(kMiB, 'x');
+  std::vector<std::thread> threads;
+  std::atomic<int> written = 0;
+  for (int number = 0; number < kWriters; ++number) {
+    threads.emplace_back([&] {
+      if (WriteAt(file.get(), 0, text) == static_cast<ssize_t>(kMiB)) ++written;
+    });
+  }
+  ASSERT_TRUE(device.memory().AwaitInside(4));
+  EXPECT_EQ(written, 0);
+  device.memory().LetGo();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(written, kWriters);
+  EXPECT_EQ(device.memory().Acknowledged(0, kMiB), text);
+}
+
 }  // namespace
 }  // namespace coffer::fuse::testing
