@@ -188,7 +188,11 @@ Result<KernelMount> MountConnection(FileSystem& fs, const MountTools& tools,
   mounted.root_may_enter = OthersAllowed(fs, tools);
   auto connection = MountThroughFusermount(tools, directory, mounted.root_may_enter);
   if (!connection.has_value()) {
-    return Fail(connection.error().Within("mounting on " + directory));
+    Error error = connection.error().Within("mounting on " + directory);
+    if (error.message.find("not permitted") != std::string::npos) {
+      error.hint = "a systemd unit of cofferd must not say NoNewPrivileges=yes";
+    }
+    return Fail(std::move(error));
   }
   mounted.connection = std::move(*connection);
   return mounted;

@@ -94,6 +94,20 @@ class Fuse(e2e.CofferTest):
         knows = json.loads((self.place / "photos.status.json").read_text())
         self.assertEqual((knows["volume"], knows["size_bytes"]), ("photos", 16 * MIB))
 
+    def test_the_kernel_keeps_what_nobody_else_can_change_or_what_was_chosen(self):
+        self.init()
+        for options, kept in [([], "reads"), (["--nbd"], "none"), ([f"--fuse={self.root}/more"], "none"),
+                              (["--fuse-cache=direct"], "none"),
+                              (["--fuse-cache=writeback"], "writeback")]:
+            self.serve(*options)
+            knows = json.loads((self.place / "photos.status.json").read_text())
+            self.assertEqual(knows["kernel_cache"], kept, options)
+            file = self.opened()
+            os.pwrite(file, b"kept", 0)
+            os.fsync(file)
+            os.close(file)
+            self.expect(0, "close", "photos", password=False)
+
     def test_volumes_share_a_directory_until_the_last_one_is_closed(self):
         self.init()
         self.init("music")
@@ -127,6 +141,16 @@ class Fuse(e2e.CofferTest):
             self.assertIn(cure, done.stderr)
             self.assertEqual(self.status()["state"], "closed")
         self.expect(2, "open", "photos", f"--fuse={self.place}", "--fuse-cache=much")
+
+    @unittest.skipIf(os.getuid() == 0, "root needs no fusermount3; it runs as an ordinary user too")
+    def test_a_daemon_that_may_gain_no_rights_says_so(self):
+        self.init()
+        self.expect(0, "daemon", "stop", password=False)
+        command = self.machine.command
+        self.machine.command = lambda *words: ["setpriv", "--no-new-privs", *command(*words)]
+        done = self.expect(1, "open", "photos", f"--fuse={self.place}")
+        self.assertIn("Operation not permitted", done.stderr)
+        self.assertIn("NoNewPrivileges", done.stderr)
 
     def test_the_image_is_changed_by_coffer_alone(self):
         self.init()
