@@ -19,10 +19,6 @@ namespace {
 constexpr int kTries = 16;  // somebody else may take the device just found free
 constexpr std::uint64_t kSectorBytes = 512;
 
-std::string SysPath(const std::string& device, const char* file) {
-  return "/sys/block/" + device.substr(device.rfind('/') + 1) + "/" + file;
-}
-
 UniqueFd OpenImage(const std::string& image, bool read_only) {
   const int mode = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW;
   UniqueFd direct(open(image.c_str(), mode | O_DIRECT));
@@ -70,23 +66,27 @@ Result<std::string> SetUpLoop(const std::string& image, bool read_only, int* kee
               "setting up a loop device on " + image + ": " + std::strerror(error));
 }
 
-std::string LoopBackingFile(const std::string& device) {
-  return ReadSystemLine(SysPath(device, "loop/backing_file"));
+std::string LoopDevices::PathOf(const std::string& device, const char* file) const {
+  return sys_block_ + "/" + device.substr(device.rfind('/') + 1) + "/" + file;
 }
 
-std::uint64_t LoopSize(const std::string& device) {
-  const std::string text = ReadSystemLine(SysPath(device, "size"));
+std::string LoopDevices::BackingFileOf(const std::string& device) const {
+  return ReadSystemLine(PathOf(device, "loop/backing_file"));
+}
+
+std::uint64_t LoopDevices::SizeOf(const std::string& device) const {
+  const std::string text = ReadSystemLine(PathOf(device, "size"));
   std::uint64_t sectors = 0;
   std::from_chars(text.data(), text.data() + text.size(), sectors);
   return sectors * kSectorBytes;
 }
 
-std::vector<std::string> LoopDevicesOn(const std::string& image) {
+std::vector<std::string> LoopDevices::On(const std::string& image) const {
   std::vector<std::string> found;
-  for (const std::string& name : ListSystemDirectory("/sys/block")) {
+  for (const std::string& name : ListSystemDirectory(sys_block_)) {
     if (name.substr(0, 4) != "loop") continue;
     const std::string device = "/dev/" + name;
-    if (LoopBackingFile(device) == image) found.push_back(device);
+    if (BackingFileOf(device) == image) found.push_back(device);
   }
   return found;
 }

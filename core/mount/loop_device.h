@@ -17,11 +17,22 @@ namespace coffer::mount {
 /// `keep_fd` keeps it there until it is mounted: the caller closes it then.
 Result<std::string> SetUpLoop(const std::string& image, bool read_only, int* keep_fd);
 
-/// "/dev/loop3": what it is on, "" for nothing; its size in bytes as the kernel takes it.
-[[nodiscard]] std::string LoopBackingFile(const std::string& device);
-[[nodiscard]] std::uint64_t LoopSize(const std::string& device);
-/// All on that file.
-[[nodiscard]] std::vector<std::string> LoopDevicesOn(const std::string& image);
+/// What the kernel says of loop devices in /sys/block.
+class LoopDevices {
+ public:
+  explicit LoopDevices(std::string sys_block) : sys_block_(std::move(sys_block)) {}
+  /// What "/dev/loop3" is on; "" for nothing.
+  [[nodiscard]] std::string BackingFileOf(const std::string& device) const;
+  /// In bytes, as the kernel takes it.
+  [[nodiscard]] std::uint64_t SizeOf(const std::string& device) const;
+  /// All on that file.
+  [[nodiscard]] std::vector<std::string> On(const std::string& image) const;
+
+ private:
+  [[nodiscard]] std::string PathOf(const std::string& device, const char* file) const;
+  const std::string sys_block_;
+};
+
 /// kConflict while it is in use. One that is not set up is well.
 Status DetachLoop(const std::string& device);
 

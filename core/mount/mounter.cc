@@ -28,6 +28,21 @@ Error Busy(const std::string& path, const Error& error) {
   return {ErrorCode::kConflict, path + " is in use: " + by, "end what uses it"};
 }
 
+/// Until nobody but this process has `image` open, or a few seconds have passed: what was unmounted
+/// lets go of it a moment later.
+void AwaitLetGo(const std::string& image) {
+  constexpr int kTries = 60;
+  constexpr std::chrono::milliseconds kPause{50};
+  for (int i = 0; i < kTries; ++i) {
+    const std::vector<MountHolder> holders = FindMountHolders(image);
+    if (std::all_of(holders.begin(), holders.end(),
+                    [](const MountHolder& holder) { return holder.pid == getpid(); })) {
+      return;
+    }
+    Pause(kPause);
+  }
+}
+
 class SystemMountedImage final : public MountedImage {
  public:
   SystemMountedImage(FileSystem& fs, std::string record_path, Way& way, Record record, Child server,
@@ -77,9 +92,12 @@ class SystemMountedImage final : public MountedImage {
 class SystemMounter final : public Mounter {
  public:
   SystemMounter(FileSystem& fs, SystemMounterOptions options)
-      : fs_(fs), options_(std::move(options)), tools_(options_.program_directories) {
-    ways_.push_back(NewLoopWay(tools_, options_.uid));
-    ways_.push_back(NewUdisksWay(options_.connect_udisks));
+      : fs_(fs),
+        options_(std::move(options)),
+        tools_(options_.program_directories),
+        loops_(options_.sys_block) {
+    ways_.push_back(NewLoopWay(tools_, loops_, options_.uid));
+    ways_.push_back(NewUdisksWay(loops_, options_.connect_udisks));
     ways_.push_back(NewFuse2fsWay(tools_, options_.uid));
   }
 
@@ -251,6 +269,7 @@ class SystemMounter final : public Mounter {
   FileSystem& fs_;
   const SystemMounterOptions options_;
   const FileSystems tools_;
+  const LoopDevices loops_;
   std::vector<std::unique_ptr<Way>> ways_;
 };
 
@@ -263,19 +282,6 @@ const std::vector<std::string>& WayNames() {
 
 std::unique_ptr<Mounter> NewSystemMounter(FileSystem& fs, SystemMounterOptions options) {
   return std::make_unique<SystemMounter>(fs, std::move(options));
-}
-
-void AwaitLetGo(const std::string& image) {
-  constexpr int kTries = 60;
-  constexpr std::chrono::milliseconds kPause{50};
-  for (int i = 0; i < kTries; ++i) {
-    const std::vector<MountHolder> holders = FindMountHolders(image);
-    if (std::all_of(holders.begin(), holders.end(),
-                    [](const MountHolder& holder) { return holder.pid == getpid(); })) {
-      return;
-    }
-    Pause(kPause);
-  }
 }
 
 }  // namespace coffer::mount

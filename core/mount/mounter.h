@@ -87,6 +87,7 @@ struct SystemMounterOptions {
   gid_t gid;
   std::vector<std::string> program_directories = SystemProgramDirectories();
   ConnectUdisks connect_udisks = ConnectSystemUdisks;
+  std::string sys_block = "/sys/block";
 };
 /// `fs` outlives it.
 [[nodiscard]] std::unique_ptr<Mounter> NewSystemMounter(FileSystem& fs,

@@ -10,6 +10,7 @@
 
 #include "core/base/result.h"
 #include "core/mount/file_systems.h"
+#include "core/mount/loop_device.h"
 #include "core/mount/mounter.h"
 #include "core/mount/record.h"
 
@@ -39,12 +40,9 @@ class Way {
   [[nodiscard]] virtual std::string PathOf(const Record& record) const = 0;
 };
 
-[[nodiscard]] std::unique_ptr<Way> NewLoopWay(const FileSystems& tools, uid_t uid);
-[[nodiscard]] std::unique_ptr<Way> NewUdisksWay(ConnectUdisks connect);
+[[nodiscard]] std::unique_ptr<Way> NewLoopWay(const FileSystems& tools, const LoopDevices& loops,
+                                              uid_t uid);
+[[nodiscard]] std::unique_ptr<Way> NewUdisksWay(const LoopDevices& loops, ConnectUdisks connect);
 [[nodiscard]] std::unique_ptr<Way> NewFuse2fsWay(const FileSystems& tools, uid_t uid);
-
-/// Until no loop device is on `image` and nobody but `except` has it open, or a few seconds have
-/// passed: what was unmounted lets go of it a moment later.
-void AwaitLetGo(const std::string& image);
 
 }  // namespace coffer::mount

@@ -13,7 +13,8 @@ constexpr std::chrono::milliseconds kFlushLimit{30'000};
 
 class LoopWay final : public Way {
  public:
-  LoopWay(const FileSystems& tools, uid_t uid) : tools_(tools), uid_(uid) {}
+  LoopWay(const FileSystems& tools, const LoopDevices& loops, uid_t uid)
+      : tools_(tools), loops_(loops), uid_(uid) {}
   [[nodiscard]] const char* name() const override { return "loop"; }
 
   Status Mount(Attempt& attempt) override {
@@ -36,7 +37,7 @@ class LoopWay final : public Way {
     for (std::string path = PathOf(record); !path.empty(); path = PathOf(record)) {
       RETURN_IF_ERROR(UnmountPath(path, force));
     }
-    if (!record.device.empty() && LoopBackingFile(record.device) == record.image) {
+    if (!record.device.empty() && loops_.BackingFileOf(record.device) == record.image) {
       RETURN_IF_ERROR(DetachLoop(record.device));
     }
     return {};
@@ -45,7 +46,7 @@ class LoopWay final : public Way {
   [[nodiscard]] std::string PathOf(const Record& record) const override {
     const auto seen = FindMount(record.point.path);
     if (!seen.has_value() || !*seen) return {};
-    const std::vector<std::string> devices = LoopDevicesOn(record.image);
+    const std::vector<std::string> devices = loops_.On(record.image);
     const bool is_ours =
         std::find(devices.begin(), devices.end(), (*seen)->source) != devices.end();
     return is_ours ? record.point.path : std::string();
@@ -54,7 +55,7 @@ class LoopWay final : public Way {
  private:
   Status MountDevice(const std::string& program, Attempt& attempt) {
     const std::string& device = attempt.record.device;
-    if (LoopSize(device) != attempt.image_bytes) {
+    if (loops_.SizeOf(device) != attempt.image_bytes) {
       return Fail(ErrorCode::kUnsupported,
                   "the kernel sees " + device + " in another size than " + attempt.spec.image);
     }
@@ -86,13 +87,14 @@ class LoopWay final : public Way {
   }
 
   const FileSystems& tools_;
+  const LoopDevices& loops_;
   const uid_t uid_;
 };
 
 }  // namespace
 
-std::unique_ptr<Way> NewLoopWay(const FileSystems& tools, uid_t uid) {
-  return std::make_unique<LoopWay>(tools, uid);
+std::unique_ptr<Way> NewLoopWay(const FileSystems& tools, const LoopDevices& loops, uid_t uid) {
+  return std::make_unique<LoopWay>(tools, loops, uid);
 }
 
 }  // namespace coffer::mount

@@ -47,7 +47,8 @@ std::string PlaceOf(const std::string& device) {
 
 class UdisksWay final : public Way {
  public:
-  explicit UdisksWay(ConnectUdisks connect) : connect_(std::move(connect)) {}
+  UdisksWay(const LoopDevices& loops, ConnectUdisks connect)
+      : loops_(loops), connect_(std::move(connect)) {}
   [[nodiscard]] const char* name() const override { return "udisks"; }
 
   Status Mount(Attempt& attempt) override {
@@ -73,9 +74,9 @@ class UdisksWay final : public Way {
             object, force == Force::kYes ? Udisks::Force::kLazily : Udisks::Force::kNo));
       }
       // Let go of already by what ClearAfterUse asked for, or not: both are well.
-      if (LoopBackingFile(device) == record.image) {
+      if (loops_.BackingFileOf(device) == record.image) {
         const Status deleted = udisks->DeleteLoop(object);
-        if (!deleted.has_value() && LoopBackingFile(device) == record.image) return deleted;
+        if (!deleted.has_value() && loops_.BackingFileOf(device) == record.image) return deleted;
       }
     }
     return {};
@@ -91,9 +92,9 @@ class UdisksWay final : public Way {
  private:
   /// The recorded one, if it still is on this image; of a process that was killed before it could
   /// record one, any on the image.
-  static std::vector<std::string> DevicesOf(const Record& record) {
-    if (record.device.empty()) return LoopDevicesOn(record.image);
-    if (LoopBackingFile(record.device) != record.image) return {};
+  [[nodiscard]] std::vector<std::string> DevicesOf(const Record& record) const {
+    if (record.device.empty()) return loops_.On(record.image);
+    if (loops_.BackingFileOf(record.device) != record.image) return {};
     return {record.device};
   }
   static std::string ObjectOf(const std::string& device) {
@@ -112,7 +113,7 @@ class UdisksWay final : public Way {
   Status MountDevice(Udisks& udisks, Attempt& attempt) {
     Record& record = attempt.record;
     RETURN_IF_ERROR(attempt.save(record));
-    const std::uint64_t loop_bytes = LoopSize(record.device);
+    const std::uint64_t loop_bytes = loops_.SizeOf(record.device);
     if (loop_bytes != attempt.image_bytes) return Fail(EmptyLoop(record.device, loop_bytes));
     auto path = udisks.Mount(record.object, attempt.spec.read_only);
     if (!path.has_value()) {
@@ -132,13 +133,14 @@ class UdisksWay final : public Way {
     return {};
   }
 
+  const LoopDevices& loops_;
   const ConnectUdisks connect_;
 };
 
 }  // namespace
 
-std::unique_ptr<Way> NewUdisksWay(ConnectUdisks connect) {
-  return std::make_unique<UdisksWay>(std::move(connect));
+std::unique_ptr<Way> NewUdisksWay(const LoopDevices& loops, ConnectUdisks connect) {
+  return std::make_unique<UdisksWay>(loops, std::move(connect));
 }
 
 }  // namespace coffer::mount

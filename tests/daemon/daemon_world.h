@@ -4,8 +4,10 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,12 +23,14 @@ namespace coffer::daemon {
 /// Serves nothing: keeps what is exported where a test finds it.
 class FakeExporter final : public block::Exporter {
  public:
-  [[nodiscard]] std::string kind() const override { return "nbd"; }
+  explicit FakeExporter(std::string kind = "nbd") : kind_(std::move(kind)) {}
+  [[nodiscard]] std::string kind() const override { return kind_; }
   Result<block::ExportPlace> Export(const block::ExportSpec& spec) override {
     MutexLock lock(mutex_);
     if (spec.address == "refuse") return Fail(ErrorCode::kIoError, "no place there");
     devices_[spec.name] = spec.device;
     tls_[spec.name] = spec.tls;
+    addresses_[spec.name] = spec.address;
     return block::ExportPlace{"fake:" + spec.name};
   }
   Status Withdraw(const std::string& name) override {
@@ -38,6 +42,11 @@ class FakeExporter final : public block::Exporter {
 
   std::atomic<int> clients{0};  // of every export
 
+  [[nodiscard]] std::string address(const std::string& name) const {
+    MutexLock lock(mutex_);
+    const auto found = addresses_.find(name);
+    return found == addresses_.end() ? "" : found->second;
+  }
   /// What it was last exported with.
   [[nodiscard]] block::TlsFiles tls(const std::string& name) const {
     MutexLock lock(mutex_);
@@ -52,9 +61,64 @@ class FakeExporter final : public block::Exporter {
   }
 
  private:
+  const std::string kind_;
   mutable Mutex mutex_;
+  std::map<std::string, std::string> addresses_ GUARDED_BY(mutex_);
   std::map<std::string, block::BlockDevice*> devices_ GUARDED_BY(mutex_);
   std::map<std::string, block::TlsFiles> tls_ GUARDED_BY(mutex_);
+};
+
+/// Mounts nothing: notes what it is asked, and fails as it is told.
+class FakeMounter final : public mount::Mounter {
+ public:
+  std::optional<Error> refuse_mount;
+  std::optional<Error> refuse_unmount;
+  std::optional<Error> refuse_clean_up;
+  std::vector<MountHolder> others;    // on every image
+  std::function<void()> at_clean_up;  // while the caller waits
+  std::vector<mount::MountSpec> mounted;
+  std::vector<std::string> log;
+
+  Result<std::unique_ptr<mount::MountedImage>> Mount(const mount::MountSpec& spec) override {
+    log.push_back("mount");
+    if (refuse_mount) return Fail(*refuse_mount);
+    mounted.push_back(spec);
+    return std::make_unique<Image>(*this, spec);
+  }
+  Status CleanUp(const std::string& record_path) override {
+    log.push_back("clean up " + record_path);
+    if (at_clean_up) at_clean_up();
+    if (refuse_clean_up) return Fail(*refuse_clean_up);
+    return {};
+  }
+  [[nodiscard]] std::vector<MountHolder> OthersOn(const std::string&,
+                                                  const mount::MountedImage*) override {
+    return others;
+  }
+
+ private:
+  class Image final : public mount::MountedImage {
+   public:
+    Image(FakeMounter& mounter, const mount::MountSpec& spec) : mounter_(mounter) {
+      as_.directory = spec.directory;
+      as_.path = "/media/me/" + spec.label;
+      as_.way = "udisks";
+      as_.device = "/dev/loop7";
+      as_.file_system = "ext4";
+      as_.passed_over = {"loop: not root"};
+    }
+    [[nodiscard]] const mount::MountedAs& as() const override { return as_; }
+    [[nodiscard]] std::string trouble() override { return {}; }
+    Status Unmount(mount::Force force) override {
+      mounter_.log.push_back(force == mount::Force::kYes ? "unmount by force" : "unmount");
+      if (mounter_.refuse_unmount) return Fail(*mounter_.refuse_unmount);
+      return {};
+    }
+
+   private:
+    FakeMounter& mounter_;
+    mount::MountedAs as_;
+  };
 };
 
 class Machine {
@@ -78,7 +142,8 @@ class Machine {
   void Start() {
     VolumeManager::Options options;
     options.request_stop = [this] { stop_asked = true; };
-    auto opened = VolumeManager::Open(env_, *jobs_, {&exporter}, options);
+    options.mounting = {&mounter, state_ / "images"};
+    auto opened = VolumeManager::Open(env_, *jobs_, {&exporter, &images}, options);
     EXPECT_OK(opened);
     if (opened.has_value()) manager_ = std::move(*opened);
   }
@@ -121,8 +186,9 @@ class Machine {
   Result<control::JobInfo> Sync(const std::string& reference) {
     return Finish(manager_->Sync(reference));
   }
-  Result<control::JobInfo> Close(const std::string& reference, bool no_wait = false) {
-    return Finish(manager_->Close(reference, control::CloseRequest{no_wait}));
+  Result<control::JobInfo> Close(const std::string& reference, bool no_wait = false,
+                                 bool force = false) {
+    return Finish(manager_->Close(reference, control::CloseRequest{no_wait, force}));
   }
   control::VolumeStatus Status(const std::string& reference) {
     auto status = manager_->Volume(reference);
@@ -131,6 +197,8 @@ class Machine {
   }
 
   FakeExporter exporter;
+  FakeExporter images{"fuse"};
+  FakeMounter mounter;
   std::atomic<bool> stop_asked{false};
 
  private:

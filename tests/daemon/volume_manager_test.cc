@@ -349,7 +349,7 @@ TEST_F(VolumeManagerTest, AFailedExportLeavesTheVolumeClosed) {
   EXPECT_EQ(machine.Status("photos").state, "closed");
   EXPECT_FALSE(machine.Status("photos").keys_held);
   control::OpenRequest unknown;
-  unknown.exports = {{"fuse", "/mnt"}};
+  unknown.exports = {{"9p", "/mnt"}};
   EXPECT_FAILS(machine.Open("photos", Machine::kPassword, std::move(unknown)), kUnsupported);
   EXPECT_OK(machine.Open("photos"));
 }
