@@ -673,8 +673,7 @@ class EndToEnd(CofferTest):
 
     def test_what_is_not_built_says_so(self):
         self.init()
-        for option in ("--mount=/mnt", "--device"):
-            self.expect(11, "open", "photos", option)
+        self.expect(11, "open", "photos", "--device")
         self.expect(11, "open", "photos@monday")
 
     # --- The daemon ---

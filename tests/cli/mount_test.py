@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""Volumes that are mounted (coffer open --mount=DIR), with the real daemon, loop devices or fuse2fs.
+
+  mount_test.py CHEAP_DIR PLANTED_DIR [unittest arguments]        as end_to_end_test.py
+
+Root's way is a loop device, an ordinary user's fuse2fs (tests/fuse/as_user.sh): each where it is what is
+tried first and works. udisks2 has show-05-rootless.sh. Needs /dev/fuse, and fails without it.
+"""
+import json
+import os
+import pathlib
+import subprocess
+
+import end_to_end_test as e2e
+
+WAY = "loop" if os.geteuid() == 0 else "fuse2fs"
+
+
+def mounts():
+    lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line.split()[4] for line in lines]
+
+
+class Mount(e2e.CofferTest):
+    def setUp(self):
+        super().setUp()
+        self.place = self.root / "drive"
+        self.addCleanup(self.unmount_what_is_left)
+
+    def unmount_what_is_left(self):
+        for path in reversed([path for path in mounts() if path.startswith(str(self.root))]):
+            subprocess.run(["umount" if os.geteuid() == 0 else "fusermount3", "-l" if os.geteuid() == 0 else "-uz",
+                            path], check=False)
+
+    def mount(self, *options, code=0, way=WAY):
+        return self.expect(code, "open", "photos", f"--mount={self.place}", f"--mount-with={way}", *options)
+
+    def close(self, *options, code=0):
+        return self.expect(code, "close", "photos", *options, password=False)
+
+    def made(self):
+        self.init(size="64M")
+        self.mount("--mkfs")
+
+    def state(self):
+        return json.loads(self.expect(0, "status", "photos", "--json", password=False).stdout)["state"]
+
+    def test_files_come_back_after_a_close(self):
+        self.init(size="64M")
+        done = self.mount("--mkfs")
+        self.assertEqual(done.stdout, f"{self.place}\n")
+        self.assertIn(f"ext4, made just now, is mounted by {WAY}", done.stderr)
+        (self.place / "file").write_text("kept")
+        status = json.loads(self.expect(0, "status", "photos", "--json", password=False).stdout)
+        self.assertEqual(status["mount"]["way"], WAY)
+        self.assertEqual(status["mount"]["trouble"], "")
+        self.close()
+        self.assertFalse(self.place.exists())
+        self.mount()
+        self.assertEqual((self.place / "file").read_text(), "kept")
+        self.close()
+
+    def test_nothing_is_made_over_anything(self):
+        self.made()
+        self.close()
+        self.assertIn("ext4", self.mount("--mkfs", code=4).stderr)
+        self.assertEqual(self.state(), "closed")
+
+    def test_what_stands_in_the_way_is_named_and_the_volume_closed(self):
+        self.init(size="64M")
+        self.assertIn("--mkfs", self.mount(code=3).stderr)
+        self.place.mkdir()
+        (self.place / "mine").write_text("x")
+        self.assertIn("not empty", self.mount("--mkfs", code=6).stderr)
+        (self.place / "mine").unlink()
+        self.place.rmdir()
+        self.place.symlink_to("/tmp")
+        self.assertIn("symbolic link", self.mount("--mkfs", code=2).stderr)
+        self.place.unlink()
+        self.place = self.root / "no" / "such"
+        self.assertIn(str(self.root / "no"), self.mount("--mkfs", code=3).stderr)
+        self.place = pathlib.Path("/proc")
+        self.assertIn("mounted at /proc already", self.mount("--mkfs", code=6).stderr)
+        self.place = self.root / "drive"
+        self.assertIn("no way", self.mount("--mkfs", code=2, way="elsewhere").stderr)
+        self.assertIn("read-only", self.mount("--mkfs", "--read-only", code=2).stderr)
+        for option in ("--mkfs", "--mount-with=loop"):
+            self.assertIn("goes with --mount", self.expect(2, "open", "photos", option).stderr)
+        self.assertEqual(self.state(), "closed")
+        self.assertFalse(self.place.exists())
+
+    def test_who_uses_it_keeps_it_open_and_force_takes_it_away(self):
+        self.made()
+        (self.place / "file").write_text("kept")
+        user = subprocess.Popen(["sleep", "1000"], cwd=self.place)
+        self.addCleanup(user.wait)
+        self.addCleanup(user.kill)
+        refused = self.close(code=6)
+        self.assertIn(f"sleep (pid {user.pid}) works in it", refused.stderr)
+        self.assertIn("--force", refused.stderr)
+        self.assertEqual(self.state(), "open")
+        self.assertEqual((self.place / "file").read_text(), "kept")
+        self.close("--force")
+        self.assertFalse(self.place.exists())
+        self.mount()
+        self.assertEqual((self.place / "file").read_text(), "kept")
+        self.close()
+
+    def test_who_has_the_image_open_keeps_it_open_too(self):
+        self.made()
+        status = json.loads(self.expect(0, "status", "photos", "--json", password=False).stdout)
+        with open(status["exports"][0]["uri"], "rb"):
+            self.assertIn(f"(pid {os.getpid()})", self.close(code=6).stderr)
+            self.assertIn(str(self.place), mounts())
+        self.close()
+
+    def test_read_only_cannot_be_written_to(self):
+        self.made()
+        (self.place / "file").write_text("kept")
+        self.close()
+        self.mount("--read-only")
+        self.assertEqual((self.place / "file").read_text(), "kept")
+        with self.assertRaises(OSError):
+            (self.place / "other").write_text("x")
+        self.close()
+
+    def test_after_a_kill_the_next_open_mounts_it_again(self):
+        self.made()
+        with open(self.place / "file", "w") as file:
+            file.write("kept")
+            file.flush()
+            os.fsync(file.fileno())
+        held = os.open(self.place, os.O_RDONLY)  # busy, as a shell in it would be
+        self.addCleanup(os.close, held)
+        self.machine.kill_daemon()
+        self.mount()
+        self.assertEqual((self.place / "file").read_text(), "kept")
+        self.assertEqual(mounts().count(str(self.place)), 1)
+        self.close()
+        self.assertFalse(self.place.exists())
+
+    def test_the_end_of_the_daemon_unmounts_it(self):
+        self.made()
+        (self.place / "file").write_text("kept")
+        self.expect(0, "daemon", "stop", password=False)
+        self.assertFalse(self.place.exists())
+        self.mount()
+        self.assertEqual((self.place / "file").read_text(), "kept")
+        self.close()
+
+    def test_one_who_unmounts_it_himself_is_told_and_closes_it(self):
+        self.made()
+        subprocess.run(["umount" if WAY == "loop" else "fusermount3", *([] if WAY == "loop" else ["-u"]), self.place],
+                       check=True)
+        self.assertIn("mounted no more", self.expect(0, "status", "photos", password=False).stdout)
+        self.close()
+        self.assertFalse(self.place.exists())
+
+
+if __name__ == "__main__":
+    e2e.main()
