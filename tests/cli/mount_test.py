@@ -60,6 +60,23 @@ class Mount(e2e.CofferTest):
         self.assertEqual((self.place / "file").read_text(), "kept")
         self.close()
 
+    def test_other_file_systems_are_made_too(self):
+        self.init(size="512M")
+        if WAY == "fuse2fs":
+            self.assertIn("fuse2fs is for ext4", self.mount("--mkfs=xfs", code=2).stderr)
+            self.assertIn("for root alone", self.mount("--mkfs=btrfs", code=11, way="udisks").stderr)
+            return
+        for name, system in (("photos", "xfs"), ("mail", "btrfs")):
+            if name != "photos":
+                self.init(name, size="512M")
+            self.expect(0, "open", name, f"--mount={self.place}", "--mount-with=loop", f"--mkfs={system}")
+            (self.place / "file").write_text("kept")
+            self.expect(0, "close", name, password=False)
+            done = self.expect(0, "open", name, f"--mount={self.place}")
+            self.assertIn(f"{system} is mounted by loop", done.stderr)
+            self.assertEqual((self.place / "file").read_text(), "kept")
+            self.expect(0, "close", name, password=False)
+
     def test_nothing_is_made_over_anything(self):
         self.made()
         self.close()

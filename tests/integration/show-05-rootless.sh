@@ -2,7 +2,7 @@
 # A fresh ordinary user, without root: init on a directory store, open with a file system made and mounted, real files
 # copied into it, close, everything of the machine forgotten (XDG directories removed), add, open, mount, compare
 # (diff -r, and a manifest of SHA-256). Once by udisks2 and a loop device, once by fuse2fs. show_mib=… of files,
-# ways="udisks fuse2fs" make it smaller; the seconds of each step are printed.
+# ways="udisks fuse2fs" make it smaller, mkfs=xfs (udisks alone) is another file system; the seconds of each step are printed.
 source "$(dirname "$0")/desktop-machine.sh"
 source "$(dirname "$0")/show-common.sh"
 mib=${show_mib:-1024}
@@ -57,7 +57,7 @@ for way in $ways; do
   step init "$coffer" init photos "$work/$way/store" $((mib * 3 / 2 + 256))M --password-file "$work/password"
   if as_user "${open[@]}" >/dev/null 2>"$work/err"; then fail "nothing to mount, and it was mounted"; fi
   grep -q -- --mkfs "$work/err" || fail "the error does not name --mkfs: $(cat "$work/err")"
-  step "open, mkfs, mount" "${open[@]}" --mkfs
+  step "open, mkfs, mount" "${open[@]}" --mkfs="${mkfs:-ext4}"
   mounted_by "$way"
   if [ "$way" = udisks ]; then
     [ "$(losetup -nlO DIO -j "$XDG_RUNTIME_DIR/coffer/images/photos.img" | tr -d ' ')" = 1 ] ||
