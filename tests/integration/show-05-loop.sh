@@ -92,7 +92,11 @@ done
 use_machine exercised
 "$coffer" init exercised "$work/store" 64M --password-file "$work/password" >/dev/null
 open_volume exercised --fuse="$work/mount" >/dev/null
-"$build/tests/scale/exercise_file" "$work/mount/exercised.img" --seconds "${seconds:-600}" | tee "$work/exercise"
+"$build/tests/scale/exercise_file" "$work/mount/exercised.img" --seconds "${seconds:-600}" | tee "$work/exercise" || {
+  tail -30 "$XDG_STATE_HOME/coffer/log/cofferd.log" >&2
+  "$coffer" status exercised >&2 || true
+  fail "the exerciser has found something"
+}
 "$coffer" sync exercised >/dev/null
 sum=$(sha256sum <"$work/mount/exercised.img")
 close_all exercised
