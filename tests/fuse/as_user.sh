@@ -5,7 +5,7 @@
 # directories among the words are copied first.
 set -euo pipefail
 [ "$(id -u)" -ne 0 ] && exec "$@"
-place=$(mktemp -d /tmp/coffer-user-XXXXXX)
+place=$(mktemp -d "${TMPDIR:-/tmp}/coffer-user-XXXXXX")
 trap 'rm -rf --one-file-system "$place"' EXIT
 words=()
 for word in "$@"; do
