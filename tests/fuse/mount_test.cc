@@ -244,8 +244,13 @@ TEST(FuseMount, ThatComesBackHasAnsweredWhatWasAskedBefore) {
   EXPECT_TRUE(device.memory().AwaitInside(1));
   EXPECT_TRUE(UnmountConnection({}, world.directory(), UnmountMode::kLazy).has_value());
   std::thread restoring([&] { EXPECT_TRUE(world.server().Restore("photos").has_value()); });
-  // It waits for the read, which no call can tell apart from not having begun.
-  std::this_thread::yield();
+  // The new mount comes after the answer, however long one looks.
+  for (int i = 0; i < 50'000; ++i) {
+    if (access(path.c_str(), R_OK) == 0) {
+      ADD_FAILURE() << "mounted again with a read under way";
+      break;
+    }
+  }
   device.memory().LetGo();
   reader.join();
   restoring.join();
