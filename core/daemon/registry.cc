@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "core/base/line_text.h"
 #include "core/base/log.h"
 
 namespace coffer::daemon {
@@ -11,42 +12,6 @@ namespace {
 
 constexpr std::string_view kFirstLine = "coffer-known-vault ";
 constexpr std::uint64_t kFileBytesMax = 16u << 20;
-
-std::string Escape(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f || c == '%') {
-      escaped.append("%").append(ToHex(AsBytes({&c, 1})));
-    } else {
-      escaped.push_back(c);
-    }
-  }
-  return escaped;
-}
-
-std::optional<std::string> Unescape(std::string_view text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      plain.push_back(text[i]);
-      continue;
-    }
-    std::byte byte;
-    if (i + 2 >= text.size() || !FromHex(text.substr(i + 1, 2), {&byte, 1})) return std::nullopt;
-    plain.push_back(static_cast<char>(byte));
-    i += 2;
-  }
-  return plain;
-}
-
-/// Takes the text up to the next `separator` (or the end) off the front of `rest`.
-std::string_view TakeUntil(std::string_view& rest, char separator) {
-  const std::size_t end = std::min(rest.find(separator), rest.size());
-  const std::string_view taken = rest.substr(0, end);
-  rest.remove_prefix(std::min(end + 1, rest.size()));
-  return taken;
-}
 
 bool ParseNumber(std::string_view text, std::uint64_t& out) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -59,7 +24,7 @@ std::optional<KnownVolume> ParseVolume(std::string_view rest) {
   if (!ParseNumber(TakeUntil(rest, ' '), volume.size_bytes)) return std::nullopt;
   if (!ParseNumber(TakeUntil(rest, ' '), volume.waiting_bytes)) return std::nullopt;
   volume.open = TakeUntil(rest, ' ') == "open";
-  auto name = Unescape(rest);
+  auto name = UnescapeFromLine(rest);
   if (!name) return std::nullopt;
   volume.name = std::move(*name);
   return volume;
@@ -68,7 +33,7 @@ std::optional<KnownVolume> ParseVolume(std::string_view rest) {
 bool ParseLine(std::string_view line, KnownVault& vault) {
   const std::string_view word = TakeUntil(line, ' ');
   if (word == "alias" || word == "store") {
-    auto value = Unescape(line);
+    auto value = UnescapeFromLine(line);
     if (!value) return false;
     (word == "alias" ? vault.alias : vault.store) = std::move(*value);
   } else if (word == "single-writer") {
@@ -104,13 +69,13 @@ void KnownVault::TakeVolumesFrom(const format::Catalog& catalog) {
 }
 
 std::string EncodeKnownVault(const KnownVault& vault) {
-  std::string text =
-      Concat(kFirstLine, "1\nalias ", Escape(vault.alias), "\nstore ", Escape(vault.store), "\n");
+  std::string text = Concat(kFirstLine, "1\nalias ", EscapeForLine(vault.alias), "\nstore ",
+                            EscapeForLine(vault.store), "\n");
   if (vault.single_writer) text.append("single-writer yes\n");
   for (const KnownVolume& volume : vault.volumes) {
     text.append(Concat("volume ", volume.id.ToString(), " ", volume.size_bytes, " ",
                        volume.waiting_bytes, volume.open ? " open " : " closed ",
-                       Escape(volume.name), "\n"));
+                       EscapeForLine(volume.name), "\n"));
   }
   return text;
 }

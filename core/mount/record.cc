@@ -1,8 +1,8 @@
 #include "core/mount/record.h"
 
-#include <algorithm>
 #include <charconv>
 
+#include "core/base/line_text.h"
 #include "core/base/log.h"
 #include "core/mount/system_files.h"
 
@@ -12,40 +12,10 @@ namespace {
 constexpr std::string_view kFirstLine = "coffer-mount ";
 constexpr std::uint64_t kFileBytesMax = 64 << 10;
 
-std::string Escape(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f || c == '%') {
-      escaped.append("%").append(ToHex(AsBytes({&c, 1})));
-    } else {
-      escaped.push_back(c);
-    }
-  }
-  return escaped;
-}
-
 bool Unescape(std::string_view text, std::string* plain) {
-  plain->clear();
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      plain->push_back(text[i]);
-      continue;
-    }
-    std::byte byte;
-    if (i + 2 >= text.size() || !FromHex(text.substr(i + 1, 2), {&byte, 1})) return false;
-    plain->push_back(static_cast<char>(byte));
-    i += 2;
-  }
-  return true;
-}
-
-/// Takes the text up to the next `separator` (or the end) off the front of `rest`.
-std::string_view TakeUntil(std::string_view& rest, char separator) {
-  const std::size_t end = std::min(rest.find(separator), rest.size());
-  const std::string_view taken = rest.substr(0, end);
-  rest.remove_prefix(std::min(end + 1, rest.size()));
-  return taken;
+  auto unescaped = UnescapeFromLine(text);
+  if (unescaped) *plain = *std::move(unescaped);
+  return unescaped.has_value();
 }
 
 bool ParsePoint(std::string_view rest, MountPoint* point) {
@@ -80,13 +50,13 @@ std::string Octal(mode_t mode) {
 }  // namespace
 
 std::string EncodeRecord(const Record& record) {
-  std::string text =
-      Concat(kFirstLine, "1\nboot ", Escape(record.boot), "\nimage ", Escape(record.image),
-             "\ndirectory ", record.point.existed ? "existed " : "made ", Octal(record.point.mode),
-             " ", Escape(record.point.path), "\nway ", Escape(record.way), "\n");
-  if (!record.device.empty()) text.append(Concat("device ", Escape(record.device), "\n"));
-  if (!record.object.empty()) text.append(Concat("object ", Escape(record.object), "\n"));
-  if (!record.link.empty()) text.append(Concat("link ", Escape(record.link), "\n"));
+  std::string text = Concat(
+      kFirstLine, "1\nboot ", EscapeForLine(record.boot), "\nimage ", EscapeForLine(record.image),
+      "\ndirectory ", record.point.existed ? "existed " : "made ", Octal(record.point.mode), " ",
+      EscapeForLine(record.point.path), "\nway ", EscapeForLine(record.way), "\n");
+  if (!record.device.empty()) text.append(Concat("device ", EscapeForLine(record.device), "\n"));
+  if (!record.object.empty()) text.append(Concat("object ", EscapeForLine(record.object), "\n"));
+  if (!record.link.empty()) text.append(Concat("link ", EscapeForLine(record.link), "\n"));
   return text;
 }
 
