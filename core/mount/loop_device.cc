@@ -10,7 +10,6 @@
 #include <cstring>
 #include <string_view>
 
-#include "core/base/unique_fd.h"
 #include "core/mount/system_files.h"
 
 namespace coffer::mount {
@@ -19,17 +18,18 @@ namespace {
 constexpr int kTries = 16;  // somebody else may take the device just found free
 constexpr std::uint64_t kSectorBytes = 512;
 
-UniqueFd OpenImage(const std::string& image, bool read_only) {
-  const int mode = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW;
-  UniqueFd direct(open(image.c_str(), mode | O_DIRECT));
-  return direct.valid() ? std::move(direct) : UniqueFd(open(image.c_str(), mode));
-}
-
 }  // namespace
 
+Result<UniqueFd> OpenForLoop(const std::string& image, bool read_only) {
+  const int mode = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW;
+  UniqueFd fd(open(image.c_str(), mode | O_DIRECT));
+  if (!fd.valid()) fd = UniqueFd(open(image.c_str(), mode));
+  if (!fd.valid()) return Fail(ErrorFromErrno(errno, "opening " + image));
+  return fd;
+}
+
 Result<std::string> SetUpLoop(const std::string& image, bool read_only, int* keep_fd) {
-  const UniqueFd file = OpenImage(image, read_only);
-  if (!file.valid()) return Fail(ErrorFromErrno(errno, "opening " + image));
+  ASSIGN_OR_RETURN(const UniqueFd file, OpenForLoop(image, read_only));
   const UniqueFd control(open("/dev/loop-control", O_RDWR | O_CLOEXEC));
   if (!control.valid()) {
     return Fail(ErrorCode::kUnsupported, std::string("/dev/loop-control: ") + std::strerror(errno));

@@ -7,8 +7,12 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/base/unique_fd.h"
 
 namespace coffer::mount {
+
+/// Past the page cache where that can be: a loop device takes that over from the descriptor.
+Result<UniqueFd> OpenForLoop(const std::string& image, bool read_only);
 
 /// A free loop device on `image`, past the page cache where the image allows it (its file system's
 /// cache is above, the image's below: nothing is kept twice), which is let go of by itself at its

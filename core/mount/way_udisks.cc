@@ -1,8 +1,4 @@
 // A desktop user's way: udisks2 sets up the loop device and mounts it where it mounts his disks.
-#include <fcntl.h>
-
-#include <cerrno>
-
 #include "core/base/mount_table.h"
 #include "core/base/unique_fd.h"
 #include "core/mount/loop_device.h"
@@ -10,15 +6,6 @@
 
 namespace coffer::mount {
 namespace {
-
-/// Past the page cache where that can be: loop devices take that over from the descriptor.
-Result<UniqueFd> OpenImage(const std::string& image, bool read_only) {
-  const int mode = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOFOLLOW;
-  UniqueFd fd(open(image.c_str(), mode | O_DIRECT));
-  if (!fd.valid()) fd = UniqueFd(open(image.c_str(), mode));
-  if (!fd.valid()) return Fail(ErrorFromErrno(errno, "opening " + image));
-  return fd;
-}
 
 /// Since Linux 6.16 a loop device asks for its file's size as root, whom a FUSE file system turns
 /// away unless it was mounted with allow_root.
@@ -102,7 +89,7 @@ class UdisksWay final : public Way {
   }
 
   static Status SetUp(Udisks& udisks, Attempt& attempt) {
-    ASSIGN_OR_RETURN(const UniqueFd image, OpenImage(attempt.spec.image, attempt.spec.read_only));
+    ASSIGN_OR_RETURN(const UniqueFd image, OpenForLoop(attempt.spec.image, attempt.spec.read_only));
     ASSIGN_OR_RETURN(const Udisks::Loop loop,
                      udisks.SetUpLoop(image.get(), attempt.spec.read_only));
     attempt.record.device = loop.device;
