@@ -130,6 +130,9 @@ class OpenVolumes {
     VaultPool::Lease lease;  // before the volume, which stands on it
     std::unique_ptr<volume::Volume> volume;
   };
+  /// The kind of the exporter whose exports are files.
+  static constexpr const char* kImageExporter = "fuse";
+
   class Use;  // counts itself in `users`
 
   Status Build(const VolumeKey& key, Entry& entry, const control::OpenRequest& request,
