@@ -1,11 +1,8 @@
 #include "fuse/kernel_mount.h"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,6 +13,7 @@
 #include <vector>
 
 #include "core/base/log.h"
+#include "core/base/process.h"
 
 namespace coffer::fuse {
 namespace {
@@ -50,87 +48,20 @@ Result<UniqueFd> MountDirectly(const MountTools& tools, const std::string& direc
   return Fail(ErrorFromErrno(errno, "mounting on " + directory));
 }
 
-// --- programs ---
-
-constexpr std::size_t kComplaintBytesMax = 4096;
-constexpr int kPassedAs = 3;
-
-/// What a program is started with; both ends at its own.
-class SpawnSettings {
- public:
-  /// `errors` becomes its standard error; `passed`, unless it is -1, is kPassedAs in it.
-  SpawnSettings(int errors, int passed) {
-    posix_spawn_file_actions_init(&files_);
-    posix_spawn_file_actions_addopen(&files_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&files_, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_adddup2(&files_, errors, STDERR_FILENO);
-    if (passed >= 0) posix_spawn_file_actions_adddup2(&files_, passed, kPassedAs);
-    posix_spawnattr_init(&attributes_);
-    sigset_t none;
-    sigemptyset(&none);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK);
-  }
-  ~SpawnSettings() {
-    posix_spawn_file_actions_destroy(&files_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  SpawnSettings(const SpawnSettings&) = delete;
-  SpawnSettings& operator=(const SpawnSettings&) = delete;
-
-  /// 0 or an errno.
-  int Spawn(std::vector<std::string>& words, pid_t* child) const {
-    const std::string comm_fd = Concat("_FUSE_COMMFD=", kPassedAs);
-    std::array<const char*, 4> environment = {comm_fd.c_str(), "PATH=/usr/bin:/bin:/usr/sbin:/sbin",
-                                              "LC_ALL=C", nullptr};
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    return posix_spawn(child, words.front().c_str(), &files_, &attributes_, arguments.data(),
-                       const_cast<char**>(environment.data()));
-  }
-
- private:
-  posix_spawn_file_actions_t files_;
-  posix_spawnattr_t attributes_;
-};
-
-std::string ReadComplaints(int pipe_end) {
-  std::string said;
-  std::array<char, 512> part{};
-  for (ssize_t got = 0; (got = read(pipe_end, part.data(), part.size())) != 0;) {
-    if (got < 0 && errno != EINTR) break;
-    if (got > 0 && said.size() < kComplaintBytesMax) {
-      said.append(part.data(), static_cast<std::size_t>(got));
-    }
-  }
-  while (!said.empty() && said.back() == '\n') said.pop_back();
-  return said;
-}
-
-/// Runs a program until it ends; what it says on standard error is the error's message.
-Status RunProgram(std::vector<std::string> words, int passed) {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) return Fail(ErrorFromErrno(errno, "making a pipe"));
-  const UniqueFd complaints(ends[0]);
-  UniqueFd complaints_in(ends[1]);
-  pid_t child = -1;
-  const int spawned = SpawnSettings(complaints_in.get(), passed).Spawn(words, &child);
-  if (spawned != 0) return Fail(ErrorFromErrno(spawned, "running " + words.front()));
-  complaints_in = UniqueFd();
-  const std::string said = ReadComplaints(complaints.get());
-  int ended = 0;
-  while (waitpid(child, &ended, 0) < 0 && errno == EINTR) {
-  }
-  if (WIFEXITED(ended) && WEXITSTATUS(ended) == 0) return {};
-  const bool busy = said.find("busy") != std::string::npos;
+/// Runs a program to its end; what it says is the error's message.
+Status Run(const std::vector<std::string>& words, const RunOptions& options = {}) {
+  ASSIGN_OR_RETURN(const ProgramEnd end, RunProgram(words, options));
+  if (end.ok()) return {};
+  const bool busy = end.output.find("busy") != std::string::npos;
   return Fail(busy ? ErrorCode::kConflict : ErrorCode::kIoError,
-              said.empty() ? words.front() + " failed without a word" : EscapeForTerminal(said));
+              end.output.empty() ? words.front() + " failed without a word"
+                                 : EscapeForTerminal(end.output));
 }
 
-Status RunFusermount(const MountTools& tools, std::vector<std::string> words, int passed) {
+Status RunFusermount(const MountTools& tools, std::vector<std::string> words,
+                     const RunOptions& options = {}) {
   words.insert(words.begin(), tools.fusermount);
-  Status ran = RunProgram(std::move(words), passed);
+  Status ran = Run(words, options);
   if (ran.has_value() || ran.error().code != ErrorCode::kNotFound) return ran;
   return Fail(ErrorCode::kUnsupported,
               "there is no " + tools.fusermount + ", which mounts for users that are not root",
@@ -173,7 +104,9 @@ Result<UniqueFd> MountThroughFusermount(const MountTools& tools, const std::stri
   UniqueFd theirs(ends[1]);
   const std::string options = Concat("rw,nosuid,nodev,noexec,noatime,fsname=", kMountSource,
                                      ",subtype=coffer", others ? ",allow_other" : "");
-  RETURN_IF_ERROR(RunFusermount(tools, {"-o", options, "--", directory}, theirs.get()));
+  RETURN_IF_ERROR(RunFusermount(
+      tools, {"-o", options, "--", directory},
+      {.passed_fd = theirs.get(), .environment = {Concat("_FUSE_COMMFD=", kPassedAs)}}));
   theirs = UniqueFd();
   return ReceiveConnection(ours.get());
 }
@@ -208,7 +141,7 @@ Status UnmountConnection(const MountTools& tools, const std::string& directory, 
   }
   std::vector<std::string> words = {"-u", "--", directory};
   if (mode == UnmountMode::kLazy) words.insert(words.begin(), "-z");
-  const Status unmounted = RunFusermount(tools, std::move(words), -1);
+  const Status unmounted = RunFusermount(tools, std::move(words));
   if (!unmounted.has_value()) {
     return Fail(unmounted.error().Within("unmounting " + directory));
   }
@@ -216,7 +149,7 @@ Status UnmountConnection(const MountTools& tools, const std::string& directory, 
 }
 
 Status SyncFile(const MountTools& tools, const std::string& path) {
-  return RunProgram({tools.sync, "--", path}, -1);
+  return Run({tools.sync, "--", path});
 }
 
 }  // namespace coffer::fuse

@@ -7,8 +7,8 @@
 #include <map>
 
 #include "core/base/log.h"
+#include "core/base/process.h"
 #include "core/base/unique_fd.h"
-#include "core/mount/process.h"
 
 namespace coffer::mount {
 namespace {
@@ -99,7 +99,7 @@ Result<Contents> FileSystems::Probe(const std::string& image) const {
     return Fail(ErrorFromErrno(errno, "opening " + image));
   }
   ASSIGN_OR_RETURN(const ProgramEnd end,
-                   RunProgram({blkid, "-p", "-o", "export", image}, kProbeLimit));
+                   RunProgram({blkid, "-p", "-o", "export", image}, {.limit = kProbeLimit}));
   if (end.ok()) return ContentsOf(ParseExport(end.output));
   if (end.exit_code == kNothing) return Contents{};
   if (end.exit_code == kSeveral) return Contents{"", "signatures of several kinds"};

@@ -16,8 +16,8 @@
 
 #include "core/base/file_system.h"
 #include "core/base/mount_holders.h"
+#include "core/base/process.h"
 #include "core/base/result.h"
-#include "core/mount/process.h"
 #include "core/mount/udisks.h"
 
 namespace coffer::mount {

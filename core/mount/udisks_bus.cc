@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/mount/process.h"
+#include "core/base/process.h"
 #include "core/mount/udisks.h"
 
 namespace coffer::mount {

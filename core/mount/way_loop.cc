@@ -78,7 +78,7 @@ class LoopWay final : public Way {
     if (end.ok()) return {};
     if (force == Force::kYes) {
       const std::string sync = tools_.Find("sync");
-      if (!sync.empty()) static_cast<void>(RunProgram({sync, "-f", path}, kFlushLimit));
+      if (!sync.empty()) static_cast<void>(RunProgram({sync, "-f", path}, {.limit = kFlushLimit}));
       ASSIGN_OR_RETURN(end, RunProgram({program, "-l", path}));
       if (end.ok()) return {};
     }

@@ -166,7 +166,6 @@ SYSTEM_HEADERS = {
         "fuse/session.cc": "ends the loops",
     },
     "poll.h": {
-        "core/mount/process.cc": "waits for what a program says, and for its end",
         "core/control": "waits on sockets with a timeout",
         "core/daemon/signal_loop.cc": "waits for signals",
         "cli": "waits for the terminal or the daemon, and for Ctrl-C",
@@ -185,29 +184,16 @@ SYSTEM_HEADERS = {
         "fuse": "flags of open(2) as the kernel passes them on; opens /dev/fuse",
     },
     "signal.h": {
-        "core/mount/process.cc": "what a program is started with and ended by",
         "core/mount/way_fuse2fs.cc": "ends fuse2fs",
         "core/daemon/signal_loop.cc": "the signals that steer cofferd",
         "cli/session.cc": "Ctrl-C ends a wait",
-        "fuse/kernel_mount.cc": "fusermount3 starts with no signal blocked",
     },
     "sys/signalfd.h": {
         "core/daemon/signal_loop.cc": "the signals that steer cofferd",
         "cli/session.cc": "Ctrl-C ends a wait",
     },
-    "sys/syscall.h": {
-        "cli/daemon_start.cc": "pidfd_open: glibc 2.36 declares it for C alone",
-        "core/mount/process.cc": "pidfd_open: glibc 2.36 declares it for C alone",
-    },
-    "sys/wait.h": {
-        "cli/daemon_start.cc": "reaps the child between client and daemon",
-        "core/mount/process.cc": "reaps the programs that mount",
-        "fuse/kernel_mount.cc": "how fusermount3 ended",
-    },
-    "spawn.h": {
-        "core/mount/process.cc": "runs the programs that mount",
-        "fuse/kernel_mount.cc": "runs fusermount3",
-    },
+    "sys/syscall.h": {"cli/daemon_start.cc": "pidfd_open: glibc 2.36 declares it for C alone"},
+    "sys/wait.h": {"cli/daemon_start.cc": "reaps the child between client and daemon"},
     "linux/loop.h": {"core/mount/loop_device.cc": "loop devices"},
     "linux/close_range.h": {"core/mount/own_descriptors.h": "descriptors of a thread's own"},
     "termios.h": {"cli/terminal.cc": "passwords are typed without echo"},
@@ -260,7 +246,6 @@ SYSTEM_HEADERS = {
     },
     "sys/mman.h": {
         "core/crypto/kdf.cc": "Argon2's working memory is left out of dumps",
-        "core/mount/process.cc": "what a program says, kept in memory",
     },
     "dirent.h": {"core/mount/system_files.cc": "/proc and /sys"},
 }
@@ -268,7 +253,7 @@ SYSTEM_HEADERS = {
 # Headers that nobody but core/base includes.
 BASE_HEADERS = {
     "condition_variable", "ctime", "dirent.h", "filesystem", "fstream", "future", "mutex", "random",
-    "semaphore", "sys/file.h", "sys/prctl.h", "sys/random.h", "sys/statvfs.h", "time.h",
+    "semaphore", "spawn.h", "sys/file.h", "sys/prctl.h", "sys/random.h", "sys/statvfs.h", "time.h",
 }
 
 # (file or folder, kind of call) -> why. The kinds are in layering_test.py.

@@ -12,8 +12,8 @@
 #include <mutex>
 #include <thread>
 
+#include "core/base/process.h"
 #include "core/base/unique_fd.h"
-#include "core/mount/process.h"
 #include "core/mount/udisks.h"
 #include "tests/support/result_macros.h"
 #include "tests/support/temporary_directory.h"

@@ -1,21 +1,35 @@
-#include "core/mount/process.h"
+#include "core/base/process.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
+#include <string>
+#include <vector>
 
-#include "core/mount/own_descriptors.h"
-#include "core/mount/system_files.h"
+#include "core/base/log.h"
+#include "core/base/unique_fd.h"
 #include "tests/support/result_macros.h"
 #include "tests/support/temporary_directory.h"
 
-namespace coffer::mount {
+namespace coffer {
 namespace {
 
 std::vector<std::string> Shell(const std::string& script) { return {"/bin/sh", "-c", script}; }
+
+/// Those below 10: one a line.
+const std::string kListDescriptors =
+    "for n in 0 1 2 3 4 5 6 7 8 9; do [ ! -e /proc/$$/fd/$n ] || echo $n; done";
+
+/// A descriptor 8 that is not close-on-exec.
+class KeptOpen {
+ public:
+  KeptOpen() { EXPECT_EQ(dup2(STDERR_FILENO, 8), 8); }
+  ~KeptOpen() { close(8); }
+};
 
 TEST(Process, TellsWhatAProgramSaidAndHowItEnded) {
   ASSERT_OK_AND_ASSIGN(const ProgramEnd end, RunProgram(Shell("echo a; echo b >&2; exit 3")));
@@ -23,7 +37,7 @@ TEST(Process, TellsWhatAProgramSaidAndHowItEnded) {
   EXPECT_EQ(end.output, "a\nb");
   ASSERT_OK_AND_ASSIGN(const ProgramEnd killed, RunProgram(Shell("kill -TERM $$")));
   EXPECT_EQ(killed.exit_code, 128 + SIGTERM);
-  EXPECT_FALSE(RunProgram({"/no/such/program"}).has_value());
+  EXPECT_FAILS(RunProgram({"/no/such/program"}), kNotFound);
 }
 
 TEST(Process, KeepsTheBeginningOfWhatIsLong) {
@@ -35,13 +49,12 @@ TEST(Process, KeepsTheBeginningOfWhatIsLong) {
 
 TEST(Process, SeesNoEnvironmentAndNoDescriptorOfOurs) {
   ASSERT_EQ(setenv("COFFER_TEST_SECRET", "x", 1), 0);
-  const int kept_open = open("/dev/null", O_RDONLY);  // not close-on-exec
-  ASSERT_OK_AND_ASSIGN(const ProgramEnd end, RunProgram(Shell("env; ls /proc/$$/fd")));
-  close(kept_open);
+  const KeptOpen kept_open;
+  ASSERT_OK_AND_ASSIGN(const ProgramEnd end, RunProgram(Shell("env; " + kListDescriptors)));
   EXPECT_EQ(end.output.find("SECRET"), std::string::npos);
   EXPECT_NE(end.output.find("LC_ALL=C"), std::string::npos);
-  EXPECT_EQ(end.output.find("\n" + std::to_string(kept_open) + "\n"), std::string::npos)
-      << end.output;
+  EXPECT_NE(end.output.find("\n0\n1\n2"), std::string::npos) << end.output;
+  EXPECT_EQ(end.output.find("\n8"), std::string::npos) << end.output;
 }
 
 /// Of signals 1 to 31: the two after them belong to glibc.
@@ -66,11 +79,46 @@ TEST(Process, StartsWithNoSignalBlockedOrIgnored) {
   EXPECT_EQ(SignalsIn("SigIgn:", end->output), 0U);
 }
 
+TEST(Process, HasTheDescriptorThatIsPassedToIt) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  const UniqueFd reading(ends[0]);
+  UniqueFd writing(ends[1]);
+  const RunOptions options{.passed_fd = writing.get(),
+                           .environment = {Concat("NUMBER=", kPassedAs)}};
+  ASSERT_OK_AND_ASSIGN(const ProgramEnd end, RunProgram(Shell("echo here >&$NUMBER"), options));
+  EXPECT_TRUE(end.ok()) << end.output;
+  writing = UniqueFd();
+  std::array<char, 16> said{};
+  EXPECT_EQ(read(reading.get(), said.data(), said.size()), 5);
+  EXPECT_STREQ(said.data(), "here\n");
+  EXPECT_EQ(read(reading.get(), said.data(), said.size()), 0) << "it is open elsewhere";
+}
+
+TEST(Process, HasWhatIsPassedUnderOneNumberAndNothingElse) {
+  const KeptOpen kept_open;
+  const UniqueFd passed(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 20));
+  ASSERT_OK_AND_ASSIGN(const ProgramEnd end,
+                       RunProgram(Shell(kListDescriptors), {.passed_fd = passed.get()}));
+  EXPECT_EQ(end.output, "0\n1\n2\n3");
+  // One that has the number here already stays close-on-exec if it is only moved there.
+  const UniqueFd before(fcntl(kPassedAs, F_DUPFD_CLOEXEC, 20));
+  ASSERT_EQ(dup3(passed.get(), kPassedAs, O_CLOEXEC), kPassedAs);
+  const auto same = RunProgram(Shell(kListDescriptors), {.passed_fd = kPassedAs});
+  if (before.valid()) {
+    dup3(before.get(), kPassedAs, O_CLOEXEC);
+  } else {
+    close(kPassedAs);
+  }
+  ASSERT_OK(same);
+  EXPECT_EQ(same->output, "0\n1\n2\n3");
+}
+
 TEST(Process, ThatIsSilentForTooLongIsKilled) {
-  EXPECT_FAILS(RunProgram(Shell("exec sleep 100"), std::chrono::milliseconds(50)), kUnavailable);
+  const RunOptions brief{.limit = std::chrono::milliseconds(50)};
+  EXPECT_FAILS(RunProgram(Shell("exec sleep 100"), brief), kUnavailable);
   // Silent on its output, which it has closed, but there.
-  EXPECT_FAILS(RunProgram(Shell("exec sleep 100 >/dev/null 2>&1"), std::chrono::milliseconds(50)),
-               kUnavailable);
+  EXPECT_FAILS(RunProgram(Shell("exec sleep 100 >/dev/null 2>&1"), brief), kUnavailable);
 }
 
 TEST(Child, RunsUntilItIsEnded) {
@@ -107,25 +155,5 @@ TEST(FindProgram, LooksWhereItIsToldTo) {
   EXPECT_EQ(FindProgram("sh", {directory.path()}), "");
 }
 
-TEST(OwnDescriptors, OfTheProcessAreNotThoseOfTheThread) {
-  const int ours = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  const bool seen = WithOwnDescriptors([ours] { return fcntl(ours, F_GETFD) >= 0; });
-  EXPECT_FALSE(seen);
-  // And what the thread opened, under the same number perhaps, is not there any more.
-  const int made = WithOwnDescriptors([] { return dup2(STDERR_FILENO, 900); });
-  EXPECT_EQ(made, 900);
-  EXPECT_EQ(fcntl(900, F_GETFD), -1);
-  EXPECT_GE(fcntl(ours, F_GETFD), 0);
-  close(ours);
-}
-
-TEST(SystemFiles, AreReadWhole) {
-  EXPECT_NE(ReadSystemFile("/proc/self/mountinfo").find(" - "), std::string::npos);
-  EXPECT_EQ(ReadSystemLine("/proc/self/comm").find('\n'), std::string::npos);
-  EXPECT_EQ(ReadSystemFile("/no/such/file"), "");
-  EXPECT_TRUE(ListSystemDirectory("/no/such").empty());
-  EXPECT_NE(ReadLink("/proc/self/exe"), "");
-}
-
 }  // namespace
-}  // namespace coffer::mount
+}  // namespace coffer

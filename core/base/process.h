@@ -1,6 +1,6 @@
-// Runs the system's programs that make, check, mount and unmount file systems. They see a small
-// environment (LC_ALL=C, so that what they say can be understood), no descriptor but the standard
-// three, and no signal blocked. Thread-safe.
+// Runs the system's programs: those that make, check, mount and unmount file systems. They see a
+// small environment (LC_ALL=C, so that what they say can be understood), no descriptor but the
+// standard three and one that is meant for them, and no signal blocked. Thread-safe.
 #pragma once
 
 #include <sys/types.h>
@@ -11,7 +11,7 @@
 
 #include "core/base/result.h"
 
-namespace coffer::mount {
+namespace coffer {
 
 /// The program's path in the first of `directories` that has it; "" where none does.
 [[nodiscard]] std::string FindProgram(const std::string& name,
@@ -27,10 +27,23 @@ struct ProgramEnd {
 
 inline constexpr std::chrono::milliseconds kNoLimit{-1};
 
-/// Waits for its end. kUnavailable when it was silent for `limit` without ending: it is killed
-/// then.
+/// As which descriptor a program has the one that is passed to it.
+inline constexpr int kPassedAs = 3;
+
+/// How a program is run, where that is not as usual.
+struct RunOptions {
+  /// When it was silent for so long without ending, it is killed.
+  std::chrono::milliseconds limit = kNoLimit;
+  /// This descriptor of the caller's is kPassedAs in it. REQUIRES: none of the standard three.
+  int passed_fd = -1;
+  /// "NAME=value", beside the usual ones.
+  std::vector<std::string> environment = {};
+};
+
+/// Waits for the end of the program whose path is the first of `words`. kNotFound when there is
+/// none; kUnavailable when `limit` is over.
 Result<ProgramEnd> RunProgram(const std::vector<std::string>& words,
-                              std::chrono::milliseconds limit = kNoLimit);
+                              const RunOptions& options = {});
 
 /// A program that runs on: a child, whose number stays its own until its end has been asked for.
 class Child {
@@ -73,4 +86,4 @@ class ChildOutput {
   int fd_;
 };
 
-}  // namespace coffer::mount
+}  // namespace coffer

@@ -1,4 +1,4 @@
-#include "core/mount/process.h"
+#include "core/base/process.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -15,9 +15,10 @@
 #include <cstdlib>
 #include <utility>
 
+#include "core/base/check.h"
 #include "core/base/unique_fd.h"
 
-namespace coffer::mount {
+namespace coffer {
 namespace {
 
 constexpr std::size_t kOutputMax = 16 << 10;
@@ -49,14 +50,26 @@ int Reap(pid_t pid) {
   return ExitCodeOf(wait_status);
 }
 
+/// With the null that ends them.
+std::vector<char*> PointersTo(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
 class SpawnPlan {
  public:
-  explicit SpawnPlan(int output_fd) {
+  /// `passed_fd`: -1 for none.
+  SpawnPlan(int output_fd, int passed_fd) {
+    CHECK(passed_fd < 0 || passed_fd > STDERR_FILENO);
     posix_spawn_file_actions_init(&actions_);
     posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions_, output_fd, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions_, output_fd, STDERR_FILENO);
-    posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1);
+    const bool passes = passed_fd >= 0;
+    if (passes) posix_spawn_file_actions_adddup2(&actions_, passed_fd, kPassedAs);
+    posix_spawn_file_actions_addclosefrom_np(&actions_, passes ? kPassedAs + 1 : kPassedAs);
     posix_spawnattr_init(&attributes_);
     sigset_t none;
     sigemptyset(&none);
@@ -75,16 +88,12 @@ class SpawnPlan {
   SpawnPlan(const SpawnPlan&) = delete;
   SpawnPlan& operator=(const SpawnPlan&) = delete;
 
-  Result<pid_t> Spawn(const std::vector<std::string>& words) {
-    std::vector<char*> pointers;
-    for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
-    pointers.push_back(nullptr);
-    static char locale[] = "LC_ALL=C";
-    static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-    std::array<char*, 3> environment = {locale, path, nullptr};
+  Result<pid_t> Spawn(const std::vector<std::string>& words,
+                      std::vector<std::string> environment) const {
+    environment.insert(environment.end(), {"LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"});
     pid_t pid = 0;
     const int error = posix_spawn(&pid, words.front().c_str(), &actions_, &attributes_,
-                                  pointers.data(), environment.data());
+                                  PointersTo(words).data(), PointersTo(environment).data());
     if (error != 0) return Fail(ErrorFromErrno(error, "running " + words.front()));
     return pid;
   }
@@ -126,18 +135,19 @@ std::string FindProgram(const std::string& name, const std::vector<std::string>&
   return {};
 }
 
-Result<ProgramEnd> RunProgram(const std::vector<std::string>& words,
-                              std::chrono::milliseconds limit) {
+Result<ProgramEnd> RunProgram(const std::vector<std::string>& words, const RunOptions& options) {
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return Fail(ErrorFromErrno(errno, "making a pipe"));
   const UniqueFd read_end(ends[0]);
   pid_t pid = 0;
   {
     const UniqueFd write_end(ends[1]);
-    ASSIGN_OR_RETURN(pid, SpawnPlan(write_end.get()).Spawn(words));
+    ASSIGN_OR_RETURN(
+        pid, SpawnPlan(write_end.get(), options.passed_fd).Spawn(words, options.environment));
   }
   ProgramEnd end{0, {}};
   const UniqueFd handle = OpenPid(pid);
+  const std::chrono::milliseconds limit = options.limit;
   if (!ReadAll(read_end.get(), limit, &end.output) ||
       (handle.valid() && !AwaitReadable(handle.get(), limit))) {
     kill(pid, SIGKILL);
@@ -153,7 +163,7 @@ Result<ProgramEnd> RunProgram(const std::vector<std::string>& words,
 }
 
 Result<Child> Child::Start(const std::vector<std::string>& words, int output_fd) {
-  ASSIGN_OR_RETURN(const pid_t pid, SpawnPlan(output_fd).Spawn(words));
+  ASSIGN_OR_RETURN(const pid_t pid, SpawnPlan(output_fd, -1).Spawn(words, {}));
   return Child(pid);
 }
 
@@ -186,7 +196,7 @@ void Child::Signal(int number) const {
 void Pause(std::chrono::milliseconds time) { poll(nullptr, 0, PollMilliseconds(time)); }
 
 Result<ChildOutput> ChildOutput::Create() {
-  UniqueFd file(memfd_create("coffer-mount", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  UniqueFd file(memfd_create("coffer-child", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file.valid() || ftruncate(file.get(), kOutputMax) != 0 ||
       fcntl(file.get(), F_ADD_SEALS, F_SEAL_GROW) != 0) {
     return Fail(ErrorFromErrno(errno, "making a file in memory"));
@@ -210,4 +220,4 @@ std::string ChildOutput::Text() const {
   return text;
 }
 
-}  // namespace coffer::mount
+}  // namespace coffer
