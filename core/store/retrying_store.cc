@@ -24,18 +24,18 @@ Duration RandomUpTo(Random& random, Duration bound) {
 class RetryingStore::Attempts {
  public:
   explicit Attempts(RetryingStore& store)
-      : store_(store),
-        deadline_(store.clock_.Now() + store.options_.total_max),
-        bound_(store.options_.wait_first_max) {}
+      : store_(store), left_(store.options_.total_max), bound_(store.options_.wait_first_max) {}
 
   /// True after an attempt failed in a way that leaves open whether it took effect.
   [[nodiscard]] bool ambiguous() const { return used_ > 0; }
 
-  /// Waits before the next attempt; the error to give up with if there is none.
-  Status Again(const Error& error) {
+  /// After an attempt that took `time`: waits before the next; the error to give up with if there
+  /// is none.
+  Status Again(const Error& error, Duration time) {
     ++used_;
     const Duration wait = RandomUpTo(store_.random_, bound_);
-    if (used_ >= store_.options_.attempts_max || store_.clock_.Now() + wait > deadline_) {
+    left_ -= std::min(time, store_.options_.total_max / 2) + wait;
+    if (used_ >= store_.options_.attempts_max || left_ < Duration::zero()) {
       return Fail(
           Error{error.code, Concat(error.message, " (tried ", used_, " times)"), error.hint});
     }
@@ -48,15 +48,16 @@ class RetryingStore::Attempts {
   template <class Request>
   auto Run(const Request& request) -> decltype(request()) {
     while (true) {
+      const MonotonicTime begin = store_.clock_.Now();
       auto result = request();
       if (result.has_value() || !MayHelpToRetry(result.error())) return result;
-      RETURN_IF_ERROR(Again(result.error()));
+      RETURN_IF_ERROR(Again(result.error(), store_.clock_.Now() - begin));
     }
   }
 
  private:
   RetryingStore& store_;
-  const MonotonicTime deadline_;
+  Duration left_;
   Duration bound_;
   int used_ = 0;
 };

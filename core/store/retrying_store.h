@@ -26,7 +26,9 @@ struct RetryOptions {
   int attempts_max = 6;                                      // the first one counted
   Duration wait_first_max = std::chrono::milliseconds(200);  // doubles with each attempt …
   Duration wait_max = std::chrono::seconds(10);              // … up to this
-  Duration total_max = std::chrono::seconds(60);             // no attempt begins after this long
+  /// No attempt begins after this long. A single one counts as half of it at most, however long the
+  /// machine slept meanwhile: what broke off in its sleep is tried again once it is awake.
+  Duration total_max = std::chrono::seconds(60);
 };
 
 class RetryingStore final : public ObjectStore {

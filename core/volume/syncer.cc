@@ -139,15 +139,15 @@ Status Syncer::SyncThrough(std::uint64_t seq, const Progress& progress) {
               "the volume is closing; what is not uploaded is in the journal");
 }
 
-Status Syncer::AwaitCommit(std::optional<MonotonicTime> deadline) {
+Status Syncer::AwaitCommit(std::optional<Duration>& left) {
   live_.Cut();
   MutexLock lock(mutex_);
   if (trouble_.message.empty()) StartLocked();
   const std::uint64_t commits = commits_;
   ++waiting_;
   changed_.notify_all();  // to whoever gives way
-  Duration pause = kFullPause;
-  if (deadline.has_value()) pause = std::clamp(*deadline - env_.clock.Now(), Duration{}, pause);
+  const Duration pause = std::clamp(left.value_or(kFullPause), Duration{}, kFullPause);
+  const MonotonicTime begin = env_.clock.Now();
   (void)env_.sync_executor.AwaitFor(lock, changed_, pause, [&]() NO_THREAD_SAFETY_ANALYSIS {
     return commits_ != commits || hopeless_ || stopped_ || refusing_;
   });
@@ -157,7 +157,9 @@ Status Syncer::AwaitCommit(std::optional<MonotonicTime> deadline) {
     return Fail(ErrorCode::kNoSpace,
                 "the journal is full and the volume does not sync any more: " + trouble_.message);
   }
-  if (deadline.has_value() && env_.clock.Now() >= *deadline) {
+  // A machine that slept meanwhile could not sync either: that time does not count.
+  if (left.has_value()) *left -= std::min(env_.clock.Now() - begin, pause);
+  if (left.has_value() && *left <= Duration{}) {
     return Fail(ErrorCode::kNoSpace, "the journal is full, and what it holds is not uploaded yet");
   }
   return {};

@@ -56,9 +56,10 @@ class Syncer {
   void Stop();
 
   /// For a writer that finds no room: has everything committed that there is, and returns after the
-  /// next commit or after a second (others may have made room on the disk). kNoSpace after
-  /// `deadline`, or when syncing has stopped for good; kCancelled as below.
-  Status AwaitCommit(std::optional<MonotonicTime> deadline);
+  /// next commit or after a second (others may have made room on the disk). Of `left`, if there is
+  /// a limit, it takes what it has waited; kNoSpace when nothing of it is left, or when syncing has
+  /// stopped for good; kCancelled as below.
+  Status AwaitCommit(std::optional<Duration>& left);
   /// From now on who would wait for room fails with kCancelled: the volume is about to close.
   void RefuseWaits();
 

@@ -248,9 +248,7 @@ Status OpenVolume::AppendWithRoom(std::uint64_t bytes, const std::function<Statu
     Status status = append();
     if (status.has_value() || status.error().code != ErrorCode::kNoSpace) return status;
   }
-  std::optional<MonotonicTime> deadline;
-  if (const auto wait = Tuned().journal_full_wait; wait.has_value())
-    deadline = resources_.vault().env().clock.Now() + *wait;
+  std::optional<Duration> patience = Tuned().journal_full_wait;
   ++writers_waiting_;
   Status status;
   do {
@@ -262,7 +260,7 @@ Status OpenVolume::AppendWithRoom(std::uint64_t bytes, const std::function<Statu
       const bool hopeless = live_->numbers().generations == 0 && !reserve_->held();
       if (hopeless || !journal_->health().has_value()) break;
     }
-    status = syncer_->AwaitCommit(deadline);
+    status = syncer_->AwaitCommit(patience);
   } while (status.has_value());
   --writers_waiting_;
   return status;

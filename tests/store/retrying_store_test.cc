@@ -128,6 +128,19 @@ TEST_F(RetryingStoreTest, BeginsNoAttemptAfterItsTime) {
   EXPECT_GT(clock_.Now() - start, seconds(30));
 }
 
+TEST_F(RetryingStoreTest, WhatBreaksOffWhileTheMachineSleepsIsTriedAgain) {
+  ASSERT_OK(memory_.Create("heads/v/1", AsBytes("head"), ObjectClass::kHead));
+  faulty_.SetLatency(executor_, std::chrono::hours(12));
+  faulty_.AddFault({.count = 1});
+  ASSERT_OK_AND_ASSIGN(const Bytes whole, store_.Get("heads/v/1", 100));
+  EXPECT_EQ(AsText(whole), "head");
+  // But what takes long each time is no sleep.
+  attempts_.Clear();
+  faulty_.FailAll(ErrorCode::kUnavailable);
+  ASSERT_FAILS(store_.Get("heads/v/1", 100), kUnavailable);
+  EXPECT_EQ(attempts_.requests().size(), 2U);
+}
+
 TEST_F(RetryingStoreTest, ALostReplyToACreateIsSuccess) {
   Plant(StoreFaultKind::kFailAfter, StoreOperation::kCreate, 1);
   ASSERT_OK(Put("heads/v/1", "mine"));

@@ -111,6 +111,20 @@ TEST_F(FullDiskTest, AfterTheTimeThatIsSetTheWriterLearnsThatThereIsNoSpace) {
   ReopenAndCheck();
 }
 
+TEST_F(FullDiskTest, TheTimeInWhichTheMachineSleepsIsNoneInWhichTheWriterWaits) {
+  settings_.journal_full_wait = seconds(60);
+  Open();
+  machine_.line.FailAll(ErrorCode::kUnavailable);
+  ASSERT_OK(Write(0, 512 * 1024));
+  constexpr Duration kNight = std::chrono::hours(9);
+  const auto sleep = After(seconds(5), [this] { machine_.clock.Advance(kNight); });
+  const auto back = After(kNight + seconds(20), [this] { machine_.line.Heal(); });
+  StartClock();
+  ASSERT_OK(Write(8 << 20, 1 << 20));
+  EXPECT_GE(Elapsed(), kNight + seconds(20));
+  ReopenAndCheck();
+}
+
 TEST_F(FullDiskTest, TheQuotaIsAFifthOfWhatTheDiskHasFree) {
   settings_.journal_bytes_max = std::uint64_t{4} << 30;
   FillDisk(10 << 20);
