@@ -23,8 +23,12 @@ Duration RandomUpTo(Random& random, Duration bound) {
 /// The budget of one request: how often and how long it may be tried.
 class RetryingStore::Attempts {
  public:
-  explicit Attempts(RetryingStore& store)
-      : store_(store), left_(store.options_.total_max), bound_(store.options_.wait_first_max) {}
+  explicit Attempts(RetryingStore& store) : Attempts(store, store.options_.attempts_max) {}
+  Attempts(RetryingStore& store, int attempts_max)
+      : store_(store),
+        attempts_max_(attempts_max),
+        left_(store.options_.total_max),
+        bound_(store.options_.wait_first_max) {}
 
   /// True after an attempt failed in a way that leaves open whether it took effect.
   [[nodiscard]] bool ambiguous() const { return used_ > 0; }
@@ -35,7 +39,7 @@ class RetryingStore::Attempts {
     ++used_;
     const Duration wait = RandomUpTo(store_.random_, bound_);
     left_ -= std::min(time, store_.options_.total_max / 2) + wait;
-    if (used_ >= store_.options_.attempts_max || left_ < Duration::zero()) {
+    if (used_ >= attempts_max_ || left_ < Duration::zero()) {
       return Fail(
           Error{error.code, Concat(error.message, " (tried ", used_, " times)"), error.hint});
     }
@@ -57,6 +61,7 @@ class RetryingStore::Attempts {
 
  private:
   RetryingStore& store_;
+  const int attempts_max_;
   Duration left_;
   Duration bound_;
   int used_ = 0;
@@ -103,7 +108,9 @@ Result<Bytes> RetryingStore::Get(const std::string& name, std::uint64_t size_max
 
 Result<Bytes> RetryingStore::GetRange(const std::string& name, std::uint64_t offset,
                                       std::uint64_t length) {
-  return Attempts(*this).Run([&] { return inner_->GetRange(name, offset, length); });
+  return Attempts(*this, options_.range_attempts_max).Run([&] {
+    return inner_->GetRange(name, offset, length);
+  });
 }
 
 Result<ListPage> RetryingStore::List(const std::string& prefix, const std::string& start_after,

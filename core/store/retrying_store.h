@@ -23,7 +23,11 @@
 namespace coffer::store {
 
 struct RetryOptions {
-  int attempts_max = 6;                                      // the first one counted
+  int attempts_max = 6;  // the first one counted
+  /// Of a range: that is what readers of a volume wait for, and a file system takes an error for a
+  /// broken disk. A network is back some ten seconds after a machine has woken up; a sync tries
+  /// again by itself.
+  int range_attempts_max = 12;
   Duration wait_first_max = std::chrono::milliseconds(200);  // doubles with each attempt …
   Duration wait_max = std::chrono::seconds(10);              // … up to this
   /// No attempt begins after this long. A single one counts as half of it at most, however long the

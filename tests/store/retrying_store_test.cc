@@ -141,6 +141,20 @@ TEST_F(RetryingStoreTest, WhatBreaksOffWhileTheMachineSleepsIsTriedAgain) {
   EXPECT_EQ(attempts_.requests().size(), 2U);
 }
 
+TEST_F(RetryingStoreTest, AReaderWaitsForAStoreThatIsAwayForTenSeconds) {
+  ASSERT_OK(memory_.Create("packs/p", AsBytes("frame"), ObjectClass::kData));
+  RetryingStore store(std::make_unique<FaultyStore>(attempts_), clock_, executor_, random_);
+  for (int round = 0; round < 20; ++round) {
+    faulty_.FailAll(ErrorCode::kUnavailable);
+    const auto back = executor_.PostAfter(seconds(10), [this] { faulty_.Heal(); });
+    EXPECT_OK(store.GetRange("packs/p", 0, 5));
+  }
+  faulty_.FailAll(ErrorCode::kUnavailable);
+  const MonotonicTime start = clock_.Now();
+  EXPECT_FAILS(store.GetRange("packs/p", 0, 5), kUnavailable);
+  EXPECT_LE(clock_.Now() - start, seconds(60));
+}
+
 TEST_F(RetryingStoreTest, ALostReplyToACreateIsSuccess) {
   Plant(StoreFaultKind::kFailAfter, StoreOperation::kCreate, 1);
   ASSERT_OK(Put("heads/v/1", "mine"));
