@@ -1,8 +1,8 @@
 #!/bin/bash
 # Runs a program as an ordinary user: as whoever calls, or as nobody where that is root.
 #   as_user.sh PROGRAM [ARGUMENT…]
-# Nobody may not look where things were built: programs, scripts (with those beside them) and
-# directories among the words are copied first.
+# Nobody may not look where things were built: programs, scripts (with those beside them, and what
+# tests/cli and tests/integration have for them) and directories among the words are copied first.
 set -euo pipefail
 [ "$(id -u)" -ne 0 ] && exec "$@"
 place=$(mktemp -d "${TMPDIR:-/tmp}/coffer-user-XXXXXX")
@@ -12,7 +12,9 @@ for word in "$@"; do
   case "$word" in
     /usr/* | /bin/*) ;;
     *.py)
-      cp "$(dirname "$word")"/*.py "$place"
+      for folder in . ../cli ../integration; do
+        cp "$(dirname "$word")/$folder"/*.py "$place"
+      done
       word=$place/$(basename "$word")
       ;;
     /*)
