@@ -36,7 +36,8 @@ bool Contains(std::string_view text, std::string_view part) {
 Error ErrorOf(const sdbus::Error& thrown, const std::string& what) {
   const std::string& name = thrown.getName();
   if (Contains(name, "NotAuthorized")) {
-    return {ErrorCode::kUnsupported, "udisks2 does not allow it (polkit): " + thrown.getMessage(),
+    return {ErrorCode::kUnsupported,
+            "udisks2 does not allow " + what + " (polkit): " + thrown.getMessage(),
             "polkit allows it to whoever sits at the machine; for others a rule in "
             "/etc/polkit-1/rules.d can"};
   }

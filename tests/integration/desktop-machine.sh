@@ -2,6 +2,7 @@
 # root, in namespaces of its own (mounts, processes) in which /etc, /run and /media are its own. This machine keeps no
 # user, setting or mount of it, and whatever was started ends with it.
 #   start_desktop      system bus, udev, polkit, udisks2, which may do for the user what a session at the machine may
+#   polkit_says, fuse_lets_root_in   change what he may, afterwards
 #   as_user COMMAND…   as "carol": no supplementary group, no capability, nothing in PATH to become somebody else
 # Without root the script is skipped (77); a package that is missing (packaging/dependencies test) fails it.
 if [ "$(id -u)" != 0 ]; then
@@ -22,12 +23,42 @@ mount -t tmpfs -o mode=755 coffer-media /media
 useradd --no-create-home --home-dir /nonexistent --shell /bin/bash carol
 [ -e /dev/fuse ] || { echo "FAILED: no /dev/fuse" >&2; exit 1; }
 
-start_desktop() {
-  echo user_allow_other >>/etc/fuse.conf
+# polkit_says [ACTION=RESULT]…: from now on polkit answers so for carol ("loop-setup=NO"), and YES to all else that udisks2
+# asks; with "nothing" there is no rule for her at all.
+polkit_says() {
+  local one rules=
+  for one in "$@"; do
+    rules+="if (action.id == \"org.freedesktop.udisks2.${one%=*}\" && subject.user == \"carol\")
+      return polkit.Result.${one#*=};"
+  done
   mkdir -p /etc/polkit-1/rules.d
-  echo 'polkit.addRule(function(action, subject) {
-    if (action.id.indexOf("org.freedesktop.udisks2.") == 0 && subject.user == "carol") return polkit.Result.YES; });' \
-    >/etc/polkit-1/rules.d/49-carol.rules
+  if [ "$*" = nothing ]; then
+    rm -f /etc/polkit-1/rules.d/49-carol.rules
+  else
+    echo "polkit.addRule(function(action, subject) { $rules
+      if (action.id.indexOf(\"org.freedesktop.udisks2.\") == 0 && subject.user == \"carol\") return polkit.Result.YES; });" \
+      >/etc/polkit-1/rules.d/49-carol.rules
+  fi
+  stop_polkit
+}
+ask_bus() { dbus-send --system --print-reply=literal --dest=org.freedesktop.DBus / "org.freedesktop.DBus.$1" "string:$2" 2>/dev/null; }
+# The next question starts it anew.
+stop_polkit() {
+  local pid
+  pid=$(ask_bus GetConnectionUnixProcessID org.freedesktop.PolicyKit1 | awk '{ print $2 }') || true
+  [ -n "$pid" ] || return 0
+  kill "$pid"
+  while ask_bus NameHasOwner org.freedesktop.PolicyKit1 | grep -q true; do :; done
+}
+# fuse_lets_root_in yes|no
+fuse_lets_root_in() {
+  sed -i '/^user_allow_other/d' /etc/fuse.conf
+  [ "$1" = no ] || echo user_allow_other >>/etc/fuse.conf
+}
+
+start_desktop() {
+  fuse_lets_root_in yes
+  polkit_says
   dbus-daemon --system --fork --nopidfile
   /lib/systemd/systemd-udevd >/dev/null 2>&1 &
   for _ in $(seq 100); do
