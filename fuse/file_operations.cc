@@ -265,6 +265,12 @@ Result<std::optional<std::uint64_t>> Seek(block::BlockDevice& device, std::uint6
   return whence == SEEK_HOLE ? std::optional<std::uint64_t>(end) : std::nullopt;
 }
 
+/// The kernel asks without having sent what it has kept back (Linux up to 6.18 at least), and of
+/// that the device knows nothing: all may be data.
+std::uint64_t SeekWhereWritesAreKeptBack(std::uint64_t offset, std::uint64_t end, int whence) {
+  return whence == SEEK_DATA ? offset : end;
+}
+
 void SeekAndReply(fuse_req_t request, const Image::Visit& inside, std::uint64_t offset,
                   int whence) {
   const auto found = Seek(inside.device(), offset, whence);
@@ -287,8 +293,14 @@ void SeekData(fuse_req_t request, fuse_ino_t, off_t at, int whence, fuse_file_in
     fuse_reply_err(request, EINVAL);
     return;
   }
-  if (at < 0 || Unsigned(at) >= visit->device().size()) {
+  const std::uint64_t end = visit->device().size();
+  if (at < 0 || Unsigned(at) >= end) {
     fuse_reply_err(request, ENXIO);
+    return;
+  }
+  if (open.image->cache() == Image::Cache::kWriteBack) {
+    fuse_reply_lseek(request,
+                     static_cast<off_t>(SeekWhereWritesAreKeptBack(Unsigned(at), end, whence)));
     return;
   }
   MountedOf(request).jobs.Start(JobQueue::Kind::kSurvey, *std::move(visit), 0,

@@ -194,6 +194,24 @@ TEST_P(FuseBytes, AreFoundBySeekingForDataAndHoles) {
   EXPECT_EQ(seek(0, SEEK_END), 4 * mib);
 }
 
+// Found on Linux 6.1 by exercise_file: the kernel asks for data before it has written what is
+// there.
+TEST(FuseSeek, TellsNoHoleWhereTheKernelMayHaveKeptBackWrites) {
+  StrictDevice device(4 * kMiB);
+  FuseWorld world;
+  block::ExportSpec spec{};
+  spec.cache = block::ClientCache::kWriteBack;
+  const UniqueFd file = OpenFile(world.Serve(device, spec), O_RDWR);
+  ASSERT_EQ(WriteAt(file.get(), kMiB, std::string(4096, 'x')), 4096);
+  const off_t data = lseek(file.get(), 0, SEEK_DATA);
+  ASSERT_GE(data, 0) << "what was written is not there for whoever copies the data alone";
+  EXPECT_LE(data, static_cast<off_t>(kMiB));
+  EXPECT_GE(lseek(file.get(), static_cast<off_t>(kMiB), SEEK_HOLE),
+            static_cast<off_t>(kMiB) + 4096);
+  EXPECT_EQ(lseek(file.get(), 0, SEEK_HOLE), static_cast<off_t>(4 * kMiB)) << "the end is a hole";
+  EXPECT_EQ(ErrnoOf([&] { return lseek(file.get(), 4 * kMiB, SEEK_DATA); }), ENXIO);
+}
+
 TEST_P(FuseBytes, OfManyThreadsDoNotMix) {
   constexpr int kThreads = 8;
   constexpr std::uint64_t kShare = 4 * kMiB / kThreads;
