@@ -90,6 +90,7 @@ void TellOfMount(const control::MountInfo& mount) {
   TellUser(mount.file_system +
            (mount.made ? ", made just now, is mounted by " : " is mounted by ") + mount.way +
            (mount.device.empty() ? "" : " from " + mount.device) + " at " + mount.path);
+  if (!mount.note.empty()) TellUser(mount.note);
 }
 
 Result<int> Run(Session& session, const Arguments& arguments) {

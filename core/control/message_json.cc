@@ -116,6 +116,7 @@ void Fields(V& v, MountInfo& m) {
   v("file_system", m.file_system);
   v("made", m.made);
   v("passed_over", m.passed_over);
+  v("note", m.note);
   v("trouble", m.trouble);
 }
 template <class V>

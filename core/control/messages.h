@@ -111,6 +111,7 @@ struct MountInfo {
   std::string file_system;               // "ext4"
   bool made = false;                     // by this open
   std::vector<std::string> passed_over;  // ways that did not work, each with why
+  std::string note;                      // what does not work here, with the cure; mostly empty
   std::string trouble;                   // why it is not mounted any more; empty while it is
 };
 

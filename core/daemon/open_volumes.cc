@@ -90,8 +90,8 @@ bool IsSameMount(const std::optional<control::MountRequest>& there,
 
 control::MountInfo MountInfoOf(mount::MountedImage& mounted) {
   const mount::MountedAs& as = mounted.as();
-  return {as.directory,   as.path, as.way,         as.device,
-          as.file_system, as.made, as.passed_over, mounted.trouble()};
+  return {as.directory, as.path,        as.way,  as.device,        as.file_system,
+          as.made,      as.passed_over, as.note, mounted.trouble()};
 }
 
 /// The state's name comes first, whatever was said around it.

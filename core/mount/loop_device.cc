@@ -81,6 +81,14 @@ std::uint64_t LoopDevices::SizeOf(const std::string& device) const {
   return sectors * kSectorBytes;
 }
 
+bool LoopDevices::TakesDiscards(const std::string& device) const {
+  for (const char* const limit : {"queue/discard_max_bytes", "queue/discard_granularity"}) {
+    const std::string text = ReadSystemLine(PathOf(device, limit));
+    if (text.empty() || text == "0") return false;
+  }
+  return true;
+}
+
 std::vector<std::string> LoopDevices::On(const std::string& image) const {
   std::vector<std::string> found;
   for (const std::string& name : ListSystemDirectory(sys_block_)) {

@@ -29,6 +29,8 @@ class LoopDevices {
   [[nodiscard]] std::string BackingFileOf(const std::string& device) const;
   /// In bytes, as the kernel takes it.
   [[nodiscard]] std::uint64_t SizeOf(const std::string& device) const;
+  /// Whether what is freed on it is punched out of its file.
+  [[nodiscard]] bool TakesDiscards(const std::string& device) const;
   /// All on that file.
   [[nodiscard]] std::vector<std::string> On(const std::string& image) const;
 

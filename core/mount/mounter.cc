@@ -225,6 +225,7 @@ class SystemMounter final : public Mounter {
     as.file_system = attempt.file_system;
     as.made = !attempt.spec.make.empty();
     as.server = attempt.server.pid();
+    as.note = attempt.note;
     for (const Error& refusal : refusals) {
       as.passed_over.push_back(refusal.hint.empty() ? refusal.message
                                                     : refusal.message + " (" + refusal.hint + ")");

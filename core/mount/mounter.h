@@ -43,6 +43,7 @@ struct MountedAs {
   std::string file_system;               // "ext4"
   bool made = false;                     // it was made just now
   std::vector<std::string> passed_over;  // the ways before, each with why
+  std::string note;                      // what it does not do here, with the cure; "" for nothing
   pid_t server = 0;                      // the child that serves it, if one does
 };
 

@@ -25,6 +25,7 @@ struct Attempt {
   std::function<Status(const Record&)> save;  // durable when it returns
   std::string path;                           // where the files are, once it is mounted
   Child server;                               // that serves them, if a process of ours does
+  std::string note;                           // as MountedAs has it
 };
 
 class Way {

@@ -7,6 +7,10 @@
 namespace coffer::mount {
 namespace {
 
+constexpr char kLetRootIn[] =
+    "a line user_allow_other in /etc/fuse.conf lets root in; then close what is mounted and open "
+    "it again";
+
 /// Since Linux 6.16 a loop device asks for its file's size as root, whom a FUSE file system turns
 /// away unless it was mounted with allow_root.
 Error EmptyLoop(const std::string& device, std::uint64_t loop_bytes) {
@@ -18,8 +22,15 @@ Error EmptyLoop(const std::string& device, std::uint64_t loop_bytes) {
           "the kernel sees " + device +
               " as empty, since root may not look into a FUSE mount of "
               "yours",
-          "a line user_allow_other in /etc/fuse.conf lets root in; then close the volume and open "
-          "it again"};
+          kLetRootIn};
+}
+
+/// Where a loop device asks for its file system's block size as root, it is told none, and takes no
+/// discards (Linux 6.1).
+std::string NoDiscards(const std::string& device) {
+  return "what is deleted is not given back to the store: " + device +
+         " takes no discards, since root may not look into a FUSE mount of yours (" + kLetRootIn +
+         ")";
 }
 
 /// Where it is mounted; "" for nowhere.
@@ -114,6 +125,9 @@ class UdisksWay final : public Way {
     if (!linked.has_value()) {
       static_cast<void>(udisks.Unmount(record.object, Udisks::Force::kNo));
       return linked;
+    }
+    if (!attempt.spec.read_only && !loops_.TakesDiscards(record.device)) {
+      attempt.note = NoDiscards(record.device);
     }
     // If it cannot be, the device goes at the next close all the same.
     static_cast<void>(udisks.ClearAfterUse(record.object));

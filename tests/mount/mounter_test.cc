@@ -28,6 +28,7 @@ struct Script {
   std::optional<Error> mount;
   std::optional<Error> unmount;
   std::uint64_t loop_bytes = kImageBytes;
+  std::uint64_t discard_granularity = 4096;
   std::string sys_block;
   std::string image;
   std::vector<std::string> calls;
@@ -44,6 +45,10 @@ class FakeUdisks final : public Udisks {
     files::create_directories(script_.sys_block + "/loop7/loop");
     WriteTestFile(script_.sys_block + "/loop7/loop/backing_file", script_.image + "\n");
     WriteTestFile(script_.sys_block + "/loop7/size", std::to_string(script_.loop_bytes / 512));
+    files::create_directory(script_.sys_block + "/loop7/queue");
+    WriteTestFile(script_.sys_block + "/loop7/queue/discard_max_bytes", "4294966784\n");
+    WriteTestFile(script_.sys_block + "/loop7/queue/discard_granularity",
+                  std::to_string(script_.discard_granularity) + "\n");
     return Loop{"/org/freedesktop/UDisks2/block_devices/loop7", "/dev/loop7"};
   }
   Result<std::string> Mount(const std::string&, bool read_only) override {
@@ -171,6 +176,7 @@ TEST_F(MounterTest, TakesUdisksAndPutsALinkWhereTheDirectoryWas) {
   EXPECT_EQ(as.device, "/dev/loop7");
   EXPECT_EQ(as.file_system, "ext4");
   ASSERT_EQ(as.passed_over.size(), 1U);
+  EXPECT_EQ(as.note, "");
   EXPECT_EQ(files::read_symlink(point_), "/media/me/photos");
   EXPECT_TRUE(Asked("clear after use"));
   ASSERT_OK_AND_ASSIGN(const auto record, ReadRecord(*fs_, record_));
@@ -185,6 +191,28 @@ TEST_F(MounterTest, TakesUdisksAndPutsALinkWhereTheDirectoryWas) {
     files::remove(point_);
   }
   ExpectNothingLeft();
+}
+
+// Linux 6.1, without user_allow_other.
+TEST_F(MounterTest, ALoopDeviceThatGivesNothingBackIsExplained) {
+  HoldsExt4();
+  script_.discard_granularity = 0;
+  const auto mounted = Mount(Spec());
+  ASSERT_OK(mounted);
+  EXPECT_EQ((*mounted)->as().way, "udisks");
+  const std::string& note = (*mounted)->as().note;
+  EXPECT_NE(note.find("/dev/loop7 takes no discards"), std::string::npos) << note;
+  EXPECT_NE(note.find("user_allow_other"), std::string::npos) << note;
+}
+
+TEST_F(MounterTest, NothingIsSaidOfDiscardsWhereNothingIsDeleted) {
+  HoldsExt4();
+  script_.discard_granularity = 0;
+  MountSpec spec = Spec();
+  spec.read_only = true;
+  const auto mounted = Mount(spec);
+  ASSERT_OK(mounted);
+  EXPECT_EQ((*mounted)->as().note, "");
 }
 
 TEST_F(MounterTest, ReadOnlyIsSoAllTheWay) {
