@@ -136,6 +136,13 @@ def median(values):
     return statistics.median(values)
 
 
+def there_and_back(servers, run):
+    """(name, server) in order, in every other run backwards: what one leaves behind, such as pages
+    still to be written, is then not always in the way of the same one."""
+    items = list(servers.items())
+    return items if run % 2 == 0 else items[::-1]
+
+
 def tree_bytes(path):
     """Bytes of all files under `path`, as their sizes say."""
     return sum(p.stat().st_size for p in pathlib.Path(path).rglob("*") if p.is_file())
