@@ -364,18 +364,19 @@ class Limits(FaultTest):
         self.assertIsNone(daemon.poll())
         return daemon
 
-    def connect_many(self, crowd):
-        """Until no more are let in, or not answered."""
-        path = str(self.machine.runtime / "coffer" / "nbd.sock")
-        for _ in range(60):
-            crowd.append(socket.socket(socket.AF_UNIX))
-            crowd[-1].settimeout(1)
+    def connect_until_nobody_is_let_in(self):
+        """Clients past their negotiation, so that no deadline of it makes room, and one that waits to be let in."""
+        crowd = []
+        while len(crowd) < 60:
+            waiting = socket.socket(socket.AF_UNIX)
+            self.addCleanup(waiting.close)
+            waiting.connect(str(self.machine.runtime / "coffer" / "nbd.sock"))
+            waiting.settimeout(3)
             try:
-                crowd[-1].connect(path)
-                if not crowd[-1].recv(18):
-                    return
-            except OSError:
-                return
+                crowd.append(Connection.on(waiting, "photos"))
+            except TimeoutError:
+                return crowd, waiting
+        self.fail("60 clients with 48 descriptors")
 
     def test_without_free_descriptors_requests_fail_and_the_daemon_lives(self):
         # Row 26.
@@ -384,17 +385,18 @@ class Limits(FaultTest):
         self.open()
         first = self.connect()
         self.write(first, 0, 1)
-        crowd = []
-        self.connect_many(crowd)
-        self.assertLess(len(crowd), 60)
+        crowd, waiting = self.connect_until_nobody_is_let_in()
+        self.assertGreater(len(crowd), 4)
         self.write(first, 1, 2)
+        self.write(crowd[-1], 2, 3)
         for connection in crowd:
             connection.close()
+        let_in = Connection.on(waiting, "photos")  # it had only to wait
+        self.assert_block(let_in, 2, 3)
         wait_until(lambda: self.machine.run("status", "photos", password=False).returncode == 0, "room again")
         self.expect(0, "sync", "photos", password=False)
-        again = self.connect()
-        self.assert_block(again, 0, 1)
-        self.assert_block(again, 1, 2)
+        for block in range(3):
+            self.assert_block(let_in, block, block + 1)
 
     def test_out_of_memory_is_like_a_kill(self):
         # Row 15: where an allocation fails the process may die, but acknowledges nothing by halves.

@@ -28,6 +28,17 @@ class Connection:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(120)
         self.socket.connect(str(path))
+        self._negotiate(name)
+
+    @classmethod
+    def on(cls, connected, name):
+        """Over a socket that somebody connected, whose timeout stays."""
+        connection = cls.__new__(cls)
+        connection.socket = connected
+        connection._negotiate(name)
+        return connection
+
+    def _negotiate(self, name):
         if self._receive(18)[:16] != b"NBDMAGICIHAVEOPT":
             raise ConnectionError("no NBD server")
         words = name.encode()
