@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <vector>
 
@@ -11,7 +12,7 @@ namespace coffer::cache {
 namespace {
 
 constexpr std::uint64_t kBlock = 4096;
-constexpr std::uint64_t kBlocks = 128;
+constexpr std::uint64_t kBlocks = 1200;  // more than four regions of the map
 
 RecordPtr MakeRecord(std::uint64_t seq, std::uint64_t first, std::uint64_t count) {
   auto record = std::make_shared<Record>();
@@ -44,7 +45,8 @@ TEST(DirtyMap, TheNewestWriterOfEachBlockIsHeld) {
       DirtyMap& map = seq < 30 ? older : newer;
       Model& model = seq < 30 ? older_model : newer_model;
       const std::uint64_t first = random() % kBlocks;
-      const std::uint64_t count = 1 + random() % (kBlocks - first);
+      const std::uint64_t longest = random() % 2 == 0 ? 4 : kBlocks;  // many small ones beside them
+      const std::uint64_t count = 1 + random() % std::min(longest, kBlocks - first);
       const bool zero = random() % 4 == 0;
       map.Insert(first * kBlock, (first + count) * kBlock,
                  zero ? nullptr : MakeRecord(seq, first, count));
@@ -53,11 +55,20 @@ TEST(DirtyMap, TheNewestWriterOfEachBlockIsHeld) {
       map.CheckInvariants();
       ASSERT_EQ(Show(map), model);
     }
-    for (std::uint64_t b = 0; b < kBlocks; ++b) {
-      std::uint64_t expected = b;
-      while (expected < kBlocks && newer_model[expected] == 0) ++expected;
-      ASSERT_EQ(newer.NextHeld(b * kBlock, kBlocks * kBlock), expected * kBlock);
+    std::uint64_t held = kBlocks;
+    std::uint64_t zeros_end = kBlocks;
+    std::uint64_t data_blocks = 0;
+    for (std::uint64_t b = kBlocks; b-- > 0;) {
+      if (newer_model[b] != 0) held = b;
+      if (newer_model[b] != -1) zeros_end = b;
+      if (newer_model[b] > 0) ++data_blocks;
+      ASSERT_EQ(newer.NextHeld(b * kBlock, kBlocks * kBlock), held * kBlock);
+      ASSERT_EQ(newer.ZeroesUntil(b * kBlock), zeros_end * kBlock);
     }
+    ASSERT_EQ(newer.data_bytes(), data_blocks * kBlock);
+    std::uint64_t end = kBlocks;
+    while (end > 0 && newer_model[end - 1] == 0) --end;
+    ASSERT_EQ(newer.end_offset(), end * kBlock);
     older.Merge(newer);
     older.CheckInvariants();
     for (std::uint64_t b = 0; b < kBlocks; ++b)
@@ -76,6 +87,32 @@ TEST(DirtyMap, ForEachCutsToTheRange) {
   ASSERT_EQ(seen.size(), 1u);
   EXPECT_EQ(seen[0].first, 2 * kBlock);
   EXPECT_EQ(seen[0].second, 5 * kBlock);
+}
+
+TEST(DirtyMap, ARangeThatCrossesRegionsStaysOne) {
+  DirtyMap map;
+  map.Insert(100 * kBlock, 900 * kBlock, MakeRecord(1, 100, 800));
+  map.Insert(300 * kBlock, 301 * kBlock, MakeRecord(2, 300, 1));
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> seen;
+  map.ForEach(0, kBlocks * kBlock, [&](const DirtyMap::Extent& extent) {
+    seen.push_back({extent.offset / kBlock, extent.end / kBlock});
+  });
+  const std::vector<std::pair<std::uint64_t, std::uint64_t>> expected = {
+      {100, 300}, {300, 301}, {301, 900}};
+  EXPECT_EQ(seen, expected);
+}
+
+TEST(DirtyMap, ATrimOfAllIsOneRangeWhateverItsLength) {
+  constexpr std::uint64_t kTebibytes = std::uint64_t{16} << 40;
+  DirtyMap map;
+  map.Insert(5 * kBlock, 6 * kBlock, MakeRecord(1, 5, 1));
+  map.Insert(0, kTebibytes, nullptr);
+  map.CheckInvariants();
+  EXPECT_EQ(map.data_bytes(), 0u);
+  EXPECT_EQ(map.ZeroesUntil(5 * kBlock), kTebibytes);
+  int ranges = 0;
+  map.ForEach(0, kTebibytes, [&](const DirtyMap::Extent&) { ++ranges; });
+  EXPECT_EQ(ranges, 1);
 }
 
 }  // namespace
