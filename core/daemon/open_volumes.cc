@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/base/memory.h"
 
 namespace coffer::daemon {
 namespace {
@@ -326,6 +327,7 @@ void OpenVolumes::Remove(const VolumeKey& key) {
   // Outside the lock, and before anybody may open it again: lets go of lock files and keys.
   gone->volume.reset();
   gone->lease = VaultPool::Lease();
+  ReturnFreeMemory();  // its caches
   MutexLock lock(mutex_);
   entries_.erase(key);
   changed_.notify_all();

@@ -21,6 +21,9 @@ constexpr int kAgesGivingWay = 2;
 constexpr int kJournalPartGivingWay = 2;
 /// Dirty bytes committed after which an idle volume gives freed memory back to the system.
 constexpr std::uint64_t kFreedBytesMin = 1u << 20;
+/// Memory that was given back has to be faulted in again, which for a volume in use costs more than
+/// the writing itself (on a virtual machine the host may have taken the pages too).
+constexpr Duration kFreedKept = std::chrono::seconds(10);
 /// Weight of the newest commit in the upload rate that is reported.
 constexpr double kRateWeight = 0.3;
 
@@ -173,13 +176,16 @@ void Syncer::RefuseWaits() {
 
 void Syncer::Stop() {
   std::unique_ptr<Executor::Timer> timer;
+  std::unique_ptr<Executor::Timer> memory_timer;
   {
     MutexLock lock(mutex_);
     stopped_ = true;
     changed_.notify_all();
     timer = std::move(timer_);
+    memory_timer = std::move(memory_timer_);
   }
   timer.reset();
+  memory_timer.reset();
   MutexLock lock(mutex_);
   env_.sync_executor.Await(lock, changed_,
                            [this]() NO_THREAD_SAFETY_ANALYSIS { return !running_; });
@@ -208,10 +214,7 @@ void Syncer::Run() {
       status = RunOnce();
     }
     if (status.has_value()) (void)reserve_.Hold();  // the next time it lacks, writers say so
-    if (freed_bytes_ >= kFreedBytesMin && live_.numbers().generations == 0) {
-      ReturnFreeMemory();
-      freed_bytes_ = 0;
-    }
+    ReturnMemorySoon();
     std::unique_ptr<Executor::Timer> old;
     MutexLock lock(mutex_);
     building_bytes_ = 0;
@@ -240,6 +243,25 @@ void Syncer::Run() {
     lock.Unlock();
     return;
   }
+}
+
+/// Once what was committed has freed much: after a while, if nothing is being written then.
+void Syncer::ReturnMemorySoon() {
+  if (freed_bytes_ < kFreedBytesMin) return;
+  std::unique_ptr<Executor::Timer> old;  // ended outside the lock: its task takes it
+  MutexLock lock(mutex_);
+  if (stopped_ || memory_timer_set_) return;
+  memory_timer_set_ = true;
+  old = std::move(memory_timer_);
+  memory_timer_ = env_.sync_executor.PostAfter(kFreedKept, [this] {
+    {
+      MutexLock inner(mutex_);
+      memory_timer_set_ = false;
+    }
+    if (live_.numbers().generations > 0) return;  // the next attempt comes here again
+    freed_bytes_ = 0;
+    ReturnFreeMemory();
+  });
 }
 
 // ---- one attempt

@@ -81,6 +81,7 @@ class Syncer {
   [[nodiscard]] Settings Tuned() const;
   void StartLocked() REQUIRES_LOCK(mutex_);
   void Run();
+  void ReturnMemorySoon();
   Status RunOnce();
   Status CommitGeneration(const Generation& generation);
   /// Between two steps of building; true: the next one shall be small.
@@ -108,12 +109,14 @@ class Syncer {
   // Only the running attempt touches these.
   vault::HeadChain::Newest newest_;
   bool new_epoch_;
-  std::optional<Step> pending_;    // its head is spooled, the answer outstanding
-  std::uint64_t freed_bytes_ = 0;  // of committed generations, since free memory was given back
+  std::optional<Step> pending_;  // its head is spooled, the answer outstanding
   /// Chunks of many pieces: found by the last fold; then, after the commit that follows it at once,
   /// being fetched, so that the next one can write them whole.
   std::vector<std::uint64_t> found_;
   std::vector<std::uint64_t> fragmented_;
+
+  /// Of committed generations, since free memory was given back.
+  std::atomic<std::uint64_t> freed_bytes_ = 0;
 
   mutable Mutex mutex_;
   CondVar changed_;
@@ -123,6 +126,8 @@ class Syncer {
   bool stopped_ GUARDED_BY(mutex_) = false;
   bool timer_set_ GUARDED_BY(mutex_) = false;
   std::unique_ptr<Executor::Timer> timer_ GUARDED_BY(mutex_);
+  bool memory_timer_set_ GUARDED_BY(mutex_) = false;
+  std::unique_ptr<Executor::Timer> memory_timer_ GUARDED_BY(mutex_);
   std::uint64_t committed_seq_ GUARDED_BY(mutex_) = 0;
   std::uint64_t committed_bytes_ GUARDED_BY(mutex_) = 0;  // since open, of dirty data
   std::uint64_t building_bytes_ GUARDED_BY(mutex_) = 0;   // of the running one, done so far
