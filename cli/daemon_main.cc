@@ -258,6 +258,7 @@ int DaemonMain(int argc, char** argv) {
 int DaemonMain(int argc, char** argv, const crypto::KdfPolicy& kdf_policy,
                const crypto::KdfBounds& kdf_bounds) {
   HardenProcess();
+  KeepFreedMemory();
   BecomeIoFlusher();  // before there are other threads; without the right to, it does nothing
   const auto options = ParseDaemonOptions(argc, argv);
   if (!options.has_value()) {

@@ -13,6 +13,16 @@ std::uint64_t PhysicalMemoryBytes() {
   return static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_size);
 }
 
+void KeepFreedMemory() {
+#ifdef __GLIBC__
+  constexpr int kMapped = 32 << 20;  // bytes; mallopt(3) takes no more
+  constexpr int kAtTheTop = 256 << 20;
+  mallopt(M_MMAP_THRESHOLD, kMapped);
+  mallopt(M_TRIM_THRESHOLD, kAtTheTop);
+  mallopt(M_TOP_PAD, 1 << 20);
+#endif
+}
+
 void ReturnFreeMemory() {
 #ifdef __GLIBC__
   malloc_trim(0);

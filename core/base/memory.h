@@ -9,6 +9,11 @@ namespace coffer {
 /// Bytes of physical memory; 0 if the system does not tell.
 [[nodiscard]] std::uint64_t PhysicalMemoryBytes();
 
+/// From now on the allocator keeps what is freed for the next who wants as much, instead of giving
+/// it back at once and faulting it in again, until ReturnFreeMemory. Allocations of 32 MiB and more
+/// are not kept.
+void KeepFreedMemory();
+
 /// Gives freed memory that the allocator keeps back to the system. For whoever has just freed much
 /// and expects to need little: it takes milliseconds, and what is used again must be faulted in.
 void ReturnFreeMemory();

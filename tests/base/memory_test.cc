@@ -69,6 +69,15 @@ TEST(ReturnFreeMemory, GivesBackWhatLiesBetweenAllocationsInUse) {
   ReturnFreeMemory();
   EXPECT_LT(ResidentPages() + kBlocks * (kPagesPerBlock - 2), before);
 }
+
+TEST(KeepFreedMemory, WhatIsFreedIsThereWithoutAFaultUntilItIsGivenBack) {
+  constexpr std::size_t kBytes = std::size_t{24} << 20;  // of its own mapping, by default
+  KeepFreedMemory();
+  std::make_unique<Bytes>(kBytes, std::byte{1}).reset();
+  const std::uint64_t kept = ResidentPages();
+  ReturnFreeMemory();
+  EXPECT_LT(ResidentPages() + kBytes / 4096 / 2, kept);
+}
 #endif
 
 }  // namespace
