@@ -86,6 +86,9 @@ Result<int> FinishJob(Session& session, control::ControlClient& client, control:
   ASSIGN_OR_RETURN(const control::JobInfo ended, AwaitJob(client, std::move(job)));
   if (session.json()) PrintJson(ended);
   if (ended.error) ShowError(*ended.error, session.json());
+  if (!session.json()) {
+    for (const std::string& note : ended.notes) TellUser(note);
+  }
   if (ended.waiting_bytes > 0 && !session.json()) {
     TellUser(control::FormatBytes(ended.waiting_bytes) +
              " are not uploaded yet; they wait in this machine's journal for the next open");

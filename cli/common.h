@@ -29,7 +29,8 @@ Result<std::string> AbsoluteNbdAddress(const std::string& address);
 /// kCancelled by Ctrl-C: the job goes on.
 Result<control::JobInfo> AwaitJob(control::ControlClient& client, control::JobInfo job);
 
-/// AwaitJob, shows the job's error, and prints its end with --json. Returns the exit code.
+/// AwaitJob, shows the job's error and its notes, and prints its end with --json. Returns the exit
+/// code.
 Result<int> FinishJob(Session& session, control::ControlClient& client, control::JobInfo job);
 
 /// "open", "locked, 12 MiB waiting", "open, 3 KiB waiting for 5 s".

@@ -26,16 +26,19 @@ std::optional<std::string> Below(const std::string& directory, const std::string
   return path.substr(prefix.size() + 1);
 }
 
+/// Of a path as the kernel shows it: the name may be gone, and the file is not (proc(5)).
+std::string WithoutDeleted(std::string path) {
+  constexpr std::string_view kNameless = " (deleted)";
+  if (path.size() > kNameless.size() && path.ends_with(kNameless)) {
+    path.resize(path.size() - kNameless.size());
+  }
+  return path;
+}
+
 /// What this user may not see, or what is gone by now, is no error: "".
 std::string LinkTarget(const fs::path& link) {
-  constexpr std::string_view kNameless =
-      " (deleted)";  // proc(5): the name is gone, the file is not
   std::error_code ignored;
-  std::string target = fs::read_symlink(link, ignored).string();
-  if (target.size() > kNameless.size() && target.ends_with(kNameless)) {
-    target.resize(target.size() - kNameless.size());
-  }
-  return target;
+  return WithoutDeleted(fs::read_symlink(link, ignored).string());
 }
 
 std::string FirstLine(const fs::path& path) {
@@ -100,7 +103,8 @@ void AddLoopDevices(const std::string& directory, std::vector<MountHolder>& hold
   ForEachIn("/sys/block", [&](const fs::path& device) {
     const std::string name = device.filename().string();
     if (name.compare(0, 4, "loop") != 0) return;
-    if (const auto below = Below(directory, FirstLine(device / "loop" / "backing_file"))) {
+    const std::string file = WithoutDeleted(FirstLine(device / "loop" / "backing_file"));
+    if (const auto below = Below(directory, file)) {
       holders.push_back({0, name, "is a device on " + (below->empty() ? "it" : *below)});
     }
   });

@@ -307,6 +307,7 @@ void Fields(V& v, JobInfo& m) {
   v("total", m.total);
   v("unit", m.unit);
   v("message", m.message);
+  v("notes", m.notes);
   v("waiting_bytes", m.waiting_bytes);
   v("error", m.error);
   v("opened", m.opened);

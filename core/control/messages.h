@@ -308,8 +308,9 @@ struct JobInfo {
   std::string state;
   std::uint64_t done = 0;
   std::uint64_t total = 0;
-  std::string unit;  // "bytes" "volumes" "chunks"
-  std::string message;
+  std::string unit;                 // "bytes" "volumes" "chunks"
+  std::string message;              // what it is at
+  std::vector<std::string> notes;   // what it leaves to the user, or could not do; mostly empty
   std::uint64_t waiting_bytes = 0;  // left in journals when the job ended
   std::optional<Error> error;
   std::optional<OpenReply> opened;  // by an "open" that is done

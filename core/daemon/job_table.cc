@@ -121,6 +121,12 @@ void JobTable::Reporter::Message(std::string message) {
       number_, [&message](control::JobInfo& info) { info.message = std::move(message); }, true);
 }
 
+void JobTable::Reporter::Note(std::string note) {
+  if (note.empty()) return;
+  table_.Change(
+      number_, [&note](control::JobInfo& info) { info.notes.push_back(std::move(note)); }, false);
+}
+
 void JobTable::Reporter::Opened(control::OpenReply reply) {
   table_.Change(
       number_, [&reply](control::JobInfo& info) { info.opened = std::move(reply); }, false);

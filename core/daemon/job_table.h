@@ -24,6 +24,8 @@ class JobTable {
    public:
     void Progress(std::uint64_t done, std::uint64_t total);
     void Message(std::string message);
+    /// What whoever asked for the job is to know when it has ended; "" says nothing.
+    void Note(std::string note);
     void WaitingBytes(std::uint64_t bytes);
     void Opened(control::OpenReply reply);
     void Deleted(control::Deleted deleted);

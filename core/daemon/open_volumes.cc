@@ -427,7 +427,8 @@ Status OpenVolumes::CheckResize(const VolumeKey& key, std::uint64_t size,
   return CheckResizeOf(key, use->entry(), size, tail);
 }
 
-Status OpenVolumes::Resize(const VolumeKey& key, std::uint64_t size, volume::Volume::Tail tail) {
+Result<std::string> OpenVolumes::Resize(const VolumeKey& key, std::uint64_t size,
+                                        volume::Volume::Tail tail) {
   ASSIGN_OR_RETURN(const auto use, Use::Begin(*this, key));
   const Entry& entry = use->entry();
   // A client that connects from here on finds what it thinks there is beyond its end: errors, no
@@ -436,10 +437,12 @@ Status OpenVolumes::Resize(const VolumeKey& key, std::uint64_t size, volume::Vol
   const Status resized = entry.volume->Resize(size, tail);
   if (!resized.has_value()) return Fail(resized.error().Within("volume " + FullNameOf(key)));
   for (block::Exporter* const exporter : ExportersOf(entry)) exporter->Resized(entry.export_name);
+  // Said again where the size is the same: perhaps it was not taken up the last time.
+  std::string note = entry.mounted == nullptr ? std::string() : entry.mounted->ImageGrew(size);
   Remember(key, entry, /*open=*/true, entry.volume->status().behind_bytes);
   LOG(kInfo, "resized ", FullNameOf(key), " to ", size, " bytes");
   Announce(key, "open");
-  return {};
+  return note;
 }
 
 Result<std::unique_ptr<OpenVolumes::Exclusion>> OpenVolumes::Exclude(const VolumeKey& key,

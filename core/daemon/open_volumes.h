@@ -77,8 +77,9 @@ class OpenVolumes {
   /// size while somebody is connected, since a client learns a size only when it connects.
   Status CheckResize(const VolumeKey& key, std::uint64_t size, volume::Volume::Tail tail);
   /// Changes the size of an open volume; waits for room on a full disk, and for the store where
-  /// that is what durable means. Errors as above and as of Volume::Resize.
-  Status Resize(const VolumeKey& key, std::uint64_t size, volume::Volume::Tail tail);
+  /// that is what durable means. Returns what is left to the user before what is mounted can use a
+  /// larger size, "" for nothing. Errors as above and as of Volume::Resize.
+  Result<std::string> Resize(const VolumeKey& key, std::uint64_t size, volume::Volume::Tail tail);
 
   /// Keeps a volume that is not open from being opened while it lives.
   class Exclusion {

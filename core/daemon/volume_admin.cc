@@ -188,8 +188,11 @@ Result<JobTable::Work> VolumeAdmin::Resize(const KnownVault& vault, const Volume
   control::VolumeStatus status;
   if (open_.FillStatus(key, &status)) {
     RETURN_IF_ERROR(open_.CheckResize(key, size, tail));
-    return JobTable::Work(
-        [this, key, size, tail](JobTable::Reporter&) { return open_.Resize(key, size, tail); });
+    return JobTable::Work([this, key, size, tail](JobTable::Reporter& reporter) -> Status {
+      ASSIGN_OR_RETURN(std::string note, open_.Resize(key, size, tail));
+      reporter.Note(std::move(note));
+      return {};
+    });
   }
   const auto held = std::make_shared<Held>();
   ASSIGN_OR_RETURN(held->exclusion, open_.Exclude(key, "resized"));

@@ -71,7 +71,12 @@ std::string LoopDevices::PathOf(const std::string& device, const char* file) con
 }
 
 std::string LoopDevices::BackingFileOf(const std::string& device) const {
-  return ReadSystemLine(PathOf(device, "loop/backing_file"));
+  // An image served with write-back is a new file to the kernel after a resize: what was set up
+  // before is on one that is gone, though served as ever.
+  constexpr std::string_view kNameless = " (deleted)";
+  std::string path = ReadSystemLine(PathOf(device, "loop/backing_file"));
+  if (path.ends_with(kNameless)) path.resize(path.size() - kNameless.size());
+  return path;
 }
 
 std::uint64_t LoopDevices::SizeOf(const std::string& device) const {
@@ -97,6 +102,14 @@ std::vector<std::string> LoopDevices::On(const std::string& image) const {
     if (BackingFileOf(device) == image) found.push_back(device);
   }
   return found;
+}
+
+Status TakeOverFileSize(const std::string& device) {
+  // Reading is enough for root; writing a kernel may refuse while it is mounted.
+  const UniqueFd loop(open(device.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!loop.valid()) return Fail(ErrorFromErrno(errno, "opening " + device));
+  if (ioctl(loop.get(), LOOP_SET_CAPACITY) == 0) return {};
+  return Fail(ErrorFromErrno(errno, "resizing " + device));
 }
 
 Status DetachLoop(const std::string& device) {

@@ -25,7 +25,7 @@ Result<std::string> SetUpLoop(const std::string& image, bool read_only, int* kee
 class LoopDevices {
  public:
   explicit LoopDevices(std::string sys_block) : sys_block_(std::move(sys_block)) {}
-  /// What "/dev/loop3" is on; "" for nothing.
+  /// What "/dev/loop3" is on, also if that has another file in its place by now; "" for nothing.
   [[nodiscard]] std::string BackingFileOf(const std::string& device) const;
   /// In bytes, as the kernel takes it.
   [[nodiscard]] std::uint64_t SizeOf(const std::string& device) const;
@@ -38,6 +38,10 @@ class LoopDevices {
   [[nodiscard]] std::string PathOf(const std::string& device, const char* file) const;
   const std::string sys_block_;
 };
+
+/// Has the kernel ask the file under `device`, which may be mounted, for its size again. kIoError
+/// for a user who is not root.
+Status TakeOverFileSize(const std::string& device);
 
 /// kConflict while it is in use. One that is not set up is well.
 Status DetachLoop(const std::string& device);

@@ -66,6 +66,13 @@ class SystemMountedImage final : public MountedImage {
     return {};
   }
 
+  [[nodiscard]] std::string ImageGrew(std::uint64_t image_bytes) override {
+    return WithOwnDescriptors([this, image_bytes]() -> std::string {
+      if (way_.PathOf(record_).empty()) return {};
+      return way_.ImageGrew(record_, as_.file_system, image_bytes);
+    });
+  }
+
   Status Unmount(Force force) override {
     return WithOwnDescriptors([this, force]() -> Status {
       const Status unmounted = way_.Unmount(record_, server_, force);

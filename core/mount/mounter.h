@@ -60,6 +60,10 @@ class MountedImage {
   /// Why it is not what it was: its server has died, somebody else has unmounted it. "" while all
   /// is well.
   [[nodiscard]] virtual std::string trouble() = 0;
+  /// The image has `image_bytes` now, not fewer than before: what is mounted takes that over, as
+  /// far as it can while it is mounted. Returns what is left to the user, for whom the file system
+  /// on it keeps its size in any case; "" if it is not mounted any more.
+  [[nodiscard]] virtual std::string ImageGrew(std::uint64_t image_bytes) = 0;
   /// Everything written is with the image when it returns. kConflict while in use, by whom. What
   /// is not mounted any more is well.
   virtual Status Unmount(Force force) = 0;

@@ -39,6 +39,9 @@ class Way {
   virtual Status Unmount(const Record& record, Child& server, Force force) = 0;
   /// Where it is mounted now; "" for nowhere.
   [[nodiscard]] virtual std::string PathOf(const Record& record) const = 0;
+  /// MountedImage::ImageGrew, of what is mounted and holds a `file_system`.
+  [[nodiscard]] virtual std::string ImageGrew(const Record& record, const std::string& file_system,
+                                              std::uint64_t image_bytes) const = 0;
 };
 
 [[nodiscard]] std::unique_ptr<Way> NewLoopWay(const FileSystems& tools, const LoopDevices& loops,

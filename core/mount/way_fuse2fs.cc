@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "core/base/mount_table.h"
+#include "core/mount/growth.h"
 #include "core/mount/way.h"
 
 namespace coffer::mount {
@@ -53,6 +54,11 @@ class Fuse2fsWay final : public Way {
     const bool is_ours = seen.has_value() && *seen && (*seen)->source == record.image &&
                          (*seen)->type.substr(0, 4) == "fuse";
     return is_ours ? record.point.path : std::string();
+  }
+
+  [[nodiscard]] std::string ImageGrew(const Record&, const std::string& file_system,
+                                      std::uint64_t) const override {
+    return HowFuse2fsGrows(file_system);
   }
 
  private:

@@ -3,6 +3,7 @@
 
 #include "core/base/mount_table.h"
 #include "core/base/unique_fd.h"
+#include "core/mount/growth.h"
 #include "core/mount/loop_device.h"
 #include "core/mount/way.h"
 
@@ -50,6 +51,12 @@ class LoopWay final : public Way {
     const bool is_ours =
         std::find(devices.begin(), devices.end(), (*seen)->source) != devices.end();
     return is_ours ? record.point.path : std::string();
+  }
+
+  [[nodiscard]] std::string ImageGrew(const Record& record, const std::string& file_system,
+                                      std::uint64_t image_bytes) const override {
+    return GrowLoop(loops_, {record.device, record.point.path, file_system, record.image},
+                    image_bytes);
   }
 
  private:

@@ -1,6 +1,7 @@
 // A desktop user's way: udisks2 sets up the loop device and mounts it where it mounts his disks.
 #include "core/base/mount_table.h"
 #include "core/base/unique_fd.h"
+#include "core/mount/growth.h"
 #include "core/mount/loop_device.h"
 #include "core/mount/way.h"
 
@@ -85,6 +86,11 @@ class UdisksWay final : public Way {
       if (std::string place = PlaceOf(device); !place.empty()) return place;
     }
     return {};
+  }
+
+  [[nodiscard]] std::string ImageGrew(const Record& record, const std::string& file_system,
+                                      std::uint64_t image_bytes) const override {
+    return GrowLoop(loops_, {record.device, record.link, file_system, record.image}, image_bytes);
   }
 
  private:

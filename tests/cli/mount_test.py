@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import end_to_end_test as e2e
 
@@ -139,6 +140,96 @@ class Mount(e2e.CofferTest):
         self.assertEqual((self.place / "file").read_text(), "kept")
         with self.assertRaises(OSError):
             (self.place / "other").write_text("x")
+        self.close()
+
+    def notes_of_resize(self, size, name="photos"):
+        """What `coffer resize` leaves to the user, said alike as text and as JSON."""
+        done = self.expect(0, "resize", name, size, "--json", password=False)
+        notes = json.loads(done.stdout)["notes"]
+        said = self.expect(0, "resize", name, size, password=False).stderr
+        for note in notes:
+            self.assertIn(note, said)
+        return "\n".join(notes)
+
+    def space(self):
+        found = os.statvfs(self.place)
+        return found.f_blocks * found.f_frsize
+
+    def run_program(self, *words):
+        return subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=60,
+                              env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin", "LC_ALL": "C"})
+
+    def grow_ext4_unmounted(self):
+        self.close()
+        images = self.root / "images"
+        self.expect(0, "open", "photos", f"--fuse={images}")
+        for words in (["e2fsck", "-fp"], ["resize2fs"]):
+            done = self.run_program(*words, images / "photos.img")
+            self.assertEqual(done.returncode, 0, done)
+        self.close()
+        self.mount()
+
+    def test_a_mounted_volume_grows(self):
+        self.made()
+        (self.place / "file").write_text("kept")
+        before = self.space()
+        notes = self.notes_of_resize("128M")
+        self.assertEqual(self.space(), before)  # the file system is its owner's to grow
+        if WAY == "fuse2fs":
+            self.assertIn("as long as fuse2fs has it", notes)
+            self.assertIn("run e2fsck -f and resize2fs on its image", notes)
+            self.grow_ext4_unmounted()
+        else:
+            status = json.loads(self.expect(0, "status", "photos", "--json", password=False).stdout)
+            device = status["mount"]["device"]
+            sectors = pathlib.Path("/sys/block", pathlib.Path(device).name, "size").read_text()
+            self.assertEqual(int(sectors) * 512, 128 << 20)
+            self.assertIn(f"{device} has the new size", notes)
+            self.assertTrue(notes.endswith(f": resize2fs {device}"), notes)
+            grown = self.run_program("resize2fs", device)
+            if grown.returncode != 0:  # ext4 asks for CAP_SYS_RESOURCE, which root may lack in a container
+                self.assertIn("Permission denied to resize filesystem", grown.stderr)
+                print("this root may not grow a mounted ext4; xfs and btrfs below", file=sys.stderr)
+                self.grow_ext4_unmounted()
+        self.assertGreater(self.space(), 100 << 20)
+        data = os.urandom(90 << 20)  # more than there was room for
+        (self.place / "more").write_bytes(data)
+        self.close()
+        self.mount()
+        self.assertEqual((self.place / "file").read_text(), "kept")
+        self.assertEqual((self.place / "more").read_bytes(), data)
+        self.close()
+
+    def test_the_command_that_resize_names_grows_the_file_system_while_it_is_mounted(self):
+        if WAY == "fuse2fs":  # which can't do that: what it says is in the test above
+            self.init(size="512M")
+            self.assertIn("fuse2fs is for ext4", self.mount("--mkfs=xfs", code=2).stderr)
+            return
+        for name, system in (("photos", "xfs"), ("mail", "btrfs")):
+            self.init(name, size="512M")
+            self.expect(0, "open", name, f"--mount={self.place}", "--mount-with=loop", f"--mkfs={system}")
+            before = self.space()
+            notes = self.notes_of_resize("640M", name)
+            done = self.run_program(*notes.rsplit(": ", 1)[1].split())
+            self.assertEqual(done.returncode, 0, done)
+            self.assertGreaterEqual(self.space(), before + (120 << 20), system)
+            self.expect(0, "close", name, password=False)
+
+    # With write-back the kernel takes the image for a new file after a resize, and the loop device stays on the old one.
+    def test_an_image_whose_size_the_kernel_keeps_is_explained_and_unmounted_all_the_same(self):
+        self.init(size="64M")
+        self.mount("--mkfs", "--fuse-cache=writeback")
+        (self.place / "file").write_text("kept")
+        notes = self.notes_of_resize("128M")
+        self.assertIn("closed and opened again" if WAY == "loop" else "as long as fuse2fs has it", notes)
+        (self.place / "more").write_text("kept too")
+        status = json.loads(self.expect(0, "status", "photos", "--json", password=False).stdout)
+        self.assertEqual(status["mount"]["trouble"], "")
+        self.close()
+        self.assertFalse(self.place.exists())
+        self.mount("--fuse-cache=writeback")
+        for name, text in (("file", "kept"), ("more", "kept too")):
+            self.assertEqual((self.place / name).read_text(), text)
         self.close()
 
     def test_after_a_kill_the_next_open_mounts_it_again(self):

@@ -121,19 +121,21 @@ class FakeService final : public ControlService {
       return Fail(ErrorCode::kInvalidArgument, "smaller");
     }
     found->second.size_bytes = request.size_bytes;
-    return JobInfo{"7", "resize", reference, "done", 0, 0, "bytes", "", 0, {}, {}, {}};
+    return Done("7", "resize", reference);
   }
   Result<JobInfo> Delete(const std::string& reference, DeleteRequest request) override {
     MutexLock lock(mutex_);
     if (request.confirm != reference) return Fail(ErrorCode::kInvalidArgument, "say its name");
     if (volumes_.erase(reference) == 0) return Fail(ErrorCode::kNotFound, "no volume " + reference);
-    return JobInfo{"8", "delete", reference, "done",
-                   1,   1,        "chunks",  "",
-                   0,   {},       {},        Deleted{reference, "photos", 1, 4096, true}};
+    JobInfo job = Done("8", "delete", reference);
+    job.deleted = Deleted{reference, "photos", 1, 4096, true};
+    return job;
   }
   Result<JobInfo> StartOpen(const std::string& reference, OpenRequest request) override {
     ASSIGN_OR_RETURN(const OpenReply opened, Open(reference, std::move(request)));
-    return JobInfo{"9", "open", reference, "done", 0, 0, "bytes", "", 0, {}, opened, {}};
+    JobInfo job = Done("9", "open", reference);
+    job.opened = opened;
+    return job;
   }
   Result<VolumeInfo> Info(const std::string& reference) override {
     VolumeInfo info;
@@ -199,7 +201,20 @@ class FakeService final : public ControlService {
       return Fail(ErrorCode::kNotFound, "no volume " + reference);
     }
     const std::string id = std::to_string(jobs_.size() + 1);
-    return jobs_[id] = JobInfo{id, kind, reference, "running", 0, 3, "bytes", "", 0, {}};
+    JobInfo job = Done(id, kind, reference);
+    job.state = "running";
+    job.total = 3;
+    return jobs_[id] = job;
+  }
+  static JobInfo Done(const std::string& id, const std::string& kind,
+                      const std::string& reference) {
+    JobInfo job;
+    job.id = id;
+    job.kind = kind;
+    job.volume = reference;
+    job.state = "done";
+    job.unit = "bytes";
+    return job;
   }
 
   Mutex mutex_;

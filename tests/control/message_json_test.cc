@@ -92,9 +92,11 @@ TEST(MessageJson, AJobCarriesWhatItHasDone) {
   JobInfo job;
   job.opened.emplace().uri = "nbd://x";
   job.deleted.emplace().gc_bytes = 0;
+  job.notes = {"run resize2fs"};
   ASSERT_OK_AND_ASSIGN(const auto back, DecodeJson<JobInfo>(View(EncodeJson(job))));
   EXPECT_EQ(back.opened->uri, "nbd://x");
   EXPECT_EQ(back.deleted->gc_bytes, std::uint64_t{0});
+  EXPECT_EQ(back.notes, std::vector<std::string>{"run resize2fs"});
   ASSERT_OK_AND_ASSIGN(const auto empty, DecodeJson<JobInfo>("{}"));
   EXPECT_FALSE(empty.opened.has_value());
   EXPECT_FALSE(empty.deleted.has_value());

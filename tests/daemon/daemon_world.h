@@ -39,8 +39,12 @@ class FakeExporter final : public block::Exporter {
     return {};
   }
   [[nodiscard]] int client_count(const std::string&) const override { return clients; }
+  void Resized(const std::string&) override {
+    if (at_resized) at_resized();
+  }
 
   std::atomic<int> clients{0};  // of every export
+  std::function<void()> at_resized;
 
   [[nodiscard]] std::string address(const std::string& name) const {
     MutexLock lock(mutex_);
@@ -109,6 +113,10 @@ class FakeMounter final : public mount::Mounter {
     }
     [[nodiscard]] const mount::MountedAs& as() const override { return as_; }
     [[nodiscard]] std::string trouble() override { return {}; }
+    [[nodiscard]] std::string ImageGrew(std::uint64_t image_bytes) override {
+      mounter_.log.push_back("grew to " + std::to_string(image_bytes));
+      return "run resize2fs";
+    }
     Status Unmount(mount::Force force) override {
       mounter_.log.push_back(force == mount::Force::kYes ? "unmount by force" : "unmount");
       if (mounter_.refuse_unmount) return Fail(*mounter_.refuse_unmount);

@@ -176,6 +176,32 @@ TEST_F(MountedVolumeTest, OpenedAgainIsTheSameOnlyWithTheSameMount) {
   EXPECT_EQ(machine_.mounter.mounted.size(), 1U);
 }
 
+TEST_F(MountedVolumeTest, GrowsAndSaysWhatIsLeftToTheUser) {
+  const auto resize = [this](std::uint64_t size) {
+    control::ResizeRequest request;
+    request.size_bytes = size;
+    return machine_.Finish(machine_.manager().Resize("photos", std::move(request)));
+  };
+  ASSERT_OK(Open());
+  std::uint64_t told = 0;
+  machine_.images.at_resized = [&] {
+    told = machine_.images.device("photos")->size();
+    EXPECT_EQ(log().back(), "mount");  // the image first, then what stands on it
+  };
+  ASSERT_OK_AND_ASSIGN(const auto job, resize(2 << 20));
+  EXPECT_EQ(job.state, "done");
+  EXPECT_EQ(told, 2U << 20);
+  EXPECT_EQ(log().back(), "grew to 2097152");
+  EXPECT_EQ(job.notes, std::vector<std::string>{"run resize2fs"});
+  // Whoever has nothing mounted has nothing to do.
+  machine_.images.at_resized = {};
+  ASSERT_OK(machine_.Close("photos"));
+  ASSERT_OK(Open({}));
+  ASSERT_OK_AND_ASSIGN(const auto plain, resize(3 << 20));
+  EXPECT_EQ(plain.state, "done");
+  EXPECT_EQ(plain.notes, std::vector<std::string>{});
+}
+
 TEST_F(MountedVolumeTest, DoesNotBecomeSmaller) {
   ASSERT_OK(Open());
   control::ResizeRequest request;

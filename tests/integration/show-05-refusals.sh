@@ -103,5 +103,22 @@ fi
 what="root let in"
 fuse_lets_root_in yes
 allowed
+
+what="grown while mounted by udisks2"
+open_photos
+as_user "$coffer" resize photos 96M >"$work/out" 2>"$work/err" || fail "$what: $(cat "$work/err")"
+says "keeps its size until the volume is closed and opened again" "e2fsck -f and resize2fs on its image"
+keeps_files
+close_photos
+as_user "$coffer" open photos --fuse="$work/home/images" --password-file "$work/password" >/dev/null
+as_user bash -c "/sbin/e2fsck -fp $work/home/images/photos.img && /sbin/resize2fs $work/home/images/photos.img" \
+  >"$work/out" 2>&1 || fail "$what: $(cat "$work/out")"
+close_photos
+allowed
+open_photos
+mib=$(df --output=size -BM "$place/" | tail -n 1 | tr -dc 0-9)
+[ "$mib" -gt 80 ] || fail "$what: the file system has $mib MiB"
+keeps_files
+close_photos
 [ "$files" -ge 7 ] || fail "only $files were mounted"
 echo "$refusals refusals of udisks2's way said, cured and passed over; $files mounts kept each other's files"

@@ -198,6 +198,7 @@ SYSTEM_HEADERS = {
     "linux/close_range.h": {"core/mount/own_descriptors.h": "descriptors of a thread's own"},
     "termios.h": {"cli/terminal.cc": "passwords are typed without echo"},
     "sys/stat.h": {
+        "core/mount/growth.cc": "a look at an image, which renews its size for the kernel",
         "core/mount/mount_point.cc": "whose directory it is, before it is mounted at",
         "core/mount/mounter.cc": "the size of an image",
         "nbd/sockets.cc": "mode of the socket file",

@@ -193,6 +193,13 @@ TEST_F(MounterTest, TakesUdisksAndPutsALinkWhereTheDirectoryWas) {
   ExpectNothingLeft();
 }
 
+TEST_F(MounterTest, WhatIsNotMountedAnyMoreDoesNotGrow) {
+  HoldsExt4();
+  const auto mounted = Mount(Spec());
+  ASSERT_OK(mounted);
+  EXPECT_EQ((*mounted)->ImageGrew(2 * kImageBytes), "");  // it is not in the mount table, after all
+}
+
 // Linux 6.1, without user_allow_other.
 TEST_F(MounterTest, ALoopDeviceThatGivesNothingBackIsExplained) {
   HoldsExt4();
@@ -424,6 +431,13 @@ TEST_F(CleanUpTest, LeavesADeviceAloneThatIsOnSomethingElseByNow) {
   EXPECT_TRUE(script_.calls.empty());
   EXPECT_TRUE(files::exists(script_.sys_block + "/loop7"));
   EXPECT_FALSE(files::exists(record_));
+}
+
+TEST_F(CleanUpTest, ADeviceStaysOnItsImageThatHasGotAnotherNumber) {
+  SetUpLoopOn(image_ + " (deleted)");
+  ASSERT_OK(CleanUp());
+  EXPECT_TRUE(Asked("delete loop7"));
+  ExpectNothingLeft();
 }
 
 /// A "device" that is mounted on every machine: /proc.
