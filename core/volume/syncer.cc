@@ -23,7 +23,7 @@ constexpr int kJournalPartGivingWay = 2;
 constexpr std::uint64_t kFreedBytesMin = 1u << 20;
 /// Memory that was given back has to be faulted in again, which for a volume in use costs more than
 /// the writing itself (on a virtual machine the host may have taken the pages too).
-constexpr Duration kFreedKept = std::chrono::seconds(10);
+constexpr Duration kFreedKept = std::chrono::seconds(30);
 /// Weight of the newest commit in the upload rate that is reported.
 constexpr double kRateWeight = 0.3;
 
