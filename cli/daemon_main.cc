@@ -215,8 +215,9 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   ready.Report({true, 0, "", ""});
   RunUntilStop(signals, *manager, config_file);
 
-  LOG(kInfo, "ending");
   signals.ExitAtLatestAfter(kEndWithin);
+  manager->StopServing();
+  LOG(kInfo, "ending");  // who reads this finds nothing begun any more
   server->StopAccepting();
   manager->Shutdown();
   server->Stop();

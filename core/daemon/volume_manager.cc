@@ -392,7 +392,7 @@ Result<control::JobInfo> VolumeManager::ListedAgain(Result<control::JobInfo> sta
 }
 
 void VolumeManager::Shutdown() {
-  ending_ = true;
+  StopServing();
   pool_.ShutStores();
   open_.CloseAllForEnd(jobs_executor_);
 }

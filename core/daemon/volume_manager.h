@@ -77,6 +77,8 @@ class VolumeManager final : public control::ControlService {
   /// The file was read again: what can change while the daemon runs does.
   void Reload(config::Config config);
 
+  /// From now on whatever would begin something is refused.
+  void StopServing() { ending_ = true; }
   /// Opens nothing any more, cuts all clients off, makes every journal durable and closes the
   /// volumes without waiting for uploads.
   void Shutdown();
