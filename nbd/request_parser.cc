@@ -63,9 +63,7 @@ RequestParser::Step RequestParser::TakeHeader(const std::byte* bytes, ByteView& 
     return Step::kDisconnect;
   }
   const bool is_write = request_.command == Command::kWrite;
-  const bool says_payload = request_.flags & kCommandPayloadLength;
-  if (extended_ && is_write && !says_payload) return Break("write without its payload's length");
-  const bool has_payload = extended_ ? says_payload : is_write;
+  const bool has_payload = is_write || (extended_ && (request_.flags & kCommandPayloadLength));
   if (has_payload && header.length > (extended_ ? kMaximumPayloadBytes : kPayloadDrainBytesMax)) {
     return Break(Concat("payload of ", header.length, " bytes"));
   }
@@ -83,11 +81,11 @@ unsigned RequestParser::AllowedFlags(Command command) const {
   const unsigned payload = extended_ ? kCommandPayloadLength : 0u;
   switch (command) {
     case Command::kWrite:
-      return kCommandFua | payload;
+      return kCommandFua | kCommandPayloadLength;
     case Command::kWriteZeroes:
       return kCommandFua | kCommandNoHole | kCommandFastZero;
     case Command::kRead:
-      return kCommandFua | (rules_.style == ReplyStyle::kSimple ? 0u : kCommandDontFragment);
+      return kCommandFua | kCommandDontFragment;
     case Command::kBlockStatus:
       return kCommandFua | (rules_.contexts.empty() ? 0u : kCommandRequireOne | payload);
     default:
@@ -133,10 +131,7 @@ RequestParser::Verdict RequestParser::JudgeHeader() const {
 RequestParser::Verdict RequestParser::JudgeRange() const {
   constexpr Verdict kFine{};
   const Request& r = request_;
-  if (r.command == Command::kFlush) {
-    if (r.offset == 0 && r.length == 0) return kFine;
-    return {ReplyError::kInval, "a flush takes no range"};
-  }
+  if (r.command == Command::kFlush) return kFine;
   if (r.length == 0) return {ReplyError::kInval, "a request of length 0"};
   const bool has_data = r.command == Command::kRead || r.command == Command::kWrite;
   if (has_data && r.length > kMaximumPayloadBytes) {

@@ -3,15 +3,18 @@
 //
 // Payloads. One that lies wholly in the input is handed out as a view of it, uncopied. Otherwise it
 // gets a buffer of its own, and payload_space() is where the rest of it may be received directly.
-// Without extended headers only a WRITE has one, as long as its length says. With them a flag says
-// whether the length is the payload's or the effect's: memory is taken for 32 MiB at most, and an
-// effect length, which may have 64 bits, sizes nothing.
+// A WRITE has one, as long as its length says. With extended headers a flag says of every other
+// command whether the length is the payload's or the effect's: memory is taken for 32 MiB at most,
+// and an effect length, which may have 64 bits, sizes nothing.
+//
+// Generous where nothing is ambiguous. A WRITE needs no PAYLOAD_LEN: the document has it as a MUST,
+// but qemu's client (8.2 to 10) never sets it, qemu's server takes that, and a WRITE without data
+// has no other meaning. Nor does the flag harm without extended headers. A FLUSH with a range
+// flushes all; DF is granted where replies are never fragmented.
 //
 // In step or closed: a refused request's payload is drained, so the next header is where it should
 // be. Nothing after these can be understood, and they are kBroken: a wrong magic (also the one for
-// the other kind of header), a payload longer than is worth draining, and with extended headers a
-// WRITE without the flag: whether data follows cannot be known, and data must never be taken for
-// requests.
+// the other kind of header) and a payload longer than is worth draining.
 #pragma once
 
 #include <array>

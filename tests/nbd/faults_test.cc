@@ -168,13 +168,17 @@ TEST_F(Faults, Row61AThousandIdleConnectionsDisturbNobody) {
 
 TEST_F(Faults, Row62BadRequestsStayInStepInAPipeline) {
   TestClient client = Ready();
-  const Bytes bad[] = {
-      RequestBytes(kRead, ~0ull, 2, 1),      RequestBytes(kRead, kSize, 1, 2),
-      RequestBytes(kRead, 0, 0, 3),          RequestBytes(kRead, 0, (32u << 20) + 1, 4),
-      RequestBytes(kTrim, ~0ull - 1, 4, 5),  RequestBytes(99, 0, 0, 6),
-      RequestBytes(kRead, 0, 512, 7, kDf),   WriteBytes(0, std::string(5000, 'w'), 8, kFastZero),
-      WriteBytes(kSize - 1, "ww", 9),        RequestBytes(kWriteZeroes, kSize, 1, 10),
-      RequestBytes(kCache, kSize - 1, 2, 11)};
+  const Bytes bad[] = {RequestBytes(kRead, ~0ull, 2, 1),
+                       RequestBytes(kRead, kSize, 1, 2),
+                       RequestBytes(kRead, 0, 0, 3),
+                       RequestBytes(kRead, 0, (32u << 20) + 1, 4),
+                       RequestBytes(kTrim, ~0ull - 1, 4, 5),
+                       RequestBytes(99, 0, 0, 6),
+                       RequestBytes(kRead, 0, 512, 7, kNoHole),
+                       WriteBytes(0, std::string(5000, 'w'), 8, kFastZero),
+                       WriteBytes(kSize - 1, "ww", 9),
+                       RequestBytes(kWriteZeroes, kSize, 1, 10),
+                       RequestBytes(kCache, kSize - 1, 2, 11)};
   Bytes all;
   std::uint64_t cookie = 100;
   for (const Bytes& request : bad) {

@@ -116,9 +116,18 @@ TEST(RequestParser, LengthZeroIsInvalid) {
   }
 }
 
-TEST(RequestParser, AFlushWithARangeIsInvalid) {
-  EXPECT_EQ(FeedOnce(RequestBytes(testing::kFlush, 512, 0, 1)), Lines{"refusal 1 22"});
-  EXPECT_EQ(FeedOnce(RequestBytes(testing::kFlush, 0, 512, 1)), Lines{"refusal 1 22"});
+TEST(RequestParser, AFlushWithARangeFlushesAll) {
+  EXPECT_EQ(FeedOnce(RequestBytes(testing::kFlush, 512, 0, 1)), Lines{"request 1 3 @512+0 ''"});
+  EXPECT_EQ(FeedOnce(RequestBytes(testing::kFlush, 0, 512, 1)), Lines{"request 1 3 @0+512 ''"});
+  EXPECT_EQ(FeedOnce(RequestBytes(testing::kFlush, ~0ull, 512, 1), true).at(0).substr(0, 9),
+            "request 1");
+}
+
+TEST(RequestParser, DfIsGrantedWhereRepliesAreNeverFragmentedAndAWriteMaySayItsPayload) {
+  EXPECT_EQ(FeedOnce(RequestBytes(testing::kRead, 0, 512, 1, testing::kDf)),
+            Lines{"request 1 0 @0+512 ''"});
+  EXPECT_EQ(FeedOnce(WriteBytes(0, "said", 1, testing::kPayloadLength)),
+            Lines{"request 1 1 @0+4 'said'"});
 }
 
 TEST(RequestParser, UnknownCommandsAndFlagsAreInvalidAndTheStreamStaysInStep) {
@@ -127,7 +136,7 @@ TEST(RequestParser, UnknownCommandsAndFlagsAreInvalidAndTheStreamStaysInStep) {
       RequestBytes(testing::kBlockStatus, 0, 512, 2),
       RequestBytes(8, 0, 512, 3),
       RequestBytes(0xffff, 0, 512, 4),
-      RequestBytes(testing::kRead, 0, 512, 5, 4),
+      RequestBytes(testing::kTrim, 0, 512, 5, testing::kPayloadLength),
       RequestBytes(testing::kRead, 0, 512, 6, testing::kFastZero),
       RequestBytes(testing::kTrim, 0, 512, 7, testing::kNoHole),
       WriteBytes(0, std::string(300, 'w'), 8, 0x8000),
@@ -410,11 +419,21 @@ TEST(ExtendedRequests, APayloadOfMoreThan32MiBEndsTheConnection) {
   }
 }
 
-// Whether data follows cannot be known, and it may hold what looks like requests.
-TEST(ExtendedRequests, AWriteThatDoesNotSayItsPayloadEndsTheConnection) {
-  EXPECT_EQ(FeedExtended(Joined({ExtendedBytes(testing::kWrite, 0, 512, 1),
-                                 ExtendedBytes(testing::kTrim, 0, 512, 2)})),
-            Lines{"broken: write without its payload's length"});
+// As every qemu from 8.2 on writes.
+TEST(ExtendedRequests, AWriteNeedNotSayThatItHasAPayload) {
+  EXPECT_EQ(
+      FeedExtended(
+          Joined({ExtendedWrite(0, "unsaid", 1, 0), ExtendedWrite(8, "fua", 2, testing::kFua),
+                  ExtendedBytes(testing::kTrim, 0, 512, 3)})),
+      (Lines{"request 1 1 @0+6 'unsaid'", "request 2 1 @8+3 'fua'", "request 3 4 @0+512 ''"}));
+  // What looks like a request is data, also of a write that is refused.
+  const Bytes trim = ExtendedBytes(testing::kTrim, 0, 512, 9);
+  EXPECT_EQ(FeedExtended(Joined({ExtendedWrite(kSize, AsText(trim), 1, 0),
+                                 ExtendedBytes(testing::kWrite, 0, 0, 2),
+                                 ExtendedBytes(testing::kRead, 0, 512, 3)})),
+            (Lines{"refusal 1 28", "refusal 2 22", "request 3 0 @0+512 ''"}));
+  EXPECT_EQ(FeedExtended(ExtendedBytes(testing::kWrite, 0, (32ull << 20) + 1, 1)),
+            Lines{"broken: payload of 33554433 bytes"});
 }
 
 TEST(ExtendedRequests, PayloadsWhereNoneBelongAreDrainedAndRefused) {
@@ -490,6 +509,7 @@ TEST(ExtendedRequests, ABlockStatusThatChoosesBadlyIsRefusedAndTheStreamStaysInS
 TEST(ExtendedRequests, SayTheSameHoweverTheBytesAreCut) {
   const Bytes bytes = Joined({
       ExtendedWrite(0, std::string(100, 'a'), 1),
+      ExtendedWrite(0, std::string(70, 'b'), 7, 0),
       ExtendedStatus(0, 4096, {7, 1}, 2),
       ExtendedStatus(0, 4096, {9}, 3),
       ExtendedBytes(testing::kRead, 0, 33, 4, testing::kPayloadLength),
@@ -498,7 +518,7 @@ TEST(ExtendedRequests, SayTheSameHoweverTheBytesAreCut) {
       ExtendedBytes(testing::kDisc, 0, 0, 6),
   });
   const Lines whole = FeedExtended(bytes);
-  EXPECT_EQ(whole.size(), 6u);
+  EXPECT_EQ(whole.size(), 7u);
   for (const std::size_t piece : {1, 2, 3, 7, 31, 32, 33, 40}) {
     Parsing parsing = Extended();
     Lines said;
