@@ -44,13 +44,13 @@ enum class ThreadPriority {
   kNormal,
   kBackground,  // gives way to whoever is waited for when processors are short: ten nicer
 };
-/// A fixed number of named threads and one timer thread that sleeps while no timer is set. The
-/// destructor runs what is queued, then joins.
+/// At most so many named threads, which come with tasks and go when idle, but for one (lane.h:
+/// all). The destructor runs what is queued, then joins.
 [[nodiscard]] std::unique_ptr<Executor> NewThreadExecutor(
     const char* name, int threads, ThreadPriority priority = ThreadPriority::kNormal);
 
 /// Runs body(0) … body(count-1) on `executor` and on the calling thread, returns when all are done.
-/// The caller takes part, so it is safe from any thread but one of `executor`'s own.
+/// The caller takes part and waits for no helper that has not begun: a task of `executor` may call.
 void ParallelFor(Executor& executor, std::size_t count,
                  const std::function<void(std::size_t)>& body);
 

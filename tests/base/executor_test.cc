@@ -2,13 +2,18 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "core/base/lane.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/sim_executor.h"
 
@@ -51,6 +56,11 @@ struct Threads {
   std::unique_ptr<Executor> executor = NewThreadExecutor("test", 3);
 };
 
+struct Lane {
+  std::unique_ptr<Executor> starter = NewThreadExecutor("starter", 1);
+  std::unique_ptr<Executor> executor = NewLane("lane", 3, *starter);
+};
+
 struct Simulated {
   FakeClock clock;
   std::unique_ptr<Executor> executor = std::make_unique<SimExecutor>(clock, 5);
@@ -66,7 +76,7 @@ class ExecutorConformance : public testing::Test {
   World world_;
 };
 
-using Worlds = testing::Types<Threads, Simulated>;
+using Worlds = testing::Types<Threads, Lane, Simulated>;
 TYPED_TEST_SUITE(ExecutorConformance, Worlds);
 
 TYPED_TEST(ExecutorConformance, AwaitSeesEveryPostedTask) {
@@ -193,6 +203,139 @@ TEST(ThreadExecutor, ParallelForNestsInItsOwnTasks) {
   ParallelFor(*executor, 8,
               [&](std::size_t) { ParallelFor(*executor, 8, [&runs](std::size_t) { ++runs; }); });
   EXPECT_EQ(runs, 64);
+}
+
+/// Of this process, by the name that the executor gave them.
+int ThreadsNamed(const std::string& name) {
+  int count = 0;
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string its;
+    std::getline(std::ifstream(thread.path() / "comm"), its);
+    if (its.starts_with(name + "/")) ++count;
+  }
+  return count;
+}
+
+void AwaitThreadsNamed(const std::string& name, int count) {
+  while (ThreadsNamed(name) != count) std::this_thread::yield();
+}
+
+TEST(ThreadExecutor, ThreadsComeWithTasksAndGoWhenIdle) {
+  Counter come;
+  Counter again;
+  const auto kept = NewThreadExecutor("kept", 8);
+  const auto lane = NewLane("lane", 8, *kept);
+  AwaitThreadsNamed("kept", 1);
+  EXPECT_EQ(ThreadsNamed("lane"), 0);
+  for (Executor* const executor : {kept.get(), lane.get()}) {
+    const int before = come.count();
+    for (int i = 0; i < 8; ++i) {
+      executor->Post([&come, executor, before] {
+        come.Add();
+        come.AwaitCount(*executor, before + 8);  // all at once, or none gets through
+      });
+    }
+    come.AwaitCount(*executor, before + 8);
+  }
+  EXPECT_EQ(ThreadsNamed("lane"), 8);
+  // Their time is the system's: what is tested is that it ends.
+  AwaitThreadsNamed("lane", 0);
+  AwaitThreadsNamed("kept", 1);
+  for (Executor* const executor : {kept.get(), lane.get()}) {
+    executor->Post([&again] { again.Add(); });
+  }
+  again.AwaitCount(*kept, 2);
+}
+
+TEST(ThreadExecutor, ATimerHasAThreadWhileItIsSetAlone) {
+  const auto starter = NewThreadExecutor("starter", 1);
+  const auto lane = NewLane("timed", 4, *starter);
+  auto timer = lane->PostAfter(hours(1), [] {});
+  AwaitThreadsNamed("timed", 1);
+  timer.reset();
+  AwaitThreadsNamed("timed", 0);
+}
+
+TEST(ThreadExecutor, ATimerThatIsDueWhileAllThreadsWorkComesBeforeWhatIsPostedLater) {
+  const auto executor = NewThreadExecutor("test", 1);
+  Counter begun;
+  Counter may_end;
+  std::vector<std::string> order;
+  executor->Post([&] {
+    begun.Add();
+    may_end.AwaitCount(*executor, 1);
+  });
+  begun.AwaitCount(*executor, 1);
+  const auto timer = executor->PostAfter(Duration::zero(), [&] { order.emplace_back("timer"); });
+  executor->Post([&] {
+    order.emplace_back("task");
+    begun.Add();
+  });
+  may_end.Add();
+  begun.AwaitCount(*executor, 2);
+  EXPECT_EQ(order, (std::vector<std::string>{"timer", "task"}));
+}
+
+/// Runs `body` in a process of its own that can be without threads; its exit code.
+int InProcessThatMayLackThreads(const std::function<int()>& body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    constexpr uid_t kNobody = 65534;  // root is not held to the limit
+    if (geteuid() == 0 && setresuid(kNobody, kNobody, kNobody) != 0) _exit(100);
+    _exit(body());
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void SetThreadsMax(rlim_t threads) {
+  rlimit limit{};
+  getrlimit(RLIMIT_NPROC, &limit);
+  limit.rlim_cur = std::min(threads, limit.rlim_max);
+  setrlimit(RLIMIT_NPROC, &limit);
+}
+
+TEST(ThreadExecutor, WithoutAThreadToBeHadItGoesOnWithThoseThereAre) {
+  EXPECT_EQ(InProcessThatMayLackThreads([] {
+              const auto executor = NewThreadExecutor("test", 4);
+              SetThreadsMax(0);
+              Counter counter;
+              for (int i = 0; i < 100; ++i) executor->Post([&counter] { counter.Add(); });
+              counter.AwaitCount(*executor, 100);
+              return 0;
+            }),
+            0);
+}
+
+TEST(ThreadExecutor, ALaneWithoutAThreadStartsOneWhenThereIsOneToBeHad) {
+  EXPECT_EQ(InProcessThatMayLackThreads([] {
+              const auto starter = NewThreadExecutor("starter", 1);
+              // Tries again by a timer: its one thread keeps it, and runs it.
+              Counter counter;
+              const auto lane = NewLane("test", 4, *starter);
+              SetThreadsMax(0);
+              for (int i = 0; i < 100; ++i) lane->Post([&counter] { counter.Add(); });
+              const auto timer = starter->PostAfter(milliseconds(150), [&] {
+                if (counter.count() == 0) SetThreadsMax(RLIM_INFINITY);
+              });
+              counter.AwaitCount(*starter, 100);
+              return 0;
+            }),
+            0);
+}
+
+TEST(ThreadExecutor, ALaneThatNeverHadAThreadRunsWhatIsQueuedAtItsEnd) {
+  EXPECT_EQ(InProcessThatMayLackThreads([] {
+              const auto starter = NewThreadExecutor("starter", 1);
+              int runs = 0;
+              auto lane = NewLane("test", 4, *starter);
+              SetThreadsMax(0);
+              for (int i = 0; i < 100; ++i) lane->Post([&runs] { ++runs; });
+              lane.reset();
+              return runs == 100 ? 0 : 1;
+            }),
+            0);
 }
 
 TEST(ThreadExecutor, PostIsSafeFromManyThreads) {
