@@ -50,8 +50,10 @@ void DirtyMap::Replace(Region& region, std::uint32_t begin, std::uint32_t end,
     return;
   }
   auto last = first;
-  for (; last != region.end() && last->begin < end; ++last)
+  for (; last != region.end() && last->begin < end; ++last) {
     data_bytes_ -= std::min(end, last->end) - std::max(begin, last->begin);
+    data_parts_ -= DataParts(last->begin, last->end);
+  }
 
   std::array<Piece, 3> fresh;
   std::size_t count = 0;
@@ -59,6 +61,8 @@ void DirtyMap::Replace(Region& region, std::uint32_t begin, std::uint32_t end,
   if (record != nullptr) fresh[count++] = {begin, end, record};
   if (first != last && std::prev(last)->end > end)
     fresh[count++] = {end, std::prev(last)->end, std::prev(last)->record};
+  // Regions are whole chunks, so that offsets in one will do.
+  for (std::size_t i = 0; i < count; ++i) data_parts_ += DataParts(fresh[i].begin, fresh[i].end);
 
   const auto room = static_cast<std::size_t>(last - first);
   const auto used = static_cast<std::ptrdiff_t>(std::min(room, count));
@@ -76,9 +80,16 @@ void DirtyMap::EraseZeros(std::uint64_t offset, std::uint64_t end) {
   if (place != zeros_.begin() && std::prev(place)->second > offset) --place;
   while (place != zeros_.end() && place->first < end) {
     const auto [old_offset, old_end] = *place;
+    zero_parts_ -= ZeroParts(old_offset, old_end);
     place = zeros_.erase(place);
-    if (old_offset < offset) zeros_.emplace_hint(place, old_offset, offset);
-    if (old_end > end) place = zeros_.emplace_hint(place, end, old_end);
+    if (old_offset < offset) {
+      zeros_.emplace_hint(place, old_offset, offset);
+      zero_parts_ += ZeroParts(old_offset, offset);
+    }
+    if (old_end > end) {
+      place = zeros_.emplace_hint(place, end, old_end);
+      zero_parts_ += ZeroParts(end, old_end);
+    }
   }
 }
 
@@ -88,9 +99,36 @@ void DirtyMap::InsertZeros(std::uint64_t offset, std::uint64_t end) {
   while (place != zeros_.end() && place->first <= end) {
     offset = std::min(offset, place->first);
     end = std::max(end, place->second);
+    zero_parts_ -= ZeroParts(place->first, place->second);
     place = zeros_.erase(place);
   }
   zeros_.emplace_hint(place, offset, end);
+  zero_parts_ += ZeroParts(offset, end);
+}
+
+std::uint64_t DirtyMap::ZeroParts(std::uint64_t offset, std::uint64_t end) const {
+  const std::uint64_t within = (std::uint64_t{1} << chunk_shift_) - 1;
+  const std::uint64_t first_whole = (offset + within) >> chunk_shift_;
+  const std::uint64_t end_whole = end >> chunk_shift_;
+  if (first_whole >= end_whole) return DataParts(offset, end);
+  return 1 + ((offset & within) != 0 ? 1 : 0) + ((end & within) != 0 ? 1 : 0);
+}
+
+/// Besides its own parts a range may cut one of data in two, whose chunk counts twice then, or one
+/// of zeros, which gets two ends more and twice the whole chunks. Ends that it shortens count no
+/// more than that.
+std::uint64_t DirtyMap::PartsOf(const format::RecordHeader& record) const {
+  const bool data = record.kind == format::RecordKind::kWrite;
+  return kZeroPartsMax + (data ? DataParts(record.offset, record.offset + record.length) : 1);
+}
+
+std::uint64_t DirtyMap::PartsWith(const DirtyMap& newer) const {
+  // As above for each of its ranges. It has no more ranges of data than parts of them.
+  const std::uint64_t cut_by_data =
+      zero_parts_ > 0 ? kZeroPartsMax : std::uint64_t{data_parts_ > 0 ? 1u : 0u};
+  const std::uint64_t cut_by_zeros = data_parts_ > 0 ? 1 : 0;
+  return parts() + newer.parts() + cut_by_data * newer.data_parts_ +
+         cut_by_zeros * newer.zero_ranges();
 }
 
 void DirtyMap::Merge(const DirtyMap& newer) {
@@ -156,6 +194,8 @@ std::uint64_t DirtyMap::end_offset() const {
 
 void DirtyMap::CheckInvariants() const {
   std::uint64_t data = 0;
+  std::uint64_t data_parts = 0;
+  std::uint64_t zero_parts = 0;
   for (const auto& [number, region] : regions_) {
     const std::uint64_t base = number * kRegionBytes;
     CHECK(!region.empty());
@@ -168,15 +208,18 @@ void DirtyMap::CheckInvariants() const {
       CHECK(ZeroesUntil(base + piece.begin) == base + piece.begin);
       last_end = piece.end;
       data += piece.end - piece.begin;
+      data_parts += DataParts(base + piece.begin, base + piece.end);
     }
   }
-  CHECK(data == data_bytes_);
+  CHECK(data == data_bytes_ && data_parts == data_parts_);
   std::uint64_t last_end = 0;
   for (const auto& [offset, end] : zeros_) {
     CHECK(offset < end && (last_end == 0 || offset > last_end));
     CHECK(DataFrom(offset).offset >= end);
     last_end = end;
+    zero_parts += ZeroParts(offset, end);
   }
+  CHECK(zero_parts == zero_parts_);
 }
 
 }  // namespace coffer::cache

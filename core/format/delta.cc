@@ -28,8 +28,12 @@ DeltaEntry ReadEntry(Reader& in, PackTableReader& table, std::uint32_t chunk_siz
 
 }  // namespace
 
-Bytes Encode(const Delta& delta, const PackId& self) {
-  CHECK(!delta.entries.empty() && delta.entries.size() <= kDeltaEntriesMax);
+Result<Bytes> Encode(const Delta& delta, const PackId& self) {
+  CHECK(!delta.entries.empty());
+  const auto too_much = [] {
+    return Fail(ErrorCode::kUnsupported, "one commit changes more of the map than a delta holds");
+  };
+  if (delta.entries.size() > kDeltaEntriesMax) return too_much();
   PackTableWriter table(self);
   Writer body(kVarintBytesMax + delta.entries.size() * kEntryBytesUsual);
   body.Varint(delta.entries.size());
@@ -49,6 +53,7 @@ Bytes Encode(const Delta& delta, const PackId& self) {
   out.U32(delta.chunk_size);
   table.Write(out);
   out.Raw(body.written());
+  if (out.size() > kDeltaBytesMax) return too_much();
   return out.Take();
 }
 

@@ -33,7 +33,16 @@ struct Delta {
   bool operator==(const Delta&) const = default;
 };
 
-[[nodiscard]] Bytes Encode(const Delta& delta, const PackId& self);
+/// The most that is written for one entry of one piece: itself, its piece, and the row that a frame
+/// in a pack of its own needs in the pack table.
+inline constexpr std::size_t kDeltaPartBytesMax = (1 + 5 + 1) + (3 + 16 + 3 + 3 + 4 + 4) + (32 + 4);
+/// Whatever they are made of, so many entries of one piece, or so many pieces in fewer entries,
+/// make a delta within its limits.
+inline constexpr std::size_t kDeltaPartsMax = (kDeltaBytesMax - 64) / kDeltaPartBytesMax;
+static_assert(kDeltaPartsMax <= kDeltaEntriesMax);
+
+/// kUnsupported if no reader would take it: too many entries or bytes.
+[[nodiscard]] Result<Bytes> Encode(const Delta& delta, const PackId& self);
 [[nodiscard]] Result<Delta> DecodeDelta(ByteView bytes, const PackId& self,
                                         std::uint32_t self_epoch);
 

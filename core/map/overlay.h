@@ -1,6 +1,6 @@
 // Overlay: the changes of all unfolded deltas of a volume, merged in memory over its tree. Not
-// thread-safe: the volume guards it. At most some 100,000 entries (deltas are folded at 32 or 4
-// MiB).
+// thread-safe: the volume guards it. At most 131,072 entries and those of one commit more (deltas
+// are folded then, at 32, or at 4 MiB).
 #pragma once
 
 #include <cstdint>

@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/base/failpoint.h"
+#include "core/base/log.h"
 #include "core/base/planted.h"
 #include "core/format/limits.h"
 #include "core/map/pieces.h"
@@ -26,8 +27,9 @@ constexpr std::size_t kRunsAtOnce = 16;
 constexpr std::size_t kRunsPerThread = 2;
 constexpr std::uint64_t kConsolidationBytesMin = 1u << 20;
 constexpr std::size_t kKeptBytesMax = 16u << 20;
-/// A generous guess of an encoded delta entry, to keep a pack within its limit.
-constexpr std::size_t kDeltaEntryBytes = 96;
+// What LiveMap cuts fits, whatever is consolidated beside it.
+static_assert(Settings{}.generation_parts_max + Settings{}.background_chunks_max <=
+              format::kDeltaPartsMax);
 
 }  // namespace
 
@@ -326,6 +328,11 @@ Result<BuiltCommit> CommitBuilder::Build(const Generation& generation,
                                          std::span<const std::uint64_t> fragmented,
                                          const std::function<void(std::uint64_t)>& progress,
                                          const GiveWay& give_way) {
+  // Before anything is uploaded.
+  const std::uint64_t parts = generation.dirty.parts() + fragmented.size();
+  if (parts > format::kDeltaPartsMax)
+    return Fail(ErrorCode::kUnsupported,
+                Concat("one commit changes ", parts, " parts of the map, more than a delta holds"));
   Pending pending(context_);
   pending.delta.chunk_size = context_.chunk_size;
   consolidation_bytes_ =
@@ -350,8 +357,8 @@ Result<BuiltCommit> CommitBuilder::Build(const Generation& generation,
 
   if (pending.builder != nullptr) {
     pending.ArrangePack();
-    const std::size_t delta_bytes = pending.delta.entries.size() * kDeltaEntryBytes;
-    if (pending.builder->bytes() + delta_bytes > context_.settings.pack_bytes_max)
+    const std::size_t delta_bytes = parts * format::kDeltaPartBytesMax;
+    if (pending.builder->IsFullFor(delta_bytes, context_.settings.pack_bytes_max))
       pending.SubmitPack();
   }
   const std::size_t full_packs = pending.places.size() - (pending.builder != nullptr ? 1 : 0);
@@ -359,9 +366,7 @@ Result<BuiltCommit> CommitBuilder::Build(const Generation& generation,
   RETURN_IF_ERROR(pending.uploader.AwaitSealed());
   for (std::size_t pack = 0; pack < full_packs; ++pack) pending.FillIds(pack);
 
-  const Bytes plain = Encode(pending.delta, PackId{});
-  if (plain.size() > format::kDeltaBytesMax)
-    return Fail(ErrorCode::kUnsupported, "one commit changes more of the map than a delta holds");
+  ASSIGN_OR_RETURN(const Bytes plain, Encode(pending.delta, PackId{}));
   compress::Compressor compressor(context_.settings.codec);
   BuiltCommit commit;
   commit.reference.frame = pending.builder->AddMetadata(

@@ -12,7 +12,7 @@ using cache::RecordPtr;
 
 LiveMap::LiveMap(Clock& clock, const Settings& settings, map::Tree tree, std::uint64_t size)
     : clock_(clock), settings_(settings), size_(size), tree_(std::move(tree)) {
-  generations_.push_back(std::make_unique<Generation>());
+  generations_.push_back(std::make_unique<Generation>(tree_.chunk_size));
 }
 
 std::uint64_t LiveMap::size() const {
@@ -121,7 +121,15 @@ void LiveMap::ApplyLocked(const RecordPtr& record) {
 
 void LiveMap::Publish(std::span<const RecordPtr> records) {
   MutexLock lock(mutex_);
-  PublishLocked(records, Duration::zero());
+  while (!records.empty()) {
+    const auto last = std::find_if(records.begin(), records.end(), [](const RecordPtr& record) {
+      return !record->header.continues;
+    });
+    CHECK(last != records.end());
+    const auto count = static_cast<std::size_t>(last - records.begin()) + 1;
+    PublishLocked(records.first(count), Duration::zero());
+    records = records.subspan(count);
+  }
 }
 
 void LiveMap::PublishReplayed(std::span<const RecordPtr> request) {
@@ -134,12 +142,38 @@ void LiveMap::PublishReplayed(std::span<const RecordPtr> request) {
   PublishLocked(request, std::chrono::seconds(age));
 }
 
-void LiveMap::PublishLocked(std::span<const RecordPtr> records, Duration age) {
+void LiveMap::PublishLocked(std::span<const RecordPtr> request, Duration age) {
+  if (!HasRoomForLocked(request)) CutLocked();
   Generation& open = *generations_.back();
   if (!open.changed) open.first_write = clock_.Now() - age;
   open.changed = true;
-  for (const RecordPtr& record : records) ApplyLocked(record);
+  const std::uint64_t zeros_before = open.dirty.zero_ranges();
+  for (const RecordPtr& record : request) ApplyLocked(record);
+  zero_ranges_ += open.dirty.zero_ranges() - zeros_before;
   DropBuffersLocked();
+}
+
+bool LiveMap::FitsOneCommit(std::uint64_t data_bytes, std::uint64_t parts) const {
+  if (Planted("generation-beyond-a-delta")) return data_bytes <= settings_.generation_bytes_max;
+  return data_bytes <= settings_.generation_bytes_max && parts <= settings_.generation_parts_max;
+}
+
+/// Whether the open generation, with `request` too, will fit into one commit. One request does.
+bool LiveMap::HasRoomForLocked(std::span<const RecordPtr> request) const {
+  const DirtyMap& dirty = generations_.back()->dirty;
+  std::uint64_t bytes = dirty.data_bytes();
+  std::uint64_t parts = dirty.parts();
+  for (const RecordPtr& record : request) {
+    if (record->header.kind == format::RecordKind::kWrite) bytes += record->header.length;
+    parts += dirty.PartsOf(record->header);
+  }
+  return FitsOneCommit(bytes, parts);
+}
+
+void LiveMap::CountZerosLocked() {
+  std::uint64_t ranges = 0;
+  for (const auto& generation : generations_) ranges += generation->dirty.zero_ranges();
+  zero_ranges_ = ranges;
 }
 
 void LiveMap::DropBuffersLocked() {
@@ -170,31 +204,33 @@ void LiveMap::Cut() {
 
 void LiveMap::CutLocked() {
   if (!generations_.back()->changed) return;
-  generations_.push_back(std::make_unique<Generation>());
+  generations_.push_back(std::make_unique<Generation>(tree_.chunk_size));
   MergeWaitingLocked();
 }
 
 void LiveMap::MergeWaitingLocked() {
   // The last is open; the first may be building: neither merges.
   while (generations_.size() - 1 > settings_.generations_max) {
-    std::size_t best = 0;
-    std::uint64_t best_bytes = settings_.generation_bytes_max + 1;
+    std::optional<std::size_t> best;
+    std::uint64_t best_bytes = 0;
     for (std::size_t i = generations_.front()->building ? 1 : 0; i + 2 < generations_.size(); ++i) {
-      const std::uint64_t bytes =
-          generations_[i]->dirty.data_bytes() + generations_[i + 1]->dirty.data_bytes();
-      if (bytes < best_bytes) {
-        best = i;
-        best_bytes = bytes;
-      }
+      const DirtyMap& older = generations_[i]->dirty;
+      const DirtyMap& newer = generations_[i + 1]->dirty;
+      const std::uint64_t bytes = older.data_bytes() + newer.data_bytes();
+      if (!FitsOneCommit(bytes, older.PartsWith(newer))) continue;
+      if (best.has_value() && bytes >= best_bytes) continue;
+      best = i;
+      best_bytes = bytes;
     }
-    if (best_bytes > settings_.generation_bytes_max) return;
-    Generation& older = *generations_[best];
-    const Generation& newer = *generations_[best + 1];
+    if (!best.has_value()) break;
+    Generation& older = *generations_[*best];
+    const Generation& newer = *generations_[*best + 1];
     older.dirty.Merge(newer.dirty);
     older.stream = newer.stream;
     older.last_seq = newer.last_seq;
     older.size = newer.size;
-    generations_.erase(generations_.begin() + static_cast<std::ptrdiff_t>(best) + 1);
+    generations_.erase(generations_.begin() + static_cast<std::ptrdiff_t>(*best) + 1);
+    CountZerosLocked();
   }
 }
 
@@ -225,6 +261,7 @@ void LiveMap::Commit(const format::Delta& delta) {
   CHECK(generations_.size() >= 2 && generations_.front()->building);
   done = std::move(generations_.front());
   generations_.pop_front();
+  CountZerosLocked();
   overlay_.Apply(delta);
   while (!in_memory_.empty() && in_memory_.front()->seq <= done->last_seq) {
     in_memory_bytes_ -= in_memory_.front()->header.length;

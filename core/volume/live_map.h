@@ -4,9 +4,17 @@
 //
 // States of a generation: open (the youngest, takes writes) -> cut (waits) -> building (the oldest,
 // being committed) -> gone. Neighbours that wait may merge. Invariants: sequence ranges are
-// consecutive, only the last generation is open, only the first is building. Thread-safe.
+// consecutive and end where a request ends, only the last generation is open, only the first is
+// building. Thread-safe.
+//
+// Each generation fits into one commit, however it came to be: a request that would take the open
+// one beyond Settings::generation_bytes_max or generation_parts_max, written or replayed, finds it
+// cut; neighbours merge only if both together fit. So where more than generations_max wait, any two
+// neighbours are more than one commit holds, and how many they are is bounded by what the journal
+// may hold (docs/LIMITS.md): writers wait for room there, never for a place in this queue.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -22,6 +30,8 @@
 namespace coffer::volume {
 
 struct Generation {
+  explicit Generation(std::uint32_t chunk_size) : dirty(chunk_size) {}
+
   cache::DirtyMap dirty;
   StreamId stream;
   std::uint64_t last_seq = 0;
@@ -113,12 +123,18 @@ class LiveMap final : public cache::JournalListener {
   };
   [[nodiscard]] Numbers numbers() const;
   [[nodiscard]] bool has_waiting() const;
+  /// Ranges of zeros in all generations.
+  [[nodiscard]] std::uint64_t zero_ranges() const { return zero_ranges_; }
 
  private:
   void CutLocked() REQUIRES_LOCK(mutex_);
   void MergeWaitingLocked() REQUIRES_LOCK(mutex_);
   void DropBuffersLocked() REQUIRES_LOCK(mutex_);
-  void PublishLocked(std::span<const cache::RecordPtr> records, Duration age) REQUIRES_LOCK(mutex_);
+  void PublishLocked(std::span<const cache::RecordPtr> request, Duration age) REQUIRES_LOCK(mutex_);
+  [[nodiscard]] bool HasRoomForLocked(std::span<const cache::RecordPtr> request) const
+      REQUIRES_LOCK(mutex_);
+  [[nodiscard]] bool FitsOneCommit(std::uint64_t data_bytes, std::uint64_t parts) const;
+  void CountZerosLocked() REQUIRES_LOCK(mutex_);
   void ApplyLocked(const cache::RecordPtr& record) REQUIRES_LOCK(mutex_);
   [[nodiscard]] std::uint64_t HoleUntilLocked(std::uint64_t offset, std::uint64_t end) const
       REQUIRES_LOCK(mutex_);
@@ -130,6 +146,7 @@ class LiveMap final : public cache::JournalListener {
   std::deque<std::unique_ptr<Generation>> generations_ GUARDED_BY(mutex_);  // oldest first
   std::deque<cache::RecordPtr> in_memory_ GUARDED_BY(mutex_);  // records with buffers, oldest first
   std::uint64_t in_memory_bytes_ GUARDED_BY(mutex_) = 0;
+  std::atomic<std::uint64_t> zero_ranges_ = 0;  // changed under mutex_
   StreamId stream_ GUARDED_BY(mutex_);
   std::uint64_t size_ GUARDED_BY(mutex_);
   map::Overlay overlay_ GUARDED_BY(mutex_);

@@ -35,10 +35,15 @@ struct Settings {
   std::uint64_t pack_bytes_max = 16u << 20;  // with the delta that is put behind the data
   std::size_t packs_in_flight_max = 3;
 
-  std::size_t generations_max = 8;                  // then neighbours not being built merge
-  std::uint64_t generation_bytes_max = 512u << 20;  // merging stops here
-  std::size_t deltas_max = 32;                      // then they are folded into the tree
-  std::uint64_t delta_bytes_max = 4u << 20;         // likewise
+  std::size_t generations_max = 8;  // then neighbours not being built merge, as far as they fit
+  // What one commit takes: of data, and of parts (cache/dirty_map.h), of which its delta may hold
+  // format::kDeltaPartsMax.
+  std::uint64_t generation_bytes_max = 512u << 20;
+  std::uint64_t generation_parts_max = 192 * 1024;
+  // Deltas of so many, of so many bytes, or of so many entries together are folded into the tree.
+  std::size_t deltas_max = 32;
+  std::uint64_t delta_bytes_max = 4u << 20;
+  std::uint64_t delta_entries_max = 128 * 1024;
   // A chunk of more pieces than this is written whole again: when it changes anyway and its bytes
   // are at hand, or in the background. 64 is never.
   std::size_t pieces_at_hand_max = 4;

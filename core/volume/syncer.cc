@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "core/base/planted.h"
+#include "core/format/limits.h"
 #include "core/volume/read_path.h"
 
 namespace coffer::volume {
@@ -61,9 +62,10 @@ void Syncer::NoteWrites() {
   if (enough) live_.Cut();
   MutexLock lock(mutex_);
   if (stopped_ || hopeless_) return;
-  if (enough && trouble_.message.empty()) {
-    StartLocked();
-  } else if (!timer_set_) {
+  // One that was full for its number of parts is cut already.
+  const bool due = (enough || numbers.waiting > 0) && trouble_.message.empty();
+  if (due) StartLocked();
+  if (!(enough && due) && !timer_set_) {
     timer_set_ = true;
     old = std::move(timer_);
     timer_ = env_.sync_executor.PostAfter(tuned_.sync_age, [this] {
@@ -289,8 +291,13 @@ Status Syncer::RunOnce() {
 bool Syncer::DeltasFull() const {
   const auto& deltas = newest_.head.map.deltas;
   std::uint64_t bytes = 0;
-  for (const format::DeltaRef& delta : deltas) bytes += delta.frame.plain_length;
-  return deltas.size() >= settings_.deltas_max || bytes >= settings_.delta_bytes_max;
+  std::uint64_t entries = 0;
+  for (const format::DeltaRef& delta : deltas) {
+    bytes += delta.frame.plain_length;
+    entries += delta.entry_count;
+  }
+  return deltas.size() >= settings_.deltas_max || bytes >= settings_.delta_bytes_max ||
+         entries >= settings_.delta_entries_max;
 }
 
 format::Head Syncer::NextHead() const {
@@ -307,8 +314,9 @@ bool Syncer::GiveWay(const Generation& generation) {
   const std::optional<Duration> pause = pace_.PauseAt(now);
   const Settings settings = Tuned();
   const MonotonicTime until = generation.first_write + kAgesGivingWay * settings.sync_age;
-  bool gives_way = pause.has_value() && now < until &&
-                   journal_.used_bytes() < settings.journal_bytes_max / kJournalPartGivingWay;
+  const std::uint64_t used = journal_.used_bytes() + live_.zero_ranges() * format::kBlockBytes;
+  bool gives_way =
+      pause.has_value() && now < until && used < settings.journal_bytes_max / kJournalPartGivingWay;
   if (gives_way) {
     MutexLock lock(mutex_);
     const auto hurried = [this]() NO_THREAD_SAFETY_ANALYSIS {

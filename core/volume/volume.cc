@@ -222,9 +222,11 @@ Result<std::vector<block::Extent>> OpenVolume::Extents(std::uint64_t offset, std
 // ---- writes
 // -----------------------------------------------------------------------------------------
 
+/// A range of zeros takes next to nothing in the journal, but memory until it is committed, as a
+/// block written does: it counts as one, so that a flood of small ones waits for commits too.
 bool OpenVolume::HasRoom(std::uint64_t bytes) const {
   const std::uint64_t used = journal_->used_bytes();
-  return used == 0 || used + bytes <= journal_bytes_max_;
+  return used == 0 || used + live_->zero_ranges() * kBlockSize + bytes <= journal_bytes_max_;
 }
 
 /// The journal may take its share of what the disk would have free without it.

@@ -12,6 +12,7 @@ namespace coffer::cache {
 namespace {
 
 constexpr std::uint64_t kBlock = 4096;
+constexpr std::uint32_t kChunk = 16 * 1024;
 constexpr std::uint64_t kBlocks = 1200;  // more than four regions of the map
 
 RecordPtr MakeRecord(std::uint64_t seq, std::uint64_t first, std::uint64_t count) {
@@ -37,8 +38,8 @@ Model Show(const DirtyMap& map) {
 TEST(DirtyMap, TheNewestWriterOfEachBlockIsHeld) {
   std::mt19937_64 random(TestSeed());
   for (int round = 0; round < 200; ++round) {
-    DirtyMap older;
-    DirtyMap newer;
+    DirtyMap older(kChunk);
+    DirtyMap newer(kChunk);
     Model older_model(kBlocks, 0);
     Model newer_model(kBlocks, 0);
     for (std::uint64_t seq = 1; seq < 60; ++seq) {
@@ -77,8 +78,74 @@ TEST(DirtyMap, TheNewestWriterOfEachBlockIsHeld) {
   }
 }
 
+/// What a commit makes of it at most: an entry for each chunk that is not whole zeros and for each
+/// run of those that are, a piece for each run of dirty blocks in the former.
+struct Made {
+  std::uint64_t entries = 0;
+  std::uint64_t pieces = 0;
+};
+
+Made MadeOf(const Model& model) {
+  constexpr std::uint64_t kChunkBlocks = kChunk / kBlock;
+  Made made;
+  bool cleared = false;
+  for (std::uint64_t b = 0; b < kBlocks; b += kChunkBlocks) {
+    const auto begin = model.begin() + static_cast<std::ptrdiff_t>(b);
+    const auto end = begin + static_cast<std::ptrdiff_t>(kChunkBlocks);
+    const bool zeros = std::all_of(begin, end, [](std::int64_t held) { return held == -1; });
+    if (zeros && !cleared) ++made.entries;
+    cleared = zeros;
+    if (zeros) continue;
+    std::uint64_t runs = 0;
+    for (auto block = begin; block != end; ++block)
+      if (*block != 0 && (block == begin || *std::prev(block) == 0)) ++runs;
+    made.entries += runs > 0 ? 1 : 0;
+    made.pieces += runs;
+  }
+  return made;
+}
+
+TEST(DirtyMap, NoDeltaHasMoreEntriesOrPiecesThanItHasParts) {
+  std::mt19937_64 random(TestSeed());
+  for (int round = 0; round < 300; ++round) {
+    DirtyMap maps[2] = {DirtyMap(kChunk), DirtyMap(kChunk)};
+    const std::uint64_t longest = 1 + random() % (random() % 2 == 0 ? 9 : kBlocks);
+    const std::uint64_t zeros_one_in = 1 + random() % 4;
+    for (DirtyMap& map : maps) {
+      for (std::uint64_t seq = 1; seq < 50; ++seq) {
+        const std::uint64_t first = random() % kBlocks;
+        const std::uint64_t count = 1 + random() % std::min(longest, kBlocks - first);
+        RecordPtr record = MakeRecord(seq, first, count);
+        if (random() % zeros_one_in == 0) record->header.kind = format::RecordKind::kZero;
+        const std::uint64_t most = map.parts() + map.PartsOf(record->header);
+        const bool zero = record->header.kind == format::RecordKind::kZero;
+        map.Insert(first * kBlock, (first + count) * kBlock, zero ? nullptr : record);
+        map.CheckInvariants();
+        ASSERT_LE(map.parts(), most);
+        const Made made = MadeOf(Show(map));
+        ASSERT_LE(made.entries, map.parts());
+        ASSERT_LE(made.pieces, map.parts());
+      }
+    }
+    const std::uint64_t most = maps[0].PartsWith(maps[1]);
+    maps[0].Merge(maps[1]);
+    ASSERT_LE(maps[0].parts(), most);
+    ASSERT_LE(MadeOf(Show(maps[0])).entries, maps[0].parts());
+  }
+}
+
+TEST(DirtyMap, ScatteredBlocksAreAPartEach) {
+  DirtyMap map(kChunk);
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    map.Insert(8 * i * kBlock, (8 * i + 1) * kBlock, MakeRecord(i + 1, 8 * i, 1));
+    map.Insert((8 * i + 4) * kBlock, (8 * i + 5) * kBlock, nullptr);
+  }
+  EXPECT_EQ(map.parts(), 200u);
+  EXPECT_EQ(map.zero_ranges(), 100u);
+}
+
 TEST(DirtyMap, ForEachCutsToTheRange) {
-  DirtyMap map;
+  DirtyMap map(kChunk);
   map.Insert(0, 10 * kBlock, MakeRecord(1, 0, 10));
   std::vector<std::pair<std::uint64_t, std::uint64_t>> seen;
   map.ForEach(2 * kBlock, 5 * kBlock, [&](const DirtyMap::Extent& extent) {
@@ -90,7 +157,7 @@ TEST(DirtyMap, ForEachCutsToTheRange) {
 }
 
 TEST(DirtyMap, ARangeThatCrossesRegionsStaysOne) {
-  DirtyMap map;
+  DirtyMap map(kChunk);
   map.Insert(100 * kBlock, 900 * kBlock, MakeRecord(1, 100, 800));
   map.Insert(300 * kBlock, 301 * kBlock, MakeRecord(2, 300, 1));
   std::vector<std::pair<std::uint64_t, std::uint64_t>> seen;
@@ -104,7 +171,7 @@ TEST(DirtyMap, ARangeThatCrossesRegionsStaysOne) {
 
 TEST(DirtyMap, ATrimOfAllIsOneRangeWhateverItsLength) {
   constexpr std::uint64_t kTebibytes = std::uint64_t{16} << 40;
-  DirtyMap map;
+  DirtyMap map(kChunk);
   map.Insert(5 * kBlock, 6 * kBlock, MakeRecord(1, 5, 1));
   map.Insert(0, kTebibytes, nullptr);
   map.CheckInvariants();

@@ -269,9 +269,12 @@ Page LeafPage() {
   return page;
 }
 
+Bytes EncodedInPack(const Page& page) { return Encode(page, kSelf); }
+Bytes EncodedInPack(const Delta& delta) { return Encode(delta, kSelf).value(); }
+
 template <class Value, class Decoder>
 void ExpectInPack(const std::string& golden, const Value& value, Decoder decode) {
-  ExpectSame(Encode(value, kSelf), golden);
+  ExpectSame(EncodedInPack(value), golden);
   const auto decoded = decode(ReadGolden(golden + ".bin"), kSelf, kSelfEpoch);
   ASSERT_TRUE(decoded.has_value()) << golden << ": " << decoded.error().message;
   EXPECT_TRUE(*decoded == value) << golden;

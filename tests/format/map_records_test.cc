@@ -234,6 +234,11 @@ TEST(Page, RefusesALevelThatNoVolumeNeeds) {
   EXPECT_FALSE(DecodePage(Encode(page, kSelf), kSelf, 3).has_value());
 }
 
+Bytes EncodedDelta(const Delta& delta) {
+  auto bytes = Encode(delta, kSelf);
+  return bytes.has_value() ? *std::move(bytes) : Bytes{};
+}
+
 Delta SmallDelta() {
   using Op = DeltaEntry::Op;
   Delta delta;
@@ -256,44 +261,83 @@ TEST(Delta, TakesThirtyFourBytesForAScatteredBlock) {
                                1,
                                SeqId<ContentId>(i),
                                {kSelf, 3, i + 1, 48 + i * 800, 800, 4096, 2}}}});
-  EXPECT_LE(Encode(delta, kSelf).size(), 10000u * 34);
+  EXPECT_LE(EncodedDelta(delta).size(), 10000u * 34);
 }
 
 TEST(Delta, RefusesChunksBeyondTheLargestVolume) {
   Delta delta = SmallDelta();
   const std::uint64_t chunks = kVolumeBytesMax / delta.chunk_size;
   delta.entries[2].chunk = chunks - 1;
-  EXPECT_TRUE(DecodeDelta(Encode(delta, kSelf), kSelf, 3).has_value());
+  EXPECT_TRUE(DecodeDelta(EncodedDelta(delta), kSelf, 3).has_value());
   delta.entries[2].chunk = chunks;
-  EXPECT_FALSE(DecodeDelta(Encode(delta, kSelf), kSelf, 3).has_value());
+  EXPECT_FALSE(DecodeDelta(EncodedDelta(delta), kSelf, 3).has_value());
   delta.entries.resize(1);
   delta.entries[0].chunk_count = chunks - delta.entries[0].chunk;
-  EXPECT_TRUE(DecodeDelta(Encode(delta, kSelf), kSelf, 3).has_value());
+  EXPECT_TRUE(DecodeDelta(EncodedDelta(delta), kSelf, 3).has_value());
   delta.entries[0].chunk_count += 1;
-  EXPECT_FALSE(DecodeDelta(Encode(delta, kSelf), kSelf, 3).has_value());
+  EXPECT_FALSE(DecodeDelta(EncodedDelta(delta), kSelf, 3).has_value());
 }
 
 TEST(Delta, RefusesChunkSizesThatDoNotExist) {
   Delta delta = SmallDelta();
   for (const std::uint32_t size : {0u, 4096u, 8192u, 65536u + 4096, 98304u, 1u << 19}) {
     delta.chunk_size = size;
-    EXPECT_FALSE(DecodeDelta(Encode(delta, kSelf), kSelf, 3).has_value()) << size;
+    EXPECT_FALSE(DecodeDelta(EncodedDelta(delta), kSelf, 3).has_value()) << size;
   }
 }
 
 TEST(Delta, RefusesUnknownOperationsAndEmptyRanges) {
-  const Bytes good = Encode(SmallDelta(), kSelf);
+  const Bytes good = EncodedDelta(SmallDelta());
   constexpr std::size_t kFirstOp = 4 + 1 + 1;
   ASSERT_TRUE(DecodeDelta(good, kSelf, 3).has_value());
   Delta overlay = SmallDelta();
   overlay.entries.erase(overlay.entries.begin());
-  Bytes bytes = Encode(overlay, kSelf);
+  Bytes bytes = EncodedDelta(overlay);
   bytes[kFirstOp] = std::byte{3};
   EXPECT_FALSE(DecodeDelta(bytes, kSelf, 3).has_value());
   bytes = good;
   ASSERT_EQ(bytes[kFirstOp + 2], std::byte{6});
   bytes[kFirstOp + 2] = std::byte{0};
   EXPECT_FALSE(DecodeDelta(bytes, kSelf, 3).has_value());
+}
+
+/// A piece of a frame in a pack of its own, every number as long as it can be: `i` tells them
+/// apart.
+Piece LongestPiece(unsigned i) {
+  Bytes pack(PackId::kBytes, std::byte{1});
+  StoreLe(pack.data(), i);
+  return {Piece::Kind::kFrame,
+          0,
+          1,
+          SeqId<ContentId>(i),
+          {PackId::From(pack), 3, kFramesPerPackMax, (40u << 20) - 5000, 4096 + 16, 4096, 0}};
+}
+
+TEST(Delta, OfAsManyPartsAsOneCommitMayHaveIsWithinItsLimits) {
+  // One piece an entry, at the far end of the largest volume, where distances are longest.
+  Delta delta;
+  delta.chunk_size = kChunkBytesMin;
+  const std::uint64_t distance = kVolumeBytesMax / kChunkBytesMin / kDeltaPartsMax;
+  for (unsigned i = 0; i < kDeltaPartsMax; ++i)
+    delta.entries.push_back({DeltaEntry::Op::kOverlay, i * distance, 1, {LongestPiece(i)}});
+  const auto bytes = Encode(delta, kSelf);
+  ASSERT_TRUE(bytes.has_value()) << bytes.error().message;
+  EXPECT_LE(bytes->size(), kDeltaPartsMax * kDeltaPartBytesMax + 64);
+  EXPECT_GT(bytes->size(), kDeltaPartsMax * (kDeltaPartBytesMax - 8));  // no idle bound
+  EXPECT_TRUE(DecodeDelta(*bytes, kSelf, 3).has_value());
+}
+
+TEST(Delta, BeyondItsLimitsIsAnErrorAndNotMade) {
+  Delta delta;
+  delta.chunk_size = kChunkBytesMin;
+  for (std::uint64_t i = 0; i <= kDeltaEntriesMax; ++i)
+    delta.entries.push_back({DeltaEntry::Op::kClear, 2 * i, 1, {}});
+  EXPECT_FALSE(Encode(delta, kSelf).has_value());
+  delta.entries.pop_back();
+  EXPECT_TRUE(Encode(delta, kSelf).has_value());  // by its entries; and few bytes
+  for (unsigned i = 0; i < delta.entries.size(); ++i)
+    delta.entries[i] = {DeltaEntry::Op::kReplace, 2 * i, 1, {LongestPiece(i)}};
+  EXPECT_FALSE(Encode(delta, kSelf).has_value());  // 80 MB
 }
 
 TEST(DeltaDeathTest, EntriesOutOfOrderAreNeverWritten) {

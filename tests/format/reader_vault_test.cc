@@ -57,7 +57,7 @@ class Writer {
       }
     }
     pack::CompressedFrame frame =
-        Compress(format::FrameType::kDelta, format::Encode(delta, PackId{}));
+        Compress(format::FrameType::kDelta, format::Encode(delta, PackId{}).value());
     format::DeltaRef ref{builder.AddMetadata(std::move(frame)),
                          static_cast<std::uint32_t>(delta.entries.size())};
     ref.frame.pack = Upload(builder);

@@ -117,7 +117,7 @@ std::vector<Structure> Build() {
       [](const auto& a, const auto& b) { return a == b; }));
   all.push_back(Describe(
       "delta", [](Samples& s) { return s.NewDelta(kSelf, kSelfEpoch); },
-      [](const Delta& delta) { return Encode(delta, kSelf); },
+      [](const Delta& delta) { return Encode(delta, kSelf).value(); },
       [](ByteView bytes) { return DecodeDelta(bytes, kSelf, kSelfEpoch); },
       [](const auto& a, const auto& b) { return a == b; }));
   all.push_back(Describe(

@@ -14,6 +14,6 @@ const coffer::PackId kSelf = SeqId<coffer::PackId>(0xA0);
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   CheckCanonical(
       FuzzInput(data, size), [](coffer::ByteView bytes) { return DecodeDelta(bytes, kSelf, 5); },
-      [](const Delta& delta) { return Encode(delta, kSelf); });
+      [](const Delta& delta) { return Encode(delta, kSelf).value(); });
   return 0;
 }

@@ -48,6 +48,8 @@ MUTANTS = {
     "upload-unverified":
         ("pack/pack_test", "PackBuilderTest.F82ABitFlippedInMemoryAfterCompressionStopsThePack"),
     "exists-is-success": ("vault/vault_test", "HeadChainTest.FencesTheSlowerOfTwoWriters"),
+    "generation-beyond-a-delta":
+        ("volume/commit_limits_test", "CommitLimits.SmallTrimsAreCutIntoCommitsThatFit"),
     "seal-head-again": ("vault/vault_test", "HeadChainTest.RepeatsTheVeryBytesThatItSpooled"),
     "trust-anew": ("vault/vault_test", "VaultState.TrustsOnFirstUseOnlyWhereNoVolumeWasOpened"),
     # Reads, caches, files.

@@ -82,5 +82,16 @@ TEST_F(PackBuilderTest, F82ADamagedFrameIsFoundInEveryPlaceOfALargePack) {
   }
 }
 
+TEST_F(PackBuilderTest, IsFullAtTheMostFramesHoweverSmallTheyAre) {
+  PackBuilder builder(vault_, chest_->current(), random_);
+  const Bytes plain(4096, std::byte{1});
+  const CompressedFrame frame = Frame(plain, compress::CodecId::kZstd);
+  for (std::size_t i = 0; i < format::kFramesPerPackMax; ++i) {
+    ASSERT_FALSE(builder.IsFullFor(frame.stored.size(), 16 << 20));
+    builder.AddData(frame, 0);
+  }
+  EXPECT_TRUE(builder.IsFullFor(1, 16 << 20));
+}
+
 }  // namespace
 }  // namespace coffer::pack
