@@ -37,9 +37,20 @@ struct Armed {
   }
 };
 
+std::atomic<const FailpointAction*> action_now = nullptr;
+
 }  // namespace
 
+FailpointAction::FailpointAction(std::string label, std::function<void()> action)
+    : label_(std::move(label)), action_(std::move(action)) {
+  CHECK(action_now.exchange(this) == nullptr);
+}
+
+FailpointAction::~FailpointAction() { action_now = nullptr; }
+
 void PassFailpoint(const char* label) {
+  if (const FailpointAction* const now = action_now.load(); now != nullptr && now->label_ == label)
+    now->action_();
   static Armed armed;
   if (armed.label != label) return;
   if (--armed.passages_left == 0) kill(getpid(), armed.signal);

@@ -7,14 +7,35 @@
 // in builds with the CMake option COFFER_FAILPOINTS alone, which no release has
 // (tests/integration/failpoints_absent.sh looks at its binaries); elsewhere nothing is compiled.
 //
+// A test of one process says with a FailpointAction what shall happen there instead.
+//
 // tests/integration/kill_rounds.py finds the labels in the sources and hits every one. Any thread,
 // any locks held: nobody is waited for.
 #pragma once
 
 #ifdef COFFER_FAILPOINTS
+#include <functional>
+#include <string>
+
 namespace coffer {
 
 void PassFailpoint(const char* label);
+
+/// While it lives, whoever passes `label` runs `action`; it may come back to the same place. One at
+/// a time, made and ended while nobody is about to pass.
+class FailpointAction {
+ public:
+  FailpointAction(std::string label, std::function<void()> action);
+  ~FailpointAction();
+  FailpointAction(const FailpointAction&) = delete;
+  FailpointAction& operator=(const FailpointAction&) = delete;
+
+ private:
+  friend void PassFailpoint(const char* label);
+
+  const std::string label_;
+  const std::function<void()> action_;
+};
 
 }  // namespace coffer
 #define COFFER_FAILPOINT(label) ::coffer::PassFailpoint(label)

@@ -171,6 +171,7 @@ Status JournalImpl::WriteGathered() {
   COFFER_FAILPOINT("journal-appended");
   for (std::size_t i = 0; i < records_.size(); ++i) records_[i]->location = items_[i].location;
   NoteWritten(*segment, sealed);
+  COFFER_FAILPOINT("journal-noted");
   if (!Planted("publish-before-append")) listener_->Publish(records_);
   COFFER_FAILPOINT("journal-published");
   return {};

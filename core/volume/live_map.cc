@@ -149,6 +149,7 @@ void LiveMap::PublishLocked(std::span<const RecordPtr> request, Duration age) {
   open.changed = true;
   const std::uint64_t zeros_before = open.dirty.zero_ranges();
   for (const RecordPtr& record : request) ApplyLocked(record);
+  published_seq_ = request.back()->seq;
   zero_ranges_ += open.dirty.zero_ranges() - zeros_before;
   DropBuffersLocked();
 }
@@ -197,9 +198,10 @@ void LiveMap::BeginStream(const StreamId& replayed, const StreamId& stream) {
   stream_ = stream;
 }
 
-void LiveMap::Cut() {
+std::uint64_t LiveMap::Cut() {
   MutexLock lock(mutex_);
   CutLocked();
+  return published_seq_;
 }
 
 void LiveMap::CutLocked() {

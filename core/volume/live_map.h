@@ -95,8 +95,9 @@ class LiveMap final : public cache::JournalListener {
   void BeginStream(const StreamId& replayed, const StreamId& stream);
 
   // The syncer, one thread.
-  /// Closes the open generation, if it holds anything.
-  void Cut();
+  /// Closes the open generation, if it holds anything. Returns the sequence of the last request
+  /// published: all up to it is in generations that are cut, or committed.
+  std::uint64_t Cut();
   /// The oldest generation that is cut, now building; null if there is none.
   [[nodiscard]] const Generation* BeginBuild();
   /// What the building generation holds of [offset, end), with copies of locations and buffers.
@@ -146,6 +147,7 @@ class LiveMap final : public cache::JournalListener {
   std::deque<std::unique_ptr<Generation>> generations_ GUARDED_BY(mutex_);  // oldest first
   std::deque<cache::RecordPtr> in_memory_ GUARDED_BY(mutex_);  // records with buffers, oldest first
   std::uint64_t in_memory_bytes_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t published_seq_ GUARDED_BY(mutex_) = 0;
   std::atomic<std::uint64_t> zero_ranges_ = 0;  // changed under mutex_
   StreamId stream_ GUARDED_BY(mutex_);
   std::uint64_t size_ GUARDED_BY(mutex_);

@@ -111,9 +111,11 @@ void Syncer::StartLocked() {
   env_.sync_executor.Post([this] { Run(); });
 }
 
-Status Syncer::SyncThrough(std::uint64_t seq, const Progress& progress) {
+Status Syncer::SyncAll(const Progress& progress) {
   const std::uint64_t total = live_.numbers().dirty_bytes;
-  live_.Cut();
+  // Not what the journal has appended: of that the last may not be published, so that nothing cut
+  // now holds it, and nobody would begin a commit for it before its age has come.
+  const std::uint64_t seq = live_.Cut();
   MutexLock lock(mutex_);
   const std::uint64_t base = committed_bytes_;
   // The one under way may fail for what was so before the call: the store just came back, say.
@@ -235,6 +237,14 @@ void Syncer::Run() {
           }
           Kick();
         });
+      }
+      // Ended while Stop still waits for this attempt: its task may be running, and takes the lock.
+      lock.Unlock();
+      old.reset();
+      lock.Lock();
+      if (!hopeless_ && !stopped_ && (again_ || attempts_wanted_ > attempts_begun_)) {
+        again_ = false;  // asked for meanwhile
+        continue;
       }
     } else if (!stopped_ && (again_ || live_.has_waiting())) {
       again_ = false;

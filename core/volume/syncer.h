@@ -47,8 +47,8 @@ class Syncer {
   void NoteRequest(std::uint64_t bytes) { pace_.NoteRequest(bytes); }
   /// Cuts what is open and starts to work, now.
   void Kick();
-  /// Returns when everything up to `seq` is committed, or with the first failure from now on.
-  Status SyncThrough(std::uint64_t seq, const Progress& progress);
+  /// Returns when everything that is published is committed, or with the first failure from now on.
+  Status SyncAll(const Progress& progress);
   /// Folds the deltas and releases the head, if this writer has one to release. REQUIRES: all
   /// committed.
   Status Release();
@@ -136,7 +136,7 @@ class Syncer {
   std::uint64_t attempt_failed_ GUARDED_BY(mutex_) = 0;   // number of the newest that did
   Error trouble_ GUARDED_BY(mutex_){ErrorCode::kUnavailable, {}, {}};
   bool refusing_ GUARDED_BY(mutex_) = false;  // waits for room
-  int waiting_ GUARDED_BY(mutex_) = 0;        // for a commit, in SyncThrough and AwaitCommit
+  int waiting_ GUARDED_BY(mutex_) = 0;        // for a commit, in SyncAll and AwaitCommit
   bool hopeless_ GUARDED_BY(mutex_) = false;  // needs a person: no attempt by itself
   Duration backoff_ GUARDED_BY(mutex_){};
   MonotonicTime retry_at_ GUARDED_BY(mutex_){};

@@ -487,7 +487,7 @@ Status OpenVolume::Flush() {
 
 Status OpenVolume::Sync(const SyncProgress& progress) {
   if (read_only_) return {};
-  return syncer_->SyncThrough(journal_->appended_seq(), progress);
+  return syncer_->SyncAll(progress);
 }
 
 void OpenVolume::RefuseWaits() {

@@ -2,6 +2,7 @@
 // is away, or replayed. The limits are the format's, made small by the settings.
 #include <gtest/gtest.h>
 
+#include "core/base/failpoint.h"
 #include "tests/volume/volume_world.h"
 
 namespace coffer::volume {
@@ -306,6 +307,26 @@ TEST_F(CommitLimits, AJournalMadeSmallerThanItsSegmentsStillTakesWrites) {
   EXPECT_GE(volume().status().commits, 90u);
   EXPECT_TRUE(Holds(volume(), model_));
 }
+
+#ifdef COFFER_FAILPOINTS
+/// Appended and not yet published: no generation has it, so that none that is cut now would.
+TEST_F(CommitLimits, ASyncDoesNotWaitForAWriteThatIsNotYetPublished) {
+  WriteBlock(1);
+  bool synced = false;
+  {
+    const FailpointAction between("journal-noted", [&] {
+      if (std::exchange(synced, true)) return;
+      EXPECT_OK(volume().Sync({}));
+      EXPECT_EQ(volume().status().commits, 1u);
+    });
+    WriteBlock(2);
+  }
+  EXPECT_TRUE(synced);
+  EXPECT_GT(volume().status().behind_bytes, 0u);
+  ASSERT_OK(volume().Sync({}));
+  EXPECT_EQ(volume().status().behind_bytes, 0u);
+}
+#endif
 
 }  // namespace
 }  // namespace coffer::volume
