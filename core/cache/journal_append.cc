@@ -87,9 +87,10 @@ Status JournalImpl::Append(std::span<const Operation> requests) {
 
 bool JournalImpl::HasRoomLocked() const {
   const std::uint64_t held = unsynced_bytes_ + in_sync_bytes_;
+  if (held == 0) return true;
+  if (unsynced_.size() + in_sync_.size() >= kUnsyncedRecordsMax) return false;
   const Waiter& first = *queue_.front();
-  return held == 0 ||
-         held + format::kGroupHeaderBytes + BytesOf(first.requests[first.taken]) <= capacity();
+  return held + format::kGroupHeaderBytes + BytesOf(first.requests[first.taken]) <= capacity();
 }
 
 /// Takes from the queue what goes into one group. Nobody needs more than the room there is.
@@ -275,7 +276,7 @@ void JournalImpl::NoteWritten(Segment& segment, const GroupSealer::Sealed& seale
   }
   unsynced_bytes_ += sealed.total_bytes;
   const std::uint64_t most = std::min(options_.unsynced_bytes_max, capacity() / 2);
-  if (unsynced_bytes_ >= most) PostSyncLocked();
+  if (unsynced_bytes_ >= most || unsynced_.size() >= kUnsyncedRecordsMax / 2) PostSyncLocked();
   const bool needs_successor =
       segment.end > segment.slot.written || segment.end >= options_.segment_bytes / 2;
   if (!segment.spare_wanted && needs_successor && segment.syncs >= options_.spare_syncs_min) {

@@ -10,7 +10,9 @@
 // Beside them one background task at a time gives segments back and prepares them.
 //
 // What is not durable always fits into one segment: an append that would break that waits for a
-// sync. So writing it again takes one file, which counts from the moment its header is there.
+// sync. So writing it again takes one file, which counts from the moment its header is there. Nor
+// is it more than kUnsyncedRecordsMax records and a group, since each is kept in memory: those
+// without data are small in a segment and not there.
 #pragma once
 
 #include <atomic>
@@ -57,6 +59,7 @@ class JournalImpl final : public Journal {
  private:
   using SegmentPtr = std::shared_ptr<Segment>;
   enum class Phase { kLoaded, kReplayed, kStreaming };
+  static constexpr std::size_t kUnsyncedRecordsMax = 1 << 17;  // at half of it a sync starts
 
   /// One call of Append, on its caller's stack.
   struct Waiter {

@@ -18,7 +18,6 @@
 namespace coffer::control {
 namespace {
 
-constexpr std::size_t kReplyBytesMax = 64 << 20;
 constexpr std::size_t kEventBytesMax = 1 << 20;
 constexpr int kJobPauseMax = 200;  // milliseconds between two looks at a job
 

@@ -12,6 +12,8 @@
 
 namespace coffer::control {
 
+/// Of a reply, as a client takes it: a list of the most volumes that a vault can have, and more.
+inline constexpr std::size_t kReplyBytesMax = 256 << 20;
 inline constexpr std::size_t kHeaderBytesMax = 16 << 10;
 
 struct HttpRequest {

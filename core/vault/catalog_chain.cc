@@ -120,6 +120,11 @@ Status CatalogChain::Update(const Editor& edit) {
     const Bytes bytes =
         SealRecord({format::SealedKind::kCatalog, keys_.vault(), {}, next.catalog.seq}, keys.epoch,
                    keys.catalog, format::Encode(next.catalog), env_.random);
+    if (bytes.size() > format::kCatalogBytesMax) {
+      return Fail(ErrorCode::kUnsupported,
+                  Concat(What(), " would have ", bytes.size(), " bytes, more than the ",
+                         format::kCatalogBytesMax, " that can be read"));
+    }
     next.point = {next.catalog.seq, crypto::Sha256(bytes)};
     ASSIGN_OR_RETURN(const Outcome outcome, Create(next, bytes));
     if (outcome == Outcome::kDone) {

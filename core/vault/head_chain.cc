@@ -100,6 +100,12 @@ Status HeadChain::SealAndSpool(format::Head head) {
   head.gc_seen = std::max(head.gc_seen, below.gc_seen);
 
   Bytes bytes = SealHead(vault_.keys(), head, vault_.env().random);
+  if (bytes.size() > format::kHeadBytesMax) {
+    return Fail(ErrorCode::kUnsupported,
+                Concat(What(), ": its head would have ", bytes.size(), " bytes, more than the ",
+                       format::kHeadBytesMax, " that can be read"),
+                "delete some of its snapshots");
+  }
   const format::ChainPoint point{head.seq, crypto::Sha256(bytes)};
   format::Spool spool{head.seq, std::move(bytes)};
   COFFER_FAILPOINT("head-sealed");

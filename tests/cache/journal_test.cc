@@ -74,5 +74,40 @@ TEST(Journal, ModelOfRandomRequestsAndCrashes) {
   }
 }
 
+/// 44 bytes each: 100,000 are more than a group may have, and would fit into any segment.
+TEST(Journal, RequestsWithoutDataBeyondAGroupGoIntoSeveral) {
+  JournalWorld world;
+  world.options.segment_bytes = 32 << 20;
+  world.options.unsynced_bytes_max = 32 << 20;
+  ASSERT_OK(world.Open());
+  std::vector<Request> requests(format::kRecordsPerGroupMax + 30'000);
+  for (std::size_t i = 0; i < requests.size(); ++i)
+    requests[i] = {format::RecordKind::kZero, i * 4096, 4096, {}};
+  ASSERT_OK(world.Append(requests));
+  world.journal().CheckInvariants();
+  ASSERT_OK(world.Sync());
+  world.Crash();
+  ASSERT_OK(world.Open());
+  EXPECT_EQ(world.waiting(), requests.size());
+}
+
+TEST(Journal, SyncsWhenManyRequestsWithoutDataAreNotDurable) {
+  JournalWorld world;
+  world.options.segment_bytes = 32 << 20;
+  world.options.unsynced_bytes_max = 32 << 20;
+  ASSERT_OK(world.Open());
+  const std::vector<Request> requests(
+      30'000, Request{.kind = format::RecordKind::kZero, .offset = 0, .length = 4096, .data = {}});
+  // No task runs meanwhile, so that only an append that waits makes anything durable.
+  std::uint64_t most = 0;
+  for (int i = 0; i < 12; ++i) {
+    ASSERT_OK(world.Append(requests));
+    most = std::max(most, world.journal().appended_seq() - world.journal().durable_seq());
+  }
+  EXPECT_GT(world.journal().durable_seq(), 0u);
+  EXPECT_LE(most, (1u << 17) + format::kRecordsPerGroupMax);
+  world.journal().CheckInvariants();
+}
+
 }  // namespace
 }  // namespace coffer::cache

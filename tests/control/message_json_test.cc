@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/control/error_table.h"
+#include "core/control/http.h"
 #include "tests/support/result_macros.h"
 
 namespace coffer::control {
@@ -37,6 +38,23 @@ TEST(MessageJson, VolumeStatusSurvivesTheRoundTrip) {
   EXPECT_EQ(back.exports[0].clients, 2);
   EXPECT_EQ(back.chunk_size, 65536U);
   EXPECT_EQ(back.last_error, status.last_error);
+}
+
+/// As many volumes as a catalog names (format::kVolumesMax), all long.
+TEST(MessageJson, AListOfTheMostVolumesIsAReplyThatAClientReads) {
+  VolumeStatus status;
+  status.volume = std::string(63, 'v');
+  status.vault = std::string(63, 'a');
+  status.volume_id = std::string(32, 'f');
+  status.vault_id = std::string(32, 'f');
+  status.store = std::string(300, '/');
+  status.state = "closed";
+  status.needs = {std::string(200, 'n')};
+  status.hints = {std::string(200, 'h')};
+  constexpr std::size_t kVolumesMax = 65536;
+  constexpr std::size_t kVolumesHere = 64;
+  const VolumeList list{std::vector<VolumeStatus>(kVolumesHere, status)};
+  EXPECT_LE(EncodeJson(list).size() * (kVolumesMax / kVolumesHere), kReplyBytesMax);
 }
 
 TEST(MessageJson, PasswordsOfAnyBytesSurviveTheRoundTrip) {

@@ -105,6 +105,27 @@ TEST_F(HeadChainTest, AppendsOneHeadAfterTheOther) {
   ExpectOneChain(5);
 }
 
+/// Snapshots are what makes a head large: so many of them, each with deltas of its own, that it
+/// would have more bytes than any reader takes.
+TEST_F(HeadChainTest, AHeadThatNobodyCouldReadIsNotWritten) {
+  const HeadChain::Newest newest = *chain().Load();
+  format::Head large = NextHead(newest.head);
+  format::Snapshot snapshot{.id = 0, .name = "s", .created_unix = 1, .map = {.size = 4096}};
+  snapshot.map.deltas.assign(
+      format::kDeltasMax,
+      {.frame = {a_.random.NewId<PackId>(), 1, 65000, 1 << 20, 5000, 5000, 2}, .entry_count = 1});
+  for (; snapshot.id * format::kDeltasMax * 48 < format::kHeadBytesMax;) {
+    ++snapshot.id;
+    snapshot.name = "s" + std::to_string(snapshot.id);
+    large.snapshots.push_back(snapshot);
+  }
+  large.snapshot_id_next = snapshot.id + 1;
+  EXPECT_FAILS(chain().Append(large), kUnsupported);
+  EXPECT_FALSE(chain().pending());
+  ExpectOneChain(newest.point.seq);
+  EXPECT_OK(chain().Append(NextHead(newest.head)));
+}
+
 TEST_F(HeadChainTest, CostsOneCreateAndOneListPerHeadAndReadsNothing) {
   AppendMany(1);
   const HeadChain::Newest newest = *chain().Load();
