@@ -249,11 +249,23 @@ int Explain(const Error& error, int exit_code, ReadyPipe& ready) {
   return exit_code;
 }
 
+/// Where a control group's limit is below what the machine has, a hash must leave room for the rest
+/// of the process: beyond the limit it would be killed instead of refused.
+crypto::KdfBounds KdfBoundsHere() {
+  constexpr std::uint64_t kBesidesTheHash = 40 << 20;
+  const std::uint64_t limit = ControlGroupMemoryLimit("");
+  const std::uint64_t most_kib = limit > kBesidesTheHash ? (limit - kBesidesTheHash) / 1024 : 0;
+  crypto::KdfBounds bounds = crypto::DefaultKdfBounds(PhysicalMemoryBytes());
+  if (most_kib < bounds.memory_kib_max) {
+    bounds.memory_kib_max = static_cast<std::uint32_t>(most_kib);
+  }
+  return bounds;
+}
+
 }  // namespace
 
 int DaemonMain(int argc, char** argv) {
-  return DaemonMain(argc, argv, crypto::KdfPolicy{},
-                    crypto::DefaultKdfBounds(PhysicalMemoryBytes()));
+  return DaemonMain(argc, argv, crypto::KdfPolicy{}, KdfBoundsHere());
 }
 
 int DaemonMain(int argc, char** argv, const crypto::KdfPolicy& kdf_policy,

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "core/base/memory.h"
 #include "core/control/names.h"
 #include "core/control/version.h"
 
@@ -19,6 +20,19 @@ Result<std::unique_ptr<VolumeManager>> VolumeManager::Open(vault::Environment& e
       new VolumeManager(env, jobs, std::move(exporters), std::move(registry), std::move(options)));
 }
 
+namespace {
+
+/// What decoded frames may take: as the config says, but where memory is short no more than an
+/// eighth of it, since whoever goes beyond a control group's limit is killed.
+std::size_t FrameCacheBytes(const config::Effective& settings) {
+  constexpr std::uint64_t kShareOfMemory = 8;
+  const std::uint64_t wanted = settings.number(config::Key::kMemoryCacheBytesMax);
+  const std::uint64_t usable = UsableMemoryBytes();
+  return usable == 0 ? wanted : std::min(wanted, usable / kShareOfMemory);
+}
+
+}  // namespace
+
 VolumeManager::VolumeManager(vault::Environment& env, Executor& jobs,
                              std::vector<block::Exporter*> exporters,
                              std::unique_ptr<Registry> registry, Options options)
@@ -27,7 +41,7 @@ VolumeManager::VolumeManager(vault::Environment& env, Executor& jobs,
       options_(std::move(options)),
       config_(options_.config),
       registry_(std::move(registry)),
-      pool_(env, config_.Defaults().number(config::Key::kMemoryCacheBytesMax),
+      pool_(env, FrameCacheBytes(config_.Defaults()),
             {.directory = options_.cache_directory,
              .bytes_max = config_.Defaults().number(config::Key::kDiskCacheBytesMax)}),
       admin_(*registry_, pool_, config_),
@@ -64,7 +78,7 @@ void VolumeManager::Reload(config::Config config) {
   const config::Effective after = config.Defaults();
   config_.Replace(std::move(config));
   open_.Retune();
-  pool_.SetFrameCacheBytes(after.number(config::Key::kMemoryCacheBytesMax));
+  pool_.SetFrameCacheBytes(FrameCacheBytes(after));
   pool_.SetDiskCacheBytes(after.number(config::Key::kDiskCacheBytesMax));
 }
 

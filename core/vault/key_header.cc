@@ -66,9 +66,10 @@ Status CheckAllCosts(const format::KeyHeader& header, const crypto::KdfBounds& b
     const Status checked = crypto::CheckKdfCost(WrappedKeyOf(slot).cost, bounds);
     if (checked.has_value()) continue;
     Error error = checked.error().Within(Concat("key header, slot ", index));
-    error.hint =
-        "if the slot was made on a machine with more memory, open the vault there; otherwise the "
-        "key header was changed: bring it back from a copy of the store";
+    constexpr char kChanged[] =
+        "if no machine of yours has made such a slot, the key header was changed: bring it back "
+        "from a copy of the store";
+    error.hint = error.hint.empty() ? kChanged : Concat(error.hint, "; ", kChanged);
     return Fail(std::move(error));
   }
   return {};

@@ -4,13 +4,16 @@
 #include <sys/prctl.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "core/base/bytes.h"
+#include "tests/support/temporary_directory.h"
 
 namespace coffer {
 namespace {
@@ -18,6 +21,44 @@ namespace {
 TEST(PhysicalMemory, IsAtLeastWhatATestNeeds) {
   EXPECT_GT(PhysicalMemoryBytes(), std::uint64_t{64} << 20);
   EXPECT_LT(PhysicalMemoryBytes(), std::uint64_t{1} << 50);
+}
+
+class ControlGroups : public testing::Test {
+ protected:
+  void Put(const std::string& path, std::string_view text) {
+    std::filesystem::create_directories(std::filesystem::path(root_.path() + path).parent_path());
+    std::ofstream(root_.path() + path) << text;
+  }
+  [[nodiscard]] std::uint64_t Limit() const { return ControlGroupMemoryLimit(root_.path()); }
+
+  static constexpr std::uint64_t kNone = std::numeric_limits<std::uint64_t>::max();
+  TemporaryDirectory root_;
+};
+
+TEST_F(ControlGroups, TheLeastLimitOfAllAboveHolds) {
+  EXPECT_EQ(Limit(), kNone);
+  Put("/proc/self/cgroup", "0::/user.slice/app.service\n");
+  EXPECT_EQ(Limit(), kNone);
+  Put("/sys/fs/cgroup/user.slice/app.service/memory.max", "max\n");
+  EXPECT_EQ(Limit(), kNone);
+  Put("/sys/fs/cgroup/user.slice/memory.max", "314572800\n");
+  EXPECT_EQ(Limit(), 314'572'800U);
+  Put("/sys/fs/cgroup/user.slice/app.service/memory.max", "209715200\n");
+  EXPECT_EQ(Limit(), 209'715'200U);
+  Put("/sys/fs/cgroup/memory.max", "1000\n");  // a container's own top
+  EXPECT_EQ(Limit(), 1000U);
+}
+
+TEST_F(ControlGroups, VersionOneIsReadWhereMemoryIsItsOwn) {
+  Put("/proc/self/cgroup", "5:cpu,memory:/box/a\n4:pids:/x\nnonsense\n0::/\n");
+  Put("/sys/fs/cgroup/memory/box/memory.limit_in_bytes", "5000\n");
+  Put("/sys/fs/cgroup/memory/x/memory.limit_in_bytes", "7\n");
+  EXPECT_EQ(Limit(), 5000U);
+}
+
+TEST(UsableMemory, IsNoMoreThanThereIs) {
+  EXPECT_LE(UsableMemoryBytes(), PhysicalMemoryBytes());
+  EXPECT_GT(UsableMemoryBytes(), 0U);
 }
 
 /// capabilities(7): CapEff in /proc/self/status.
