@@ -1,5 +1,7 @@
 #include "core/format/marker.h"
 
+#include <algorithm>
+
 #include "core/format/envelope.h"
 #include "core/format/limits.h"
 
@@ -7,6 +9,8 @@ namespace coffer::format {
 namespace {
 
 constexpr std::string_view kMagic = "CofVault";
+constexpr std::size_t kCoveredBytes = kEnvelopeBytes + 16 + 8;
+constexpr std::size_t kMarkerBytes = kCoveredBytes + 4;
 
 /// CRC-32C (Castagnoli), reflected, as in RFC 3720 appendix B.4. Bit by bit: it covers 36 bytes.
 std::uint32_t Crc32c(ByteView bytes) {
@@ -21,7 +25,7 @@ std::uint32_t Crc32c(ByteView bytes) {
 }  // namespace
 
 Bytes Encode(const Marker& marker) {
-  Writer out(kEnvelopeBytes + 16 + 8 + 4);
+  Writer out(kMarkerBytes);
   WriteEnvelope(out, kMagic);
   out.Id(marker.vault);
   out.U64(marker.incompatible_features);
@@ -31,13 +35,18 @@ Bytes Encode(const Marker& marker) {
 
 Result<Marker> DecodeMarker(ByteView bytes) {
   Reader in(bytes, kMarkerBytesMax, "vault marker");
+  // Before the version: a flipped bit in that is damage and no newer format. So the checksum stands
+  // at this place in every version.
+  const bool begins = AsText(bytes.first(std::min(bytes.size(), kMagic.size()))) == kMagic;
+  const bool whole =
+      bytes.size() >= kMarkerBytes &&
+      LoadLe<std::uint32_t>(bytes.data() + kCoveredBytes) == Crc32c(bytes.first(kCoveredBytes));
+  in.Require(!begins || whole, "its checksum is wrong");
   ReadEnvelope(in, kMagic);
   Marker marker;
   marker.vault = in.Id<VaultId>();
   marker.incompatible_features = in.U64();
-  const std::size_t covered = bytes.size() - in.remaining();
-  const std::uint32_t crc = in.U32();
-  in.Require(in.ok() && crc == Crc32c(bytes.first(covered)), "its checksum is wrong");
+  (void)in.U32();  // the checksum
   in.Require(!marker.vault.IsNull(), "the vault id is missing");
   if ((marker.incompatible_features & ~kKnownIncompatibleFeatures) != 0)
     in.Newer("unknown feature");

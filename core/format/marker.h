@@ -2,8 +2,9 @@
 // authenticated: everything that matters is bound to the vault id again under keys.
 //   magic "CofVault" | version u16 | suite u16 | vault id 16 | incompatible features u64
 //   | CRC-32C of all before u32                                                    40 bytes
-// The checksum tells a damaged marker from a foreign file; it promises nothing against people, so
-// it needs no cryptography (core/format has none).
+// The checksum tells a damaged marker from a foreign file, and from one of a newer version, in
+// which these 40 bytes are laid out alike; it promises nothing against people, so it needs no
+// cryptography (core/format has none).
 #pragma once
 
 #include "core/base/ids.h"

@@ -36,29 +36,47 @@ void ExpectNewer(const Result<T>& result) {
 
 const VaultId kVault = SeqId<VaultId>(0x10);
 
-TEST(Marker, TellsDamageFromNewerFormats) {
+/// With a checksum that is right again: CRC-32C of the first 36 bytes.
+Bytes Resealed(Bytes marker) {
+  std::uint32_t crc = 0xffffffffu;
+  for (const std::byte byte : ByteView(marker).first(36)) {
+    crc ^= std::to_integer<std::uint32_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1u) != 0 ? 0x82f63b78u : 0u);
+  }
+  StoreLe(marker.data() + 36, ~crc);
+  return marker;
+}
+
+TEST(Marker, TellsNewerFormatsFromDamage) {
   const Bytes good = Encode(Marker{kVault, 0});
+  ASSERT_EQ(Resealed(good), good);
   Bytes bytes = good;
   bytes[8] = std::byte{2};
-  ExpectNewer(DecodeMarker(bytes));
+  ExpectNewer(DecodeMarker(Resealed(bytes)));
   bytes.resize(400, std::byte{0});
-  ExpectNewer(DecodeMarker(bytes));
+  ExpectNewer(DecodeMarker(Resealed(bytes)));
   bytes = good;
   bytes[8] = std::byte{0};
-  ExpectCorrupt(DecodeMarker(bytes), "version 0");
+  ExpectCorrupt(DecodeMarker(Resealed(bytes)), "version 0");
   bytes = good;
   bytes[10] = std::byte{9};
-  ExpectNewer(DecodeMarker(bytes));
-  bytes = good;
-  bytes[20] ^= std::byte{1};
-  ExpectCorrupt(DecodeMarker(bytes), "checksum");
-  bytes = good;
-  bytes[0] = std::byte{'X'};
-  ExpectCorrupt(DecodeMarker(bytes), "does not begin as one");
+  ExpectNewer(DecodeMarker(Resealed(bytes)));
   ExpectNewer(DecodeMarker(Encode(Marker{kVault, 1})));
   ExpectNewer(DecodeMarker(Encode(Marker{kVault, std::uint64_t{1} << 63})));
+}
+
+TEST(Marker, IsDamagedByEveryFlippedBitItsVersionsToo) {
+  const Bytes good = Encode(Marker{kVault, 0});
+  for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
+    Bytes bytes = good;
+    bytes[bit / 8] ^= static_cast<std::byte>(1u << (bit % 8));
+    ExpectCorrupt(DecodeMarker(bytes), bit < 64 ? "does not begin as one" : "checksum");
+  }
+}
+
+TEST(Marker, RefusesWhatCannotBe) {
   ExpectCorrupt(DecodeMarker(Encode(Marker{VaultId{}, 0})), "vault id");
-  bytes = good;
+  Bytes bytes = Encode(Marker{kVault, 0});
   bytes.resize(kMarkerBytesMax + 1, std::byte{0});
   ExpectCorrupt(DecodeMarker(bytes), "longer than");
 }

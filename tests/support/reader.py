@@ -295,16 +295,19 @@ class Vault:
     def read_marker(self):
         """Section 5."""
         raw = self.store.get("vault")
-        cursor = Cursor(raw, "vault marker")
-        cursor.envelope(b"CofVault")
-        self.vault = cursor.take(16)
-        need(cursor.u64() == 0, "an unknown feature needs a newer coffer")
+        need(raw[:8] == b"CofVault" and len(raw) >= 40, "no vault marker")
         crc = 0xFFFFFFFF
         for byte in raw[:36]:
             crc ^= byte
             for _ in range(8):
                 crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-        need(cursor.u32() == crc ^ 0xFFFFFFFF, "the vault marker is damaged")
+        stored = int.from_bytes(raw[36:40], "little")
+        need(stored == crc ^ 0xFFFFFFFF, "the vault marker is damaged")
+        cursor = Cursor(raw, "vault marker")
+        cursor.envelope(b"CofVault")
+        self.vault = cursor.take(16)
+        need(cursor.u64() == 0, "an unknown feature needs a newer coffer")
+        cursor.u32()
         cursor.end()
 
     def unlock(self, password):
