@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "core/base/log.h"
+#include "core/base/umask.h"
 #include "core/control/error_table.h"
 
 namespace coffer::cli {
@@ -50,6 +51,7 @@ Result<int> RunCommand(const CommandLine& line) {
 
 int CofferMain(int argc, char** argv) {
   HardenProcess();  // a typed password passes through here
+  KeepOwnersAccess();
   const std::vector<std::string> words(argv + 1, argv + argc);
   const auto parsed = ParseCommandLine(words);
   if (!parsed.has_value()) {

@@ -19,6 +19,7 @@
 #include "core/base/descriptors.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/base/umask.h"
 #include "core/config/config.h"
 #include "core/control/activation.h"
 #include "core/control/error_table.h"
@@ -271,6 +272,7 @@ int DaemonMain(int argc, char** argv) {
 int DaemonMain(int argc, char** argv, const crypto::KdfPolicy& kdf_policy,
                const crypto::KdfBounds& kdf_bounds) {
   HardenProcess();
+  KeepOwnersAccess();
   KeepFreedMemory();
   BecomeIoFlusher();  // before there are other threads; without the right to, it does nothing
   const auto options = ParseDaemonOptions(argc, argv);

@@ -73,8 +73,8 @@ class FileSystem {
   virtual ~FileSystem() = default;
   virtual Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) = 0;
   virtual Status CreateDirectory(const std::string& path) = 0;  // kAlreadyExists if there
-  /// kUnsupported if this user may not read the directory, and so cannot have made names in it that
-  /// he could find again.
+  /// Success, told once, where a file system has no such call. kUnsupported if this user may not
+  /// read the directory, and so cannot have made names in it that he could find again.
   virtual Status SyncDirectory(const std::string& path) = 0;
   /// Replaces `to` atomically.
   virtual Status Rename(const std::string& from, const std::string& to) = 0;

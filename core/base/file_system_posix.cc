@@ -5,14 +5,19 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <string>
 #include <utility>
 
+#include "core/base/directory_tools.h"
 #include "core/base/file_system.h"
 #include "core/base/log.h"
 #include "core/base/planted.h"
@@ -157,9 +162,9 @@ int FlagsOf(FileSystem::OpenMode mode) {
 
 /// Opens a regular file. O_NONBLOCK so that a FIFO or a device planted there is refused, not waited
 /// for; on regular files it means nothing.
-Result<Descriptor> OpenRegular(const std::string& path, int flags) {
+Result<Descriptor> OpenRegular(const std::string& path, int flags, mode_t mode = 0600) {
   Descriptor fd(Retry([&] {
-    return open(path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+    return open(path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, mode);
   }));
   if (!fd.valid()) {
     if (errno == ELOOP) {
@@ -177,7 +182,32 @@ Result<Descriptor> OpenRegular(const std::string& path, int flags) {
   return fd;
 }
 
-class PosixFileSystem final : public FileSystem {
+/// Permissions of `path` now.
+Result<mode_t> ModeOf(const std::string& path) {
+  struct stat found {};
+  if (stat(path.c_str(), &found) != 0) return FailErrno("inspect", path);
+  return static_cast<mode_t>(found.st_mode & 07777U);
+}
+
+/// Whether the kernel gives what is made in `directory` its access by a default ACL: then it has
+/// passed over the umask, and nothing is to be added.
+bool HasDefaultAcl(const std::string& directory) {
+  return getxattr(directory.c_str(), "system.posix_acl_default", nullptr, 0) > 0;
+}
+
+std::string ParentOf(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+}
+
+/// What errno says when a file system has no way to sync a directory, as opposed to one that
+/// failed: VirtualBox's and WSL's shares, some Samba and FUSE.
+bool MeansNoDirectorySync(int error_number) {
+  return error_number == EINVAL || error_number == ENOTTY || error_number == EOPNOTSUPP ||
+         error_number == ENOSYS;
+}
+
+class PosixFileSystem final : public FileSystem, public DirectoryTools {
  public:
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
     ASSIGN_OR_RETURN(Descriptor fd, OpenRegular(path, FlagsOf(mode)));
@@ -188,6 +218,38 @@ class PosixFileSystem final : public FileSystem {
     return Done(mkdir(path.c_str(), 0700), "create directory", path);
   }
 
+  Result<std::unique_ptr<File>> CreateShared(const std::string& path,
+                                             const std::string& grantor) override {
+    constexpr mode_t kOwner = 0600;
+    constexpr mode_t kOthersRead = 0044;
+    ASSIGN_OR_RETURN(const mode_t granted, ModeOf(grantor));
+    ASSIGN_OR_RETURN(Descriptor fd, OpenRegular(path, FlagsOf(OpenMode::kCreate), 0666));
+    if (!HasDefaultAcl(ParentOf(path))) {
+      struct stat made {};
+      if (fstat(fd.get(), &made) != 0) return FailErrno("inspect", path);
+      // The objects never change, so nobody else needs to write to one whom the umask keeps off.
+      const mode_t wanted = kOwner | (granted & kOthersRead) | (made.st_mode & granted & 0066U);
+      // A file system without modes refuses; then it decides by itself who reads.
+      if ((made.st_mode & 0777U) != wanted) (void)fchmod(fd.get(), wanted);
+    }
+    return std::make_unique<PosixFile>(std::move(fd), path);
+  }
+
+  Status CreateSharedDirectory(const std::string& path, const std::string* grantor) override {
+    constexpr mode_t kOwner = 0700;
+    mode_t granted = 0;
+    if (grantor != nullptr) {
+      ASSIGN_OR_RETURN(granted, ModeOf(*grantor));
+    }
+    RETURN_IF_ERROR(Done(mkdir(path.c_str(), 0777), "create directory", path));
+    if (HasDefaultAcl(ParentOf(path))) return {};
+    ASSIGN_OR_RETURN(const mode_t made, ModeOf(path));
+    const mode_t access = grantor == nullptr ? made & 0777U : granted & 0777U;
+    const mode_t wanted = (made & ~0777U) | kOwner | access;
+    if (made != wanted) (void)chmod(path.c_str(), wanted);
+    return {};
+  }
+
   Status SyncDirectory(const std::string& path) override {
     const Descriptor fd(
         Retry([&] { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
@@ -196,7 +258,17 @@ class PosixFileSystem final : public FileSystem {
                   Concat("cannot sync directory ", path, ": it may not be read"));
     }
     if (!fd.valid()) return FailErrno("open directory", path);
-    return Done(Retry([&] { return fsync(fd.get()); }), "sync directory", path);
+    const int synced = Retry([&] { return fsync(fd.get()); });
+    if (synced != 0 && MeansNoDirectorySync(errno)) {
+      const Error error = ErrorFromErrno(errno, Concat("cannot sync directory ", path));
+      if (!told_of_no_directory_sync_.exchange(true)) {
+        LOG(kWarning, error.message,
+            "; its file system has no way to: what was made there last may be gone after a power "
+            "cut");
+      }
+      return {};
+    }
+    return Done(synced, "sync directory", path);
   }
 
   Status Rename(const std::string& from, const std::string& to) override {
@@ -226,28 +298,42 @@ class PosixFileSystem final : public FileSystem {
   }
 
   Result<std::vector<std::string>> List(const std::string& path) override {
-    DIR* directory = opendir(path.c_str());
-    if (directory == nullptr) return FailErrno("list", path);
     std::vector<std::string> names;
-    errno = 0;
-    while (const dirent* entry = readdir(directory)) {
-      const std::string_view name = entry->d_name;
-      if (name != "." && name != "..") names.emplace_back(name);
-      errno = 0;
-    }
-    const int error_number = errno;
-    closedir(directory);
-    if (error_number != 0) {
-      return Fail(ErrorFromErrno(error_number, Concat("cannot list ", path)));
-    }
+    RETURN_IF_ERROR(ForEachName(path, [&](std::string_view name) { names.emplace_back(name); }));
     std::sort(names.begin(), names.end());
     return names;
+  }
+
+  Result<std::vector<std::string>> ListFirst(const std::string& path, const NameFilter& wanted,
+                                             std::size_t count) override {
+    std::vector<std::string> first;  // a heap, the greatest in front
+    if (count == 0) return first;
+    std::string name;  // one allocation for all
+    RETURN_IF_ERROR(ForEachName(path, [&](std::string_view entry) {
+      if (first.size() == count && entry >= first.front()) return;
+      name = entry;
+      if (!wanted(name)) return;
+      if (first.size() == count) {
+        std::pop_heap(first.begin(), first.end());
+        first.pop_back();
+      }
+      first.push_back(name);
+      std::push_heap(first.begin(), first.end());
+    }));
+    std::sort_heap(first.begin(), first.end());
+    return first;
   }
 
   Result<FileInfo> Stat(const std::string& path) override {
     struct stat found {};
     if (lstat(path.c_str(), &found) != 0) return FailErrno("inspect", path);
     return ToInfo(found);
+  }
+
+  Result<std::string> Resolve(const std::string& path) override {
+    std::array<char, PATH_MAX> resolved{};
+    if (realpath(path.c_str(), resolved.data()) == nullptr) return FailErrno("resolve", path);
+    return std::string(resolved.data());
   }
 
   Result<SpaceInfo> Space(const std::string& path) override {
@@ -269,6 +355,26 @@ class PosixFileSystem final : public FileSystem {
     }
     return std::make_unique<PosixFileLock>(std::move(fd));
   }
+
+ private:
+  /// In whatever order the kernel gives them.
+  template <class Use>
+  static Status ForEachName(const std::string& path, const Use& use) {
+    DIR* directory = opendir(path.c_str());
+    if (directory == nullptr) return FailErrno("list", path);
+    errno = 0;
+    while (const dirent* entry = readdir(directory)) {
+      const std::string_view name = entry->d_name;
+      if (name != "." && name != "..") use(name);
+      errno = 0;
+    }
+    const int error_number = errno;
+    closedir(directory);
+    if (error_number == 0) return {};
+    return Fail(ErrorFromErrno(error_number, Concat("cannot list ", path)));
+  }
+
+  std::atomic<bool> told_of_no_directory_sync_ = false;
 };
 
 }  // namespace

@@ -110,7 +110,9 @@ Result<VaultPool::Lease> VaultAdmin::CreateOrUnlock(const control::InitRequest& 
   const auto id = pool_.IdentifyVault(url);
   if (id.has_value()) {
     RETURN_IF_ERROR(AliasFor(*id, url, request.alias));
-    return pool_.Acquire(*id, url, request.password, request.single_writer);
+    const auto known = registry_.Find(*id);
+    const bool single_writer = request.single_writer || (known && known->single_writer);
+    return pool_.Acquire(*id, url, request.password, single_writer);
   }
   if (id.error().code != ErrorCode::kNotFound) return Fail(id.error());
   if (request.password.empty()) {

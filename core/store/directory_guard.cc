@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "core/base/directory_tools.h"
 #include "core/base/log.h"
 #include "core/format/chain_name.h"
 
@@ -11,6 +12,7 @@ namespace coffer::store {
 namespace {
 
 constexpr std::uint64_t kMarkerSizeMax = 4096;
+constexpr char kMarkerHint[] = "bring the file back from a copy of the store; nothing was changed";
 constexpr std::array<std::string_view, 4> kVaultParts = {"keys", "catalog", "heads", "packs"};
 constexpr std::string_view kProbeDirectory = "probe";
 
@@ -38,6 +40,16 @@ Result<bool> HoldsFiles(FileSystem& fs, const std::string& path) {
   return false;
 }
 
+/// What file systems and desktops leave in a directory that a person takes for empty.
+bool IsLitterOfASystem(std::string_view name) {
+  constexpr std::array<std::string_view, 10> kNames = {
+      "lost+found",   ".DS_Store", ".Spotlight-V100", ".Trashes",   ".fseventsd",
+      "$RECYCLE.BIN", "Thumbs.db", "desktop.ini",     ".directory", "System Volume Information"};
+  constexpr std::string_view kTrashOfUser = ".Trash-";  // and the user's number
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||
+         name.starts_with(kTrashOfUser);
+}
+
 bool IsVaultPart(std::string_view name) {
   return std::find(kVaultParts.begin(), kVaultParts.end(), name) != kVaultParts.end();
 }
@@ -49,13 +61,27 @@ std::string LostMountMessage(const std::string& path) {
                 format::kMarkerName, "' is missing");
 }
 
-Status CheckStoreDirectory(FileSystem& fs, const std::string& path) {
-  if (path.size() < 2 || path.front() != '/') {
-    return Fail(
-        ErrorCode::kInvalidArgument,
-        Concat("'", path, "' cannot be a store: ", "give the path of a directory of its own"));
+Status CheckStorePath(const std::string& path) {
+  if (path.size() >= 2 && path.front() == '/') return {};
+  return Fail(ErrorCode::kInvalidArgument, Concat("'", path, "' cannot be a store"),
+              "give the path of a directory of its own");
+}
+
+Result<std::string> FindStoreDirectory(FileSystem& fs, const std::string& path) {
+  Result<FileInfo> info = fs.Stat(path);
+  std::string found = path;
+  if (info.has_value() && info->is_symlink) {
+    Result<std::string> resolved = ResolvePath(fs, path);
+    if (!resolved.has_value() && resolved.error().code == ErrorCode::kNotFound) {
+      // No kNotFound: nothing can be made here.
+      return Fail(ErrorCode::kUnavailable,
+                  Concat("store at ", path, " is a symbolic link to what is not there"),
+                  kMountHint);
+    }
+    if (!resolved.has_value()) return Fail(resolved.error().Within(Concat("store at ", path)));
+    found = std::move(*resolved);
+    info = fs.Stat(found);
   }
-  const Result<FileInfo> info = fs.Stat(path);
   if (!info.has_value()) {
     if (info.error().code != ErrorCode::kNotFound) {
       return Fail(info.error().Within(Concat("store at ", path)));
@@ -63,19 +89,15 @@ Status CheckStoreDirectory(FileSystem& fs, const std::string& path) {
     return Fail(ErrorCode::kNotFound, Concat("store at ", path, ": there is no such directory"),
                 kMountHint);
   }
-  if (info->is_symlink) {
-    return Fail(ErrorCode::kInvalidArgument, Concat("store at ", path, " is a symbolic link"),
-                "give the directory that it points to");
-  }
   if (!info->is_directory) {
     return Fail(ErrorCode::kInvalidArgument, Concat("store at ", path, " is not a directory"));
   }
-  return {};
+  return found;
 }
 
 Status MakeStoreDirectory(FileSystem& fs, const std::string& path) {
   const std::string parent = path.rfind('/') == 0 ? "/" : path.substr(0, path.rfind('/'));
-  const Status made = fs.CreateDirectory(path);
+  const Status made = CreateSharedDirectory(fs, path, nullptr);
   if (!made.has_value() && made.error().code == ErrorCode::kNotFound) {
     return Fail(ErrorCode::kNotFound, Concat("store at ", path, ": ", parent, " does not exist"),
                 "only the last directory of a store's path is made; make the others first");
@@ -93,10 +115,14 @@ Result<std::optional<Bytes>> ReadMarker(FileSystem& fs, const std::string& path)
   Result<Bytes> marker = ReadWholeFile(fs, marker_path, kMarkerSizeMax);
   if (!marker.has_value()) {
     if (marker.error().code == ErrorCode::kNotFound) return std::optional<Bytes>();
-    return Fail(marker.error().Within(Concat("store at ", path)));
+    Error error = marker.error().Within(Concat("store at ", path));
+    if (error.code != ErrorCode::kInvalidArgument) return Fail(std::move(error));
+    // Too long, or not even a file.
+    return Fail(ErrorCode::kCorruption, error.message, kMarkerHint);
   }
   if (marker->empty()) {
-    return Fail(ErrorCode::kCorruption, Concat("store at ", path, ": ", marker_path, " is empty"));
+    return Fail(ErrorCode::kCorruption, Concat("store at ", path, ": ", marker_path, " is empty"),
+                kMarkerHint);
   }
   return std::optional<Bytes>(std::move(*marker));
 }
@@ -110,8 +136,7 @@ Result<DirectoryContent> ExamineDirectory(FileSystem& fs, const std::string& pat
       if (holds_files) return DirectoryContent::kHalfVault;
       continue;
     }
-    // A fresh ext4 file system holds lost+found.
-    if (name == kScratchDirectory || name == "lost+found") continue;
+    if (name == kScratchDirectory || IsLitterOfASystem(name)) continue;
     if (name == kProbeDirectory) {
       ASSIGN_OR_RETURN(const bool probes_only, HoldsProbesOnly(fs, Concat(path, "/", name)));
       if (probes_only) continue;

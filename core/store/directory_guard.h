@@ -18,8 +18,10 @@ inline constexpr char kScratchDirectory[] = ".coffer-tmp";
 inline constexpr char kMountHint[] = "mount the disk or share that holds the vault";
 [[nodiscard]] std::string LostMountMessage(const std::string& path);
 
-/// `path` is a directory and no symbolic link; kNotFound, kInvalidArgument.
-Status CheckStoreDirectory(FileSystem& fs, const std::string& path);
+/// Whether `path` can be a store's at all; kInvalidArgument.
+Status CheckStorePath(const std::string& path);
+/// The directory that `path` is, or points to; kNotFound, kInvalidArgument.
+Result<std::string> FindStoreDirectory(FileSystem& fs, const std::string& path);
 /// Makes the last part of `path` and syncs it into its parent, which must exist.
 Status MakeStoreDirectory(FileSystem& fs, const std::string& path);
 

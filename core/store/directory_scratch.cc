@@ -5,7 +5,9 @@
 #include <set>
 #include <utility>
 
+#include "core/base/directory_tools.h"
 #include "core/base/log.h"
+#include "core/store/directory_guard.h"
 
 namespace coffer::store {
 namespace {
@@ -27,6 +29,9 @@ std::string IdOf(const std::string& name) {
 
 }  // namespace
 
+DirectoryScratch::DirectoryScratch(FileSystem& fs, Random& random, const std::string& root)
+    : fs_(fs), random_(random), root_(root), directory_(Concat(root, "/", kScratchDirectory)) {}
+
 DirectoryScratch::~DirectoryScratch() {
   const MutexLock lock(mutex_);
   if (id_.empty()) return;
@@ -46,7 +51,7 @@ Status DirectoryScratch::Prepare() {
 Status DirectoryScratch::TakeId() {
   Status taken;
   for (int attempt = 0; attempt < kTakeIdAttemptsMax; ++attempt) {
-    const Status made = fs_.CreateDirectory(directory_);
+    const Status made = CreateSharedDirectory(fs_, directory_, &root_);
     if (!made.has_value() && made.error().code != ErrorCode::kAlreadyExists) return made;
     ASSIGN_OR_RETURN(const FileInfo info, fs_.Stat(directory_));
     if (!info.is_directory) {
@@ -105,12 +110,8 @@ void DirectoryScratch::RemoveFilesOf(const std::string& id, const std::vector<st
 
 Result<std::string> DirectoryScratch::Write(ByteView data) {
   RETURN_IF_ERROR(Prepare());
-  std::string path;
-  {
-    const MutexLock lock(mutex_);
-    path = PathOf(Concat(id_, ".", next_++));
-  }
-  ASSIGN_OR_RETURN(const std::unique_ptr<File> file, fs_.Open(path, FileSystem::OpenMode::kCreate));
+  const std::string path = UnusedPath();
+  ASSIGN_OR_RETURN(const std::unique_ptr<File> file, CreateShared(fs_, path, root_));
   Status written = file->WriteAt(0, data);
   if (written.has_value()) written = file->SyncData();
   if (!written.has_value()) {
@@ -118,6 +119,11 @@ Result<std::string> DirectoryScratch::Write(ByteView data) {
     return Fail(std::move(written).error());
   }
   return path;
+}
+
+std::string DirectoryScratch::UnusedPath() {
+  const MutexLock lock(mutex_);
+  return PathOf(Concat(id_, ".", next_++));
 }
 
 void DirectoryScratch::Discard(const std::string& path) {

@@ -27,8 +27,8 @@ namespace coffer::store {
 
 class DirectoryScratch {
  public:
-  DirectoryScratch(FileSystem& fs, Random& random, std::string directory)
-      : fs_(fs), random_(random), directory_(std::move(directory)) {}
+  /// In the store at `root`, which decides whom its files are for.
+  DirectoryScratch(FileSystem& fs, Random& random, const std::string& root);
   ~DirectoryScratch();
   DirectoryScratch(const DirectoryScratch&) = delete;
   DirectoryScratch& operator=(const DirectoryScratch&) = delete;
@@ -38,7 +38,9 @@ class DirectoryScratch {
   /// Writes `data` to a new file and syncs it; returns its path. kNotFound: the directory is gone;
   /// Revalidate and try again.
   Result<std::string> Write(ByteView data);
-  /// Removes a file that Write made, as well as it can.
+  /// A path beside those files, where nothing is. REQUIRES: Write was called.
+  std::string UnusedPath();
+  /// Removes a file that Write made, or one at UnusedPath, as well as it can.
   void Discard(const std::string& path);
   /// Looks whether directory and lock are still there; if not, the next Write begins anew.
   void Revalidate();
@@ -52,6 +54,7 @@ class DirectoryScratch {
 
   FileSystem& fs_;
   Random& random_;
+  const std::string root_;
   const std::string directory_;
 
   Mutex mutex_;  // held over I/O, but only the first Write of an instance does any under it

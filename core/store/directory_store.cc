@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/directory_tools.h"
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/format/chain_name.h"
@@ -27,18 +28,28 @@ Result<Bytes> ReadObject(File& file, const std::string& name, std::uint64_t offs
   return Fail(ErrorCode::kCorruption, Concat("object ", name, " became shorter while it was read"));
 }
 
+constexpr char kForeignHint[] = "see what put it there, and move it away";
+
 bool Is(const Status& status, ErrorCode code) {
   return !status.has_value() && status.error().code == code;
+}
+
+/// Whether an error of link or rename may mean that the file system has no such call, rather than
+/// something about this file or this name.
+bool MayBeOfTheWay(const Error& error) {
+  return error.code == ErrorCode::kUnsupported || error.code == ErrorCode::kIoError ||
+         error.code == ErrorCode::kInvalidArgument;
 }
 
 }  // namespace
 
 DirectoryStore::DirectoryStore(FileSystem& fs, Random& random, const std::string& path)
-    : fs_(fs), root_(path), scratch_(fs, random, Concat(path, "/", kScratchDirectory)) {}
+    : fs_(fs), root_(path), scratch_(fs, random, path) {}
 
 Result<std::unique_ptr<DirectoryStore>> DirectoryStore::Open(FileSystem& fs, Random& random,
-                                                             const std::string& path) {
-  RETURN_IF_ERROR(CheckStoreDirectory(fs, path));
+                                                             const std::string& given) {
+  RETURN_IF_ERROR(CheckStorePath(given));
+  ASSIGN_OR_RETURN(const std::string path, FindStoreDirectory(fs, given));
   ASSIGN_OR_RETURN(const std::optional<Bytes> marker, ReadMarker(fs, path));
   if (!marker.has_value()) {
     ASSIGN_OR_RETURN(const DirectoryContent content, ExamineDirectory(fs, path));
@@ -51,13 +62,15 @@ Result<std::unique_ptr<DirectoryStore>> DirectoryStore::Open(FileSystem& fs, Ran
 }
 
 Result<std::unique_ptr<DirectoryStore>> DirectoryStore::OpenForInit(FileSystem& fs, Random& random,
-                                                                    const std::string& path) {
-  const Status there = CheckStoreDirectory(fs, path);
-  if (Is(there, ErrorCode::kNotFound)) {
-    RETURN_IF_ERROR(MakeStoreDirectory(fs, path));
-  } else if (!there.has_value()) {
-    return Fail(there.error());
+                                                                    const std::string& given) {
+  RETURN_IF_ERROR(CheckStorePath(given));
+  Result<std::string> found = FindStoreDirectory(fs, given);
+  if (!found.has_value() && found.error().code == ErrorCode::kNotFound) {
+    RETURN_IF_ERROR(MakeStoreDirectory(fs, given));
+    found = given;
   }
+  if (!found.has_value()) return Fail(found.error());
+  const std::string path = std::move(*found);
   std::unique_ptr<DirectoryStore> store(new DirectoryStore(fs, random, path));
   ASSIGN_OR_RETURN(const std::optional<Bytes> marker, ReadMarker(fs, path));
   if (marker.has_value()) {
@@ -111,6 +124,7 @@ Status DirectoryStore::CreateOnce(const std::string& name, ByteView data) {
   const bool exists = Is(published, ErrorCode::kAlreadyExists);
   if (!published.has_value()) scratch_.Discard(temporary);
   if (!published.has_value() && !exists) return published;
+  if (exists) RETURN_IF_ERROR(CheckNoDirectoryAt(PathOf(name)));
   // Also when it exists: another writer may be just before its own sync, and what is said to exist
   // must still do so after a power cut.
   const Status synced = fs_.SyncDirectory(ParentOf(PathOf(name)));
@@ -130,7 +144,7 @@ Status DirectoryStore::EnsureDirectoriesOf(const std::string& name) {
 Status DirectoryStore::EnsureDirectory(const std::string& path) {
   Result<FileInfo> info = fs_.Stat(path);
   if (!info.has_value() && info.error().code == ErrorCode::kNotFound) {
-    const Status made = fs_.CreateDirectory(path);
+    const Status made = CreateSharedDirectory(fs_, path, &root_);
     if (!made.has_value() && !Is(made, ErrorCode::kAlreadyExists)) return made;
     info = fs_.Stat(path);
   }
@@ -138,7 +152,8 @@ Status DirectoryStore::EnsureDirectory(const std::string& path) {
   if (!info->is_directory) {
     return Fail(ErrorCode::kCorruption,
                 Concat(path, info->is_symlink ? " is a symbolic link; stores hold none"
-                                              : " is a file where a directory belongs"));
+                                              : " is a file where a directory belongs"),
+                kForeignHint);
   }
   {
     const MutexLock lock(mutex_);
@@ -151,22 +166,63 @@ Status DirectoryStore::EnsureDirectory(const std::string& path) {
   return {};
 }
 
+/// What stands in the way of an object must be one.
+Status DirectoryStore::CheckNoDirectoryAt(const std::string& path) {
+  const Result<FileInfo> info = fs_.Stat(path);
+  if (!info.has_value() || !info->is_directory) return {};
+  return Fail(ErrorCode::kCorruption, Concat(path, " is a directory where an object belongs"),
+              kForeignHint);
+}
+
 Status DirectoryStore::Publish(const std::string& temporary, const std::string& name) {
-  const std::string path = PathOf(name);
-  if (publishing_ == Publishing::kLink) {
-    Status linked = fs_.Link(temporary, path);
-    if (linked.has_value()) scratch_.Discard(temporary);
-    if (!Is(linked, ErrorCode::kUnsupported)) return linked;
-    publishing_ = Publishing::kRenameNoReplace;
-  }
-  if (publishing_ == Publishing::kRenameNoReplace) {
-    Status renamed = fs_.RenameNoReplace(temporary, path);
-    if (!Is(renamed, ErrorCode::kUnsupported)) return renamed;
+  Status published = PublishBy(publishing_, temporary, PathOf(name));
+  if (published.has_value() || !MayBeOfTheWay(published.error())) return published;
+  ASSIGN_OR_RETURN(const Publishing found, FindPublishing(published.error()));
+  if (found == publishing_) return published;
+  publishing_ = found;
+  if (found == Publishing::kLookThenRename) {
     LOG(kWarning, "store at ", root_,
         " is weak: its file system has neither hard links nor rename without replacing");
-    publishing_ = Publishing::kLookThenRename;
+  }
+  return PublishBy(found, temporary, PathOf(name));
+}
+
+Status DirectoryStore::PublishBy(Publishing way, const std::string& temporary,
+                                 const std::string& path) {
+  switch (way) {
+    case Publishing::kLink: {
+      Status linked = fs_.Link(temporary, path);
+      if (linked.has_value()) scratch_.Discard(temporary);
+      if (linked.has_value()) proven_strong_ = true;
+      return linked;
+    }
+    case Publishing::kRenameNoReplace: {
+      Status renamed = fs_.RenameNoReplace(temporary, path);
+      if (renamed.has_value()) proven_strong_ = true;
+      return renamed;
+    }
+    case Publishing::kLookThenRename:
+      break;
   }
   return LookThenRename(temporary, path);
+}
+
+/// Tries the ways after the one in use on a file that nobody needs: file systems say in many words
+/// that they lack one (EPERM, EIO, EINVAL), and a disk that is broken says the same. If none works
+/// it is the disk, and `failure` stands.
+Result<DirectoryStore::Publishing> DirectoryStore::FindPublishing(const Error& failure) {
+  for (const Publishing way :
+       {Publishing::kLink, Publishing::kRenameNoReplace, Publishing::kLookThenRename}) {
+    // A store that has refused a taken name, or could have, has not lost that way for good.
+    if (way == Publishing::kLookThenRename && proven_strong_) break;
+    ASSIGN_OR_RETURN(const std::string from, scratch_.Write(AsBytes("trial")));
+    const std::string to = scratch_.UnusedPath();
+    const Status published = PublishBy(way, from, to);
+    scratch_.Discard(from);
+    scratch_.Discard(to);
+    if (published.has_value()) return way;
+  }
+  return Fail(failure);
 }
 
 Status DirectoryStore::LookThenRename(const std::string& temporary, const std::string& path) {
@@ -181,9 +237,8 @@ Result<Bytes> DirectoryStore::Get(const std::string& name, std::uint64_t size_ma
   std::uint64_t size = 0;
   ASSIGN_OR_RETURN(const std::unique_ptr<File> file, OpenObject(name, &size));
   if (size > size_max) {
-    return Fail(ErrorCode::kInvalidArgument,
-                Concat("store at ", root_, ": object ", name, " holds ", size, " bytes, more than ",
-                       size_max));
+    return Fail(ErrorCode::kCorruption, Concat("store at ", root_, ": object ", name, " holds ",
+                                               size, " bytes, more than ", size_max));
   }
   return ReadObject(*file, name, 0, size);
 }
@@ -202,7 +257,12 @@ Result<std::unique_ptr<File>> DirectoryStore::OpenObject(const std::string& name
   const Result<FileInfo> info = StatObject(fs_, root_, name);
   if (!info.has_value()) return FailMissing(info.error());
   Result<std::unique_ptr<File>> file = fs_.Open(PathOf(name), FileSystem::OpenMode::kRead);
-  if (!file.has_value()) return FailMissing(file.error());
+  if (!file.has_value()) {
+    Error error = file.error();
+    // A FIFO, a device: nothing that a store holds.
+    if (error.code == ErrorCode::kInvalidArgument) error.code = ErrorCode::kCorruption;
+    return FailMissing(std::move(error));
+  }
   ASSIGN_OR_RETURN(*size, (*file)->Size());
   return file;
 }

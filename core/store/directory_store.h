@@ -4,7 +4,12 @@
 // then given its name by link, which refuses a name that is taken; where there are no hard links by
 // renameat2 without replace; where there is neither, by look-then-rename, which two writers can
 // both pass: then the store is *weak*. The directory is synced before Create returns. Link comes
-// first because it works on file systems and shares that lack the rename flag.
+// first because it works on file systems and shares that lack the rename flag. When a call fails in
+// a way that may mean that the file system lacks it, a file that nobody needs is published in each
+// way, and the first that works is used from then on.
+//
+// Files and directories get what the store's directory grants (CreateShared): all is
+// sealed, and a store may be shared by users and machines.
 //
 // The mount guard: an empty mount point must not pass for an empty vault. A store opened with Open
 // keeps the bytes of its marker object `vault` and compares them before each Create, Delete and
@@ -38,8 +43,9 @@ namespace coffer::store {
 
 class DirectoryStore final : public ObjectStore {
  public:
-  /// A directory that holds a vault. `path` is absolute, in one spelling (ParseStoreUrl). Changes
-  /// nothing. kNotFound if the directory or the marker is missing, kCorruption for half a vault.
+  /// A directory that holds a vault. `path` is absolute, in one spelling (ParseStoreUrl); if it is
+  /// a symbolic link, the store is what that points to now. Changes nothing. kNotFound if the
+  /// directory or the marker is missing, kCorruption for half a vault.
   static Result<std::unique_ptr<DirectoryStore>> Open(FileSystem& fs, Random& random,
                                                       const std::string& path);
 
@@ -67,7 +73,10 @@ class DirectoryStore final : public ObjectStore {
   Status CreateOnce(const std::string& name, ByteView data);
   Status EnsureDirectoriesOf(const std::string& name);
   Status EnsureDirectory(const std::string& path);
+  Status CheckNoDirectoryAt(const std::string& path);
   Status Publish(const std::string& temporary, const std::string& name);
+  Status PublishBy(Publishing way, const std::string& temporary, const std::string& path);
+  Result<Publishing> FindPublishing(const Error& failure);
   Status LookThenRename(const std::string& temporary, const std::string& path);
 
   Result<std::unique_ptr<File>> OpenObject(const std::string& name, std::uint64_t* size);
@@ -82,6 +91,7 @@ class DirectoryStore final : public ObjectStore {
   const std::string root_;
   DirectoryScratch scratch_;
   std::atomic<Publishing> publishing_{Publishing::kLink};
+  std::atomic<bool> proven_strong_ = false;  // link or renameat2 has worked
 
   mutable Mutex mutex_;
   Bytes marker_ GUARDED_BY(mutex_);  // empty: not guarded yet

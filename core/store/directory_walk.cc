@@ -1,9 +1,12 @@
 #include "core/store/directory_walk.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
+#include "core/base/directory_tools.h"
 #include "core/base/log.h"
+#include "core/format/chain_name.h"
 
 namespace coffer::store {
 namespace {
@@ -34,6 +37,18 @@ Status CheckDirectoriesOf(FileSystem& fs, const std::string& root, const std::st
   return {};
 }
 
+/// Whether objects can lie right in `directory`, which ends with a slash, or further down: not
+/// where other programs have made directories inside keys/, catalog/, heads/<volume>/ or
+/// packs/<xx>/.
+bool MayHoldObjects(std::string_view directory) {
+  const auto slashes = std::count(directory.begin(), directory.end(), '/');
+  if (directory.starts_with(format::kKeysPrefix) || directory.starts_with(format::kCatalogPrefix))
+    return slashes == 1;
+  if (directory.starts_with(format::kHeadsPrefix) || directory.starts_with(format::kPacksPrefix))
+    return slashes <= 2;
+  return true;
+}
+
 class Walk {
  public:
   Walk(FileSystem& fs, const std::string& root, const std::string& prefix,
@@ -42,22 +57,30 @@ class Walk {
 
   /// `directory` is "" or ends with a slash.
   Status Visit(const std::string& directory) {
-    const std::string path = directory.empty() ? root_ : Concat(root_, "/", directory);
-    const Result<std::vector<std::string>> entries =
-        fs_.List(directory.empty() ? root_ : path.substr(0, path.size() - 1));
-    if (!entries.has_value()) {
-      if (entries.error().code == ErrorCode::kNotFound) return {};
-      return Fail(entries.error());
-    }
+    const std::string path =
+        directory.empty() ? root_ : Concat(root_, "/", directory.substr(0, directory.size() - 1));
     std::vector<std::string> waiting;  // directories, with their slash; the last one comes first
-    for (const std::string& entry : *entries) {
-      const std::string name = directory + entry;
-      while (!waiting.empty() && waiting.back() < name) RETURN_IF_ERROR(VisitLast(waiting));
-      if (full()) return {};
-      if (!MayBeWanted(name)) continue;
-      ASSIGN_OR_RETURN(const Kind kind, KindOf(name));
-      if (kind == Kind::kDirectory) waiting.push_back(name + "/");
-      if (kind == Kind::kFile && IsWanted(name)) page_.names.push_back(name);
+    std::string name = directory;
+    std::string last;  // of the entries looked at
+    const auto wanted = [&](const std::string& entry) {
+      if (entry <= last) return false;
+      name.replace(directory.size(), std::string::npos, entry);
+      return MayBeWanted(name);
+    };
+    std::size_t count = std::max(limit_ + 1, kEntriesFirst);
+    while (!full()) {
+      const Result<std::vector<std::string>> entries = ListFirst(fs_, path, wanted, count);
+      if (!entries.has_value()) {
+        if (entries.error().code == ErrorCode::kNotFound) return {};
+        return Fail(entries.error());
+      }
+      for (const std::string& entry : *entries) {
+        RETURN_IF_ERROR(Take(directory + entry, waiting));
+        if (full()) return {};
+      }
+      if (entries->size() < count) break;
+      last = entries->back();
+      count *= kMoreEachTime;
     }
     while (!waiting.empty() && !full()) RETURN_IF_ERROR(VisitLast(waiting));
     return {};
@@ -71,6 +94,20 @@ class Walk {
 
  private:
   enum class Kind { kNothing, kFile, kDirectory };
+
+  /// A directory is read as far as its first names that are wanted; where those turn out to be too
+  /// few, again and further, so that all the readings together cost little more than the last one.
+  static constexpr std::size_t kEntriesFirst = 64;
+  static constexpr std::size_t kMoreEachTime = 16;
+
+  Status Take(const std::string& name, std::vector<std::string>& waiting) {
+    while (!waiting.empty() && waiting.back() < name) RETURN_IF_ERROR(VisitLast(waiting));
+    if (full()) return {};
+    ASSIGN_OR_RETURN(const Kind kind, KindOf(name));
+    if (kind == Kind::kDirectory) waiting.push_back(name + "/");
+    if (kind == Kind::kFile && IsWanted(name)) page_.names.push_back(name);
+    return {};
+  }
 
   /// One more than asked for tells whether there are more.
   [[nodiscard]] bool full() const { return page_.names.size() > limit_; }
@@ -88,6 +125,7 @@ class Walk {
 
   /// Whether names in `directory` (with its slash) can be wanted.
   [[nodiscard]] bool HoldsWanted(const std::string& directory) const {
+    if (!MayHoldObjects(directory)) return false;
     const bool in_prefix = directory.starts_with(prefix_) || prefix_.starts_with(directory);
     return in_prefix && (directory > start_after_ || start_after_.starts_with(directory));
   }
@@ -96,8 +134,10 @@ class Walk {
     return IsValidObjectName(name) && (IsWanted(name) || HoldsWanted(name + "/"));
   }
 
+  /// A symbolic link counts as a file: where an object should be, reading it says what it is, and
+  /// elsewhere it is nobody's.
   Result<Kind> KindOf(const std::string& name) {
-    const Result<FileInfo> info = StatOwn(fs_, Concat(root_, "/", name));
+    const Result<FileInfo> info = fs_.Stat(Concat(root_, "/", name));
     if (!info.has_value()) {
       if (info.error().code == ErrorCode::kNotFound) return Kind::kNothing;  // deleted just now
       return Fail(info.error());

@@ -3,8 +3,8 @@
 //
 // The order of a directory's entries is not that order: the file "a-b" comes before everything in
 // the directory "a", since '-' and '.' sort before '/'. So a directory found on the way waits until
-// no entry can come before its contents. Entries that no object name can have are passed over; a
-// symbolic link that has one is an error, since what stands behind it is not the store.
+// no entry can come before its contents. Entries that no object name can have are passed over, and
+// directories that no object can be in; a symbolic link is never followed.
 #pragma once
 
 #include <string>

@@ -17,7 +17,7 @@ Status MemoryStore::Create(const std::string& name, ByteView data, ObjectClass /
 Result<Bytes> MemoryStore::Get(const std::string& name, std::uint64_t size_max) {
   ASSIGN_OR_RETURN(const auto object, Find(name));
   if (object->size() > size_max) {
-    return Fail(ErrorCode::kInvalidArgument,
+    return Fail(ErrorCode::kCorruption,
                 Concat("object ", name, " holds ", object->size(), " bytes, more than ", size_max));
   }
   return *object;

@@ -37,7 +37,7 @@ class ObjectStore {
   /// Creates `name` with `data`; durable on success. kAlreadyExists if there is one, whatever its
   /// bytes.
   virtual Status Create(const std::string& name, ByteView data, ObjectClass object_class) = 0;
-  /// The whole object; kInvalidArgument if longer than `size_max`, kNotFound.
+  /// The whole object; kCorruption if longer than `size_max`, kNotFound.
   virtual Result<Bytes> Get(const std::string& name, std::uint64_t size_max) = 0;
   /// [offset, offset+length) as far as the object reaches, as HTTP's ranges do: who reads in
   /// windows need not know where it ends. kCorruption if it ends at or before `offset`.

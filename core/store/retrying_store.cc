@@ -91,7 +91,7 @@ Status RetryingStore::SettleExisting(const std::string& name, ByteView data, Err
     return Fail(std::move(exists));
   }
   switch (there.error().code) {
-    case ErrorCode::kInvalidArgument:  // longer than ours
+    case ErrorCode::kCorruption:  // longer than ours, or no object at all
       return Fail(std::move(exists));
     case ErrorCode::kNotFound:  // it came and went: whether it was ours, nobody can say now
       return Fail(

@@ -19,7 +19,7 @@ namespace {
 /// Create makes them.
 Status CheckHoldsNothing(store::ObjectStore& store) {
   const Result<Bytes> marker = store.Get(std::string(format::kMarkerName), format::kMarkerBytesMax);
-  if (marker.has_value() || marker.error().code == ErrorCode::kInvalidArgument) {
+  if (marker.has_value() || marker.error().code == ErrorCode::kCorruption) {
     return Fail(ErrorCode::kAlreadyExists,
                 Concat("there is a vault at ", store.description(), " already"));
   }
@@ -41,7 +41,9 @@ Status CheckHoldsNothing(store::ObjectStore& store) {
 Status ProbeForCreate(store::ObjectStore& store, Random& random, Writers writers) {
   ASSIGN_OR_RETURN(const store::ProbeReport report, store::ProbeStore(store, random));
   if (report.strength == store::StoreStrength::kWeak && writers == Writers::kMany) {
-    return Fail(WeakStoreError(store.description(), report.reason));
+    Error weak = WeakStoreError(store.description(), report.reason);
+    weak.hint = "if only one machine ever writes there: coffer init --single-writer";
+    return Fail(std::move(weak));
   }
   return {};
 }

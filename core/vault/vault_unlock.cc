@@ -13,12 +13,21 @@ constexpr char kLostObjectsHint[] =
     "objects of the vault were lost: bring them back from a copy of the store; nothing is made "
     "anew";
 
+tl::unexpected<Error> FailDamagedMarker(Error error) {
+  if (error.hint.empty()) {
+    error.hint = Concat("bring the object ", format::kMarkerName,
+                        " back from a copy of the store; nothing was changed");
+  }
+  return Fail(std::move(error));
+}
+
 }  // namespace
 
 Result<VaultId> Vault::Identify(store::ObjectStore& store, const VaultId& expected) {
   const std::string where = store.description();
   const Result<Bytes> bytes = store.Get(std::string(format::kMarkerName), format::kMarkerBytesMax);
   if (!bytes.has_value()) {
+    if (bytes.error().code == ErrorCode::kCorruption) return FailDamagedMarker(bytes.error());
     if (bytes.error().code != ErrorCode::kNotFound) return Fail(bytes.error());
     if (expected.IsNull())
       return Fail(ErrorCode::kNotFound, Concat("there is no vault at ", where));
@@ -30,12 +39,7 @@ Result<VaultId> Vault::Identify(store::ObjectStore& store, const VaultId& expect
   }
   const Result<format::Marker> decoded = format::DecodeMarker(*bytes);
   if (!decoded.has_value()) {
-    Error error = DecodingError(decoded.error()).Within(where);
-    if (error.hint.empty()) {
-      error.hint = Concat("bring the object ", format::kMarkerName,
-                          " back from a copy of the store; nothing was changed");
-    }
-    return Fail(std::move(error));
+    return FailDamagedMarker(DecodingError(decoded.error()).Within(where));
   }
   const format::Marker& marker = *decoded;
   if (!expected.IsNull() && marker.vault != expected) {

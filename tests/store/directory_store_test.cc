@@ -4,11 +4,14 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -16,7 +19,6 @@
 #include "core/base/log.h"
 #include "core/store/directory_guard.h"
 #include "tests/support/faulty_file_system.h"
-#include "tests/support/partial_file_system.h"
 #include "tests/support/result_macros.h"
 #include "tests/support/scratch_directory.h"
 
@@ -380,17 +382,99 @@ TEST_F(DirectoryStoreTest, WorksWhereThereAreNoLocks) {
   EXPECT_OK(store->Get("keys/1", 100));
 }
 
-TEST_F(DirectoryStoreTest, IsStrongWithoutLinksAndWeakWithoutRenameFlags) {
-  for (const auto renames :
-       {PartialFileSystem::Renames::kNoReplace, PartialFileSystem::Renames::kPlainOnly}) {
-    PartialFileSystem partial(fs_, renames);
-    const bool strong = renames == PartialFileSystem::Renames::kNoReplace;
-    ASSERT_OK_AND_ASSIGN(const StorePtr store, DirectoryStore::OpenForInit(
-                                                   partial, random_, strong ? "/mnt/a" : "/mnt/b"));
-    ASSERT_OK(Put(*store, "vault"));
-    EXPECT_EQ(store->strength(), strong ? StoreStrength::kStrong : StoreStrength::kWeak);
-    EXPECT_FAILS(Put(*store, "vault", "other"), kAlreadyExists);
+/// File systems say in many words that they have no hard links, or no rename flags.
+TEST_F(DirectoryStoreTest,
+       IsStrongWithoutLinksAndWeakWithoutRenameFlagsWhateverTheyAreRefusedWith) {
+  int number = 0;
+  for (const int refusal : {EPERM, EIO, ENOTSUP, EINVAL, ENOSYS, EACCES}) {
+    for (const bool has_flags : {true, false}) {
+      SCOPED_TRACE(Concat(strerror(refusal), has_flags ? ", with flags" : ", without"));
+      fs_.ClearFaults();
+      fs_.AddFault(
+          {.call = FsCall::kLink, .repeat = FaultRepeat::kSticky, .error_number = refusal});
+      if (!has_flags) {
+        fs_.AddFault({.call = FsCall::kRenameNoReplace,
+                      .repeat = FaultRepeat::kSticky,
+                      .error_number = refusal});
+      }
+      ASSERT_OK_AND_ASSIGN(const StorePtr store,
+                           DirectoryStore::OpenForInit(fs_, random_, Concat("/mnt/s", number++)));
+      ASSERT_OK(Put(*store, "vault"));
+      EXPECT_EQ(store->strength(), has_flags ? StoreStrength::kStrong : StoreStrength::kWeak);
+      EXPECT_FAILS(Put(*store, "vault", "other"), kAlreadyExists);
+      ASSERT_OK(Put(*store, "keys/1"));
+    }
   }
+}
+
+TEST_F(DirectoryStoreTest, ADiskThatFailsOnceIsNotTakenForOneWithoutLinks) {
+  const StorePtr store = NewVault();
+  fs_.AddFault({.call = FsCall::kLink, .error_number = EIO});
+  EXPECT_FAILS(Put(*store, "keys/1"), kIoError);
+  EXPECT_OK(Put(*store, "keys/1"));
+  EXPECT_EQ(store->strength(), StoreStrength::kStrong);
+  // Nor one where the links have worked and nothing works now but to replace.
+  fs_.AddFault({.call = FsCall::kLink, .repeat = FaultRepeat::kSticky, .error_number = EIO});
+  fs_.AddFault(
+      {.call = FsCall::kRenameNoReplace, .repeat = FaultRepeat::kSticky, .error_number = EIO});
+  EXPECT_FAILS(Put(*store, "keys/2"), kIoError);
+  EXPECT_EQ(store->strength(), StoreStrength::kStrong);
+  fs_.ClearFaults();
+  EXPECT_OK(Put(*store, "keys/2"));
+  for (const std::string& path : fs_.Files()) {
+    EXPECT_TRUE(path.find(".coffer-tmp/") == std::string::npos || path.ends_with(".lock")) << path;
+  }
+}
+
+TEST_F(DirectoryStoreTest, ADirectoryInTheWayOfAnObjectIsNamed) {
+  const StorePtr store = NewVault();
+  fs_.AddDirectories(kPath + "/keys/fffffffffffffffe");
+  const Status created = Put(*store, "keys/fffffffffffffffe");
+  ASSERT_FAILS(created, kCorruption);
+  EXPECT_TRUE(Mentions(created.error(), "is a directory where an object belongs"));
+  fs_.AddFile(kPath + "/packs", AsBytes("x"));
+  const Status below = Put(*store, "packs/ab/x");
+  ASSERT_FAILS(below, kCorruption);
+  EXPECT_TRUE(Mentions(below.error(), "is a file where a directory belongs"));
+  EXPECT_FALSE(below.error().hint.empty());
+}
+
+TEST_F(DirectoryStoreTest, ListsTheFirstNamesWhateverElseIsThere) {
+  const StorePtr store = NewVault();
+  std::vector<std::string> expected;
+  for (int i = 100; i < 130; ++i) {
+    fs_.AddDirectories(Concat(kPath, "/heads/ab/", i, "-directory/below"));
+    fs_.AddFile(Concat(kPath, "/heads/ab/", i, "-directory/file"), AsBytes("x"));
+    fs_.AddFile(Concat(kPath, "/heads/ab/", i, " (conflicted copy)"), AsBytes("x"));
+    expected.push_back(Concat("heads/ab/", i, "-head"));
+    ASSERT_OK(Put(*store, expected.back()));
+  }
+  for (const std::size_t limit : {1, 2, 7, 1000}) {
+    std::vector<std::string> names;
+    bool more = true;
+    while (more) {
+      ASSERT_OK_AND_ASSIGN(const ListPage page,
+                           store->List("heads/ab/", names.empty() ? "" : names.back(), limit));
+      names.insert(names.end(), page.names.begin(), page.names.end());
+      more = page.more;
+    }
+    EXPECT_EQ(names, expected) << limit;
+  }
+}
+
+TEST_F(DirectoryStoreTest, InitTakesADirectoryThatOnlyASystemHasUsed) {
+  fs_.AddDirectories(kPath + "/System Volume Information");
+  fs_.AddDirectories(kPath + "/.Trash-1000/files");
+  for (const char* name : {"/.DS_Store", "/Thumbs.db", "/desktop.ini"}) {
+    fs_.AddFile(kPath + name, AsBytes("x"));
+  }
+  EXPECT_OK(OpenForInit());
+}
+
+TEST_F(DirectoryStoreTest, AMarkerThatIsTooLongIsDamage) {
+  fs_.AddDirectories(kPath);
+  fs_.AddFile(kPath + "/vault", Bytes(5000));
+  EXPECT_FAILS(Open(), kCorruption);
 }
 
 /// What only the real file system has.
@@ -418,15 +502,82 @@ class DirectoryStoreOnPosix : public testing::Test {
   std::unique_ptr<DirectoryStore> store_;
 };
 
-TEST_F(DirectoryStoreOnPosix, GivesNobodyElseAccess) {
-  const mode_t old = umask(0);
+/// Modes that umask and the mode of the store's directory lead to.
+struct SharedCase {
+  mode_t umask;
+  std::optional<unsigned> store;  // of a directory that was there before; else init makes it
+  unsigned directories;
+  unsigned files;
+};
+
+TEST_F(DirectoryStoreOnPosix, GivesOthersWhatTheStoresDirectoryGrants) {
+  const std::vector<SharedCase> cases = {
+      {0022, {}, 0755, 0644},     {0077, {}, 0700, 0600},   {0002, {}, 0775, 0664},
+      {0177, {}, 0700, 0600},     {0777, {}, 0700, 0600},   {0022, 0700, 0700, 0600},
+      {0022, 0777, 0777, 0644},   {0077, 0777, 0777, 0644}, {0002, 02775, 02775, 0664},
+      {0022, 02770, 02770, 0640}, {0177, 0755, 0755, 0644},
+  };
+  int number = 0;
+  for (const SharedCase& each : cases) {
+    SCOPED_TRACE(Concat("umask ", each.umask, ", store ", each.store.value_or(0)));
+    const std::string path = Concat(directory_.path(), "/shared", number++);
+    if (each.store.has_value()) {
+      ASSERT_EQ(mkdir(path.c_str(), 0700), 0);
+      ASSERT_EQ(chmod(path.c_str(), *each.store), 0);
+    }
+    const mode_t old = umask(each.umask);
+    auto store = DirectoryStore::OpenForInit(*fs_, random_, path);
+    Status created = store.has_value() ? Status() : Fail(store.error());
+    for (const char* name : {"vault", "heads/ab/1", "packs/ab/x"}) {
+      if (created.has_value())
+        created = (*store)->Create(name, AsBytes("text"), ObjectClass::kControl);
+    }
+    const unsigned hidden = created.has_value() ? ModeOf(path + "/.coffer-tmp") : 0;
+    umask(old);
+    ASSERT_OK(created);
+    for (const char* directory : {"", "/heads", "/heads/ab", "/packs/ab"}) {
+      EXPECT_EQ(ModeOf(path + directory), each.directories) << directory;
+    }
+    EXPECT_EQ(hidden, each.directories);
+    for (const char* file : {"/vault", "/heads/ab/1", "/packs/ab/x"}) {
+      EXPECT_EQ(ModeOf(path + file), each.files) << file;
+    }
+  }
+}
+
+TEST_F(DirectoryStoreOnPosix, WhatComesAfterAChangeOfAccessHasItToo) {
+  ASSERT_OK(Put("heads/ab/1"));
+  ASSERT_EQ(chmod(path_.c_str(), 0777), 0);
+  const mode_t old = umask(0077);
+  const Status created = Put("heads/ab/0");
+  const Status beside = Put("heads/cd/0");
+  umask(old);
+  ASSERT_OK(created);
+  ASSERT_OK(beside);
+  EXPECT_EQ(ModeOf(path_ + "/heads/ab/0"), 0644U);
+  EXPECT_EQ(ModeOf(path_ + "/heads/cd"), 0777U);
+}
+
+TEST_F(DirectoryStoreOnPosix, ADefaultAclDecidesInPlaceOfTheUmask) {
+  // Version 2; then tag, permissions, id of each entry: user::rwx, user:12345:rwx, group::r-x,
+  // mask::rwx, other::---.
+  constexpr std::array<std::uint16_t, 20> kEntries = {
+      0x01,   7,      0xffff, 0xffff, 0x02,   7,      12345, 0, 0x04,   5,
+      0xffff, 0xffff, 0x10,   7,      0xffff, 0xffff, 0x20,  0, 0xffff, 0xffff};
+  Bytes acl(4 + kEntries.size() * 2);
+  StoreLe(acl.data(), std::uint32_t{2});
+  for (std::size_t i = 0; i < kEntries.size(); ++i) StoreLe(acl.data() + 4 + i * 2, kEntries[i]);
+  store_.reset();
+  if (setxattr(path_.c_str(), "system.posix_acl_default", acl.data(), acl.size(), 0) != 0)
+    GTEST_SKIP() << "no ACLs on this file system: " << strerror(errno);
+  ASSERT_OK_AND_ASSIGN(store_, DirectoryStore::Open(*fs_, random_, path_));
+  const mode_t old = umask(0077);
   const Status created = Put("heads/ab/1");
   umask(old);
   ASSERT_OK(created);
-  EXPECT_EQ(ModeOf(path_), 0700U);
-  EXPECT_EQ(ModeOf(path_ + "/heads"), 0700U);
-  EXPECT_EQ(ModeOf(path_ + "/heads/ab"), 0700U);
-  EXPECT_EQ(ModeOf(path_ + "/heads/ab/1"), 0600U);
+  // The group's bits show the mask.
+  EXPECT_EQ(ModeOf(path_ + "/heads/ab"), 0770U);
+  EXPECT_EQ(ModeOf(path_ + "/heads/ab/1"), 0660U);
 }
 
 TEST_F(DirectoryStoreOnPosix, RefusesASymlinkInPlaceOfAnObject) {
@@ -438,7 +589,7 @@ TEST_F(DirectoryStoreOnPosix, RefusesASymlinkInPlaceOfAnObject) {
   EXPECT_FAILS(store_->GetRange("keys/0", 0, 1), kCorruption);
   EXPECT_FAILS(store_->Delete("keys/0"), kCorruption);
   EXPECT_FAILS(Put("keys/0"), kAlreadyExists);
-  EXPECT_FAILS(store_->List("keys/", "", 10), kCorruption);
+  EXPECT_OK(store_->List("keys/", "", 10));  // it may be nobody's
   EXPECT_TRUE(std::filesystem::exists(outside));
   EXPECT_EQ(std::filesystem::file_size(outside), 8U);
   EXPECT_OK(store_->List("heads/", "", 10));
@@ -454,7 +605,8 @@ TEST_F(DirectoryStoreOnPosix, RefusesASymlinkInPlaceOfADirectory) {
   EXPECT_FAILS(store_->Get("packs/ab/there", 100), kCorruption);
   EXPECT_FAILS(store_->Delete("packs/ab/there"), kCorruption);
   EXPECT_FAILS(store_->List("packs/ab/", "", 10), kCorruption);
-  EXPECT_FAILS(store_->List("packs/", "", 10), kCorruption);
+  ASSERT_OK_AND_ASSIGN(const ListPage page, store_->List("packs/", "", 10));
+  EXPECT_EQ(page.names, std::vector<std::string>{"packs/ab"});  // not followed
   EXPECT_TRUE(std::filesystem::exists(outside + "/there"));
   EXPECT_FALSE(std::filesystem::exists(outside + "/x"));
 }
@@ -470,17 +622,27 @@ TEST_F(DirectoryStoreOnPosix, RefusesASymlinkInPlaceOfTheHiddenDirectory) {
   EXPECT_TRUE(std::filesystem::is_empty(outside));
 }
 
-TEST_F(DirectoryStoreOnPosix, RefusesAStoreThatIsASymlink) {
+TEST_F(DirectoryStoreOnPosix, AStoreMayBeReachedByASymlinkAndStaysWhatThatPointedTo) {
   const std::string link = directory_.path() + "/link";
   std::filesystem::create_directory_symlink(path_, link);
-  EXPECT_FAILS(DirectoryStore::Open(*fs_, random_, link), kInvalidArgument);
-  EXPECT_FAILS(DirectoryStore::OpenForInit(*fs_, random_, link), kInvalidArgument);
+  ASSERT_OK_AND_ASSIGN(const StorePtr store, DirectoryStore::Open(*fs_, random_, link));
+  std::filesystem::remove(link);
+  EXPECT_OK(store->Create("keys/1", AsBytes("text"), ObjectClass::kControl));
+  EXPECT_OK(store_->Get("keys/1", 100));
+
+  const std::string empty = directory_.path() + "/empty";
+  std::filesystem::create_directory(empty);
+  std::filesystem::create_directory_symlink("empty", link);
+  EXPECT_OK(DirectoryStore::OpenForInit(*fs_, random_, link));
+  EXPECT_FAILS(DirectoryStore::Open(*fs_, random_, link), kNotFound);
+  std::filesystem::remove(empty);
+  EXPECT_FAILS(DirectoryStore::OpenForInit(*fs_, random_, link), kUnavailable);
 }
 
 TEST_F(DirectoryStoreOnPosix, DoesNotWaitForAFifo) {
   ASSERT_OK(Put("keys/1"));
   ASSERT_EQ(mkfifo((path_ + "/keys/0").c_str(), 0600), 0);
-  EXPECT_FAILS(store_->Get("keys/0", 100), kInvalidArgument);
+  EXPECT_FAILS(store_->Get("keys/0", 100), kCorruption);
 }
 
 TEST_F(DirectoryStoreOnPosix, SaysWhyWhenItMayNotWrite) {

@@ -4,7 +4,9 @@
 //     cut                              the power goes: every call fails from now on
 //     on drop-all|keep-all|random-subset|prefix
 //                                      it is back; what was not synced is kept or lost by that mode
-//     fail sync|write PATH_PART once|sticky ERRNO      calls on files whose path holds that fail
+//     fail CALL PATH_PART once|sticky ERRNO            calls on what has that in its path fail:
+//     sync, write, link,
+//                                      rename-no-replace, sync-directory
 //     slow sync SECONDS                each fsync of a file takes so long
 //     read-only                        as after the kernel's remount
 //     heal                             ends fail and slow
@@ -214,8 +216,14 @@ bool ObeyFail(FaultyFileSystem& fs, std::istringstream& words) {
   std::string repeat;
   FsFault fault;
   if (!(words >> call >> fault.path_contains >> repeat >> fault.error_number)) return false;
-  if ((call != "sync" && call != "write") || (repeat != "once" && repeat != "sticky")) return false;
-  fault.call = call == "sync" ? FsCall::kSync : FsCall::kWrite;
+  static const std::map<std::string, FsCall> kCalls = {
+      {"sync", FsCall::kSync},
+      {"write", FsCall::kWrite},
+      {"link", FsCall::kLink},
+      {"rename-no-replace", FsCall::kRenameNoReplace},
+      {"sync-directory", FsCall::kSyncDirectory}};
+  if (!kCalls.contains(call) || (repeat != "once" && repeat != "sticky")) return false;
+  fault.call = kCalls.at(call);
   fault.repeat = repeat == "once" ? FaultRepeat::kOnce : FaultRepeat::kSticky;
   fs.AddFault(fault);
   return true;

@@ -2,6 +2,8 @@
 // half-vault checks of the store layer together with the order in which Create works.
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 #include "core/store/directory_store.h"
 #include "tests/support/result_macros.h"
 #include "tests/vault/vault_world.h"
@@ -17,17 +19,17 @@ class DirectoryWorld {
     machine_.fs.AddDirectories("/mnt/disk");
   }
 
-  Result<std::unique_ptr<Vault>> Init() {
+  Result<std::unique_ptr<Vault>> Init(const Vault::CreateOptions& options = {}) {
     ASSIGN_OR_RETURN(auto store,
                      store::DirectoryStore::OpenForInit(machine_.fs, machine_.random, kStore));
-    return Vault::Create(machine_.env, std::move(store), Password("x"), Machine::Photos());
+    return Vault::Create(machine_.env, std::move(store), Password("x"), Machine::Photos(), options);
   }
-  Result<std::unique_ptr<Vault>> Open() {
+  Result<std::unique_ptr<Vault>> Open(const Vault::UnlockOptions& options = {}) {
     ASSIGN_OR_RETURN(auto store, store::DirectoryStore::Open(machine_.fs, machine_.random, kStore));
-    return Vault::Unlock(machine_.env, std::move(store), Password("x"), {});
+    return Vault::Unlock(machine_.env, std::move(store), Password("x"), options);
   }
-  Status AppendTwice() {
-    ASSIGN_OR_RETURN(auto vault, Open());
+  Status AppendTwice(const Vault::UnlockOptions& options = {}) {
+    ASSIGN_OR_RETURN(auto vault, Open(options));
     ASSIGN_OR_RETURN(OpenChain open, ChainOf(std::move(vault)));
     ASSIGN_OR_RETURN(HeadChain::Newest newest, open.chain->Load());
     for (int i = 0; i < 2; ++i) {
@@ -125,6 +127,26 @@ TEST(DirectoryVault, GoesOnWhenPowerGoesAtAnyChangeOfAnAppend) {
       EXPECT_OK(open.chain->Append(NextHead(newest.head)));
     }
   }
+}
+
+/// rclone's mount, some shares: hard links are refused with EIO, renames have no flags.
+TEST(DirectoryVault, WithoutLinksAndRenameFlagsNeedsTheOwnersWordAndThenWorks) {
+  DirectoryWorld world(1);
+  world.fs().AddFault(
+      {.call = FsCall::kLink, .path_contains = kStore, .repeat = FaultRepeat::kSticky});
+  world.fs().AddFault({.call = FsCall::kRenameNoReplace,
+                       .path_contains = kStore,
+                       .repeat = FaultRepeat::kSticky,
+                       .error_number = EINVAL});
+  const auto refused = world.Init();
+  ASSERT_FAILS(refused, kNeedsPerson);
+  EXPECT_TRUE(refused.error().message.starts_with("WEAK-STORE: ")) << refused.error().message;
+  EXPECT_NE(refused.error().hint.find("coffer init --single-writer"), std::string::npos);
+  ASSERT_OK(world.Init({.single_writer = true}));
+  EXPECT_OK(world.AppendTwice({.single_writer = true}));
+  const Status unsaid = world.AppendTwice();
+  ASSERT_FAILS(unsaid, kNeedsPerson);
+  EXPECT_NE(unsaid.error().hint.find("coffer open --single-writer"), std::string::npos);
 }
 
 TEST(DirectoryVault, ThatLostItsMountIsNotMadeAnew) {
