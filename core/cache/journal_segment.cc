@@ -52,6 +52,8 @@ Result<std::vector<Slot>> SegmentFiles::OpenAll() {
     if (!index.has_value()) continue;
     names_.insert(*index);
     Slot slot{.path = directory_ + "/" + name};
+    ASSIGN_OR_RETURN(const FileInfo info, fs_.Stat(slot.path));
+    if (info.is_directory) continue;  // nobody's; its name is taken all the same
     ASSIGN_OR_RETURN(slot.file, fs_.Open(slot.path, FileSystem::OpenMode::kReadWrite));
     ASSIGN_OR_RETURN(slot.size, slot.file->Size());
     slots.push_back(std::move(slot));

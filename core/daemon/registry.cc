@@ -119,7 +119,7 @@ Status Registry::Load() {
   MutexLock lock(mutex_);
   for (const std::string& name : *names) {
     VaultId id;
-    if (!FromHex(name, id.bytes)) continue;
+    if (!FromHex(name, id.bytes) || id.ToString() != name) continue;
     const std::string path = DirectoryOf(id) + "/known";
     const auto bytes = ReadWholeFile(fs_, path, kFileBytesMax);
     if (!bytes.has_value() && bytes.error().code == ErrorCode::kNotFound) continue;

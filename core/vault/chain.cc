@@ -5,28 +5,13 @@
 #include "core/base/log.h"
 #include "core/crypto/hash.h"
 #include "core/format/chain_name.h"
+#include "core/vault/chain_list.h"
 #include "core/vault/person.h"
 
 namespace coffer::vault {
 namespace {
 
 constexpr int kFetchAttempts = 3;
-
-Result<std::vector<std::uint64_t>> ListSequences(store::ObjectStore& store,
-                                                 const std::string& prefix) {
-  ASSIGN_OR_RETURN(const store::ListPage page, store.List(prefix, "", 2));
-  std::vector<std::uint64_t> sequences;
-  for (const std::string& name : page.names) {
-    const std::optional<std::uint64_t> seq = format::ChainSequence(prefix, name);
-    if (!seq.has_value()) {
-      return Fail(ErrorCode::kCorruption,
-                  Concat(store.description(), ": ", EscapeForTerminal(name),
-                         " is no object of a vault; something else writes there"));
-    }
-    sequences.push_back(*seq);
-  }
-  return sequences;
-}
 
 /// The sequence to read: LIST's, or that of the object seen when LIST lags behind it.
 Result<std::optional<std::uint64_t>> ProposeNewest(store::ObjectStore& store,
@@ -94,7 +79,7 @@ Status VerifyDescent(std::string_view what, const format::ChainPoint& seen, std:
 }  // namespace
 
 Result<std::optional<ChainTip>> FindChainTip(store::ObjectStore& store, const std::string& prefix) {
-  ASSIGN_OR_RETURN(const std::vector<std::uint64_t> sequences, ListSequences(store, prefix));
+  ASSIGN_OR_RETURN(const std::vector<std::uint64_t> sequences, ListChain(store, prefix, 2));
   if (sequences.empty()) return std::optional<ChainTip>();
   const std::uint64_t newest = *std::max_element(sequences.begin(), sequences.end());
   const bool parent_listed =
@@ -117,20 +102,22 @@ Result<std::optional<ChainObject>> FetchNewest(
     ASSIGN_OR_RETURN(const std::optional<std::uint64_t> seq,
                      ProposeNewest(store, prefix, seen, size_max));
     if (!seq.has_value()) return std::optional<ChainObject>();
+    const std::string name = format::ChainName(prefix, *seq);
     Result<ChainObject> object = FetchChainObject(store, prefix, *seq, size_max);
-    if (!object.has_value()) {
+    if (!object.has_value() && object.error().code == ErrorCode::kNotFound) {
       // Gone between LIST and GET: a newer one may have replaced it (a key header's old one).
-      if (object.error().code != ErrorCode::kNotFound) return Fail(object.error());
       problem = Error{ErrorCode::kCorruption,
-                      Concat(store.description(), ": LIST shows ", format::ChainName(prefix, *seq),
-                             ", but it is not there")};
+                      Concat(store.description(), ": LIST shows ", name, ", but it is not there")};
       continue;
     }
-    const Status opened = open(*object);
+    const Status opened = object.has_value() ? open(*object) : Fail(object.error());
     if (opened.has_value()) return std::optional(std::move(*object));
     if (opened.error().code != ErrorCode::kCorruption) return Fail(opened.error());
-    problem =
-        opened.error().Within(Concat(store.description(), ": ", format::ChainName(prefix, *seq)));
+    problem = opened.error().Within(Concat(store.description(), ": ", name));
+    if (problem.hint.empty()) {
+      problem.hint =
+          Concat("bring the object ", name, " back from a copy of the store; nothing was changed");
+    }
   }
   return Fail(std::move(problem));
 }

@@ -25,7 +25,7 @@ struct ChainTip {
   std::uint64_t seq;
   bool parent_listed;  // sequence seq - 1 was shown too; always so for the first object
 };
-/// nullopt for an empty chain; kCorruption for a name that no chain has.
+/// nullopt for an empty chain; names that no chain has are passed over (ListChain).
 Result<std::optional<ChainTip>> FindChainTip(store::ObjectStore& store, const std::string& prefix);
 
 struct ChainObject {

@@ -6,6 +6,7 @@
 #include "core/crypto/hash.h"
 #include "core/format/chain_name.h"
 #include "core/vault/chain.h"
+#include "core/vault/chain_list.h"
 #include "core/vault/vault.h"
 
 namespace coffer::vault {
@@ -174,13 +175,13 @@ Status Vault::FinishKeyChange() {
 Status Vault::DeleteOldKeyHeaders() {
   const std::string prefix(format::kKeysPrefix);
   const std::uint64_t newest = header_seq();
-  ASSIGN_OR_RETURN(const store::ListPage page,
-                   store_->List(prefix, format::ChainName(prefix, newest), store::kListLimitMax));
+  ASSIGN_OR_RETURN(
+      const std::vector<std::uint64_t> older,
+      ListChain(*store_, prefix, store::kListLimitMax, format::ChainName(prefix, newest)));
   Status result;
-  for (const std::string& name : page.names) {
-    const std::optional<std::uint64_t> seq = format::ChainSequence(prefix, name);
-    if (!seq.has_value() || *seq >= newest) continue;
-    const Status deleted = store_->Delete(name);
+  for (const std::uint64_t seq : older) {
+    if (seq >= newest) continue;
+    const Status deleted = store_->Delete(format::ChainName(prefix, seq));
     if (!deleted.has_value() && deleted.error().code != ErrorCode::kNotFound) result = deleted;
   }
   return result;

@@ -13,6 +13,16 @@ constexpr std::string_view kTailPrefix = "journal.tail-";
 constexpr std::size_t kVolumeNameBytesMax = 63;
 constexpr int kNameAttempts = 60;
 
+/// The id behind the prefix of a tail's name; nullopt for every other name, which is nobody's.
+std::optional<VolumeId> TailId(std::string_view name) {
+  if (!name.starts_with(kTailPrefix)) return std::nullopt;
+  VolumeId id;
+  if (!FromHex(name.substr(kTailPrefix.size()), id.bytes) ||
+      name.substr(kTailPrefix.size()) != id.ToString())
+    return std::nullopt;
+  return id;
+}
+
 /// recovered-HOST-TIME as a volume may be called, the host's name cut to fit.
 std::string ForkName(std::string host, UnixSeconds time) {
   const std::string stamp = "-" + CompactUtc(time);
@@ -67,10 +77,13 @@ Status TailForks::SetAside() {
 }
 
 Result<std::vector<std::string>> TailForks::ForkAll() {
-  ASSIGN_OR_RETURN(const auto entries, resources_.vault().env().fs.List(directory_));
+  FileSystem& fs = resources_.vault().env().fs;
+  ASSIGN_OR_RETURN(const auto entries, fs.List(directory_));
   std::vector<std::string> names;
   for (const std::string& entry : entries) {
-    if (!entry.starts_with(kTailPrefix)) continue;
+    if (!TailId(entry).has_value()) continue;
+    ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(Concat(directory_, "/", entry)));
+    if (!info.is_directory) continue;
     auto name = Fork(entry);
     if (!name.has_value()) {
       return Fail(

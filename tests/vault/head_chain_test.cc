@@ -1,6 +1,7 @@
 // HeadChain: one history of heads, whatever the store, the clock or another machine does.
 #include <gtest/gtest.h>
 
+#include "core/base/log.h"
 #include "core/crypto/hash.h"
 #include "core/format/chain_name.h"
 #include "core/vault/head_record.h"
@@ -634,6 +635,33 @@ TEST_F(HeadChainTest, ReadsButDoesNotExtendWhatANewerVersionMarked) {
   const auto appended = chain().Append(NextHead(again.head));
   ASSERT_FAILS(appended, kUnsupported);
   EXPECT_TRUE(appended.error().message.starts_with("NEWER-FORMAT: "));
+}
+
+/// More of them than a listing holds, ahead of every head and between the heads.
+TEST_F(HeadChainTest, PassesOverNamesThatAreNotOursHoweverMany) {
+  const Bytes text = ToBytes(AsBytes("not coffer's"));
+  for (int i = 1000; i < 3500; ++i) {
+    Plant(provider_, Concat(prefix_, "desktop-", i, ".ini"), &text);
+  }
+  for (const char* suffix : {".partial", ".conflict", "-1", "/below"}) {
+    Plant(provider_, NameOf(1) + suffix, &text);
+    Plant(provider_, NameOf(2) + suffix, &text);
+    Plant(provider_, NameOf(1000) + suffix, &text);
+  }
+  for (const char* prefix : {"keys/", "catalog/", "heads/", "packs/"}) {
+    for (const char* name : {"0", "zzz", "ffffffffffffffff", "ffffffffffffffffe"}) {
+      Plant(provider_, Concat(prefix, name), &text);
+    }
+  }
+  AppendMany(3);
+  ASSERT_OK_AND_ASSIGN(const HeadChain::Newest newest, ReopenA());
+  EXPECT_EQ(newest.point.seq, 4U);
+  EXPECT_TRUE(newest.ours);
+  ASSERT_OK(open_.vault->ChangePassword(Password(Machine::kPassword), Password("new")));
+  EXPECT_EQ(provider_.Snapshot().count(format::ChainName(format::kKeysPrefix, 1)), 0U);
+  ASSERT_OK(open_.vault->RenameVolume(open_.volume, "pictures"));
+  open_.chain.reset();
+  EXPECT_OK(open_.vault->DeleteVolume(open_.volume));
 }
 
 }  // namespace
