@@ -106,6 +106,7 @@ class Journal {
     std::uint64_t last_seq = 0;      // of the last whole request, 0 if the journal is empty
     std::uint64_t records = 0;       // handed to the sink
     StreamId last_stream;            // null if empty
+    bool cover_known = false;        // the stream of `covered` is among its segments
     format::ChainPoint base_head;    // of the newest stream that holds records beyond `covered`
     std::uint64_t volume_size = 0;   // at that stream's start, 0 if empty
     bool damaged = false;            // stopped before an end that the journal itself vouches for

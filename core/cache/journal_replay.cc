@@ -83,6 +83,7 @@ Replayer::Replayer(const SecretBytes& journal_key,
     return segment->header.stream == covered.stream;
   });
   if (cover_known_) covered_seq_ = covered.seq;
+  recovery_.cover_known = cover_known_;
 }
 
 std::size_t Replayer::FirstNeeded() const {

@@ -116,6 +116,8 @@ std::optional<Value> Parse(const KeyInfo& key, std::string_view text) {
       return JournalFull(text);
     case Kind::kCodec:
       return Codec(text);
+    case Kind::kDedup:
+      return OneOf(text, {"off", "volume", "vault"});
     case Kind::kLogLevel:
       return OneOf(text, {"debug", "info", "warning", "error"});
     case Kind::kPath:
@@ -164,6 +166,8 @@ const std::vector<KeyInfo>& Keys() {
        Takes::kAtOnce, "What writers do when the journal is full"},
       {Key::kCodec, "codec", Kind::kCodec, "zstd 1", 0, 0, Scope::kVolume, Takes::kAtOnce,
        "How new data is compressed"},
+      {Key::kDedup, "dedup", Kind::kDedup, "vault", 0, 0, Scope::kVolume, Takes::kAtOpen,
+       "Where data that is stored already is looked for before it is uploaded"},
       {Key::kPackBytesTarget, "pack_bytes_target", Kind::kBytes, "8MiB", 64 * kKiB, 16 * kMiB,
        Scope::kVolume, Takes::kAtOnce, "How large packs become"},
       {Key::kPackBytesMax, "pack_bytes_max", Kind::kBytes, "16MiB", 64 * kKiB, 16 * kMiB,
@@ -224,6 +228,8 @@ std::string Expected(const KeyInfo& key) {
       return "\"wait\", or \"enospc-after=SECONDS\" of at most a day";
     case Kind::kCodec:
       return "\"stored\", \"lz4\", or \"zstd 1\" to \"zstd 19\"";
+    case Kind::kDedup:
+      return "\"off\", \"volume\" or \"vault\"";
     case Kind::kLogLevel:
       return "\"debug\", \"info\", \"warning\" or \"error\"";
     case Kind::kPath:

@@ -19,6 +19,7 @@ enum class Key {
   kJournalBytesMax,
   kJournalFull,
   kCodec,
+  kDedup,
   kPackBytesTarget,
   kPackBytesMax,
   kTlsX509,
@@ -30,7 +31,7 @@ enum class Key {
   kMemoryCacheBytesMax,
   kLogLevel,
 };
-inline constexpr std::size_t kKeyCount = 16;
+inline constexpr std::size_t kKeyCount = 17;
 
 /// Where a key may stand.
 enum class Scope {
@@ -49,6 +50,7 @@ enum class Kind {
   kDurability,
   kJournalFull,
   kCodec,
+  kDedup,
   kLogLevel,
   kPath,  // absolute, or empty for none
   kYesNo,

@@ -17,6 +17,11 @@ format::Durability DurabilityOf(const config::Value& value) {
   return value.text == "cloud" ? format::Durability::kCloud : format::Durability::kLocal;
 }
 
+format::DedupScope DedupOf(const config::Value& value) {
+  if (value.text == "off") return format::DedupScope::kOff;
+  return value.text == "volume" ? format::DedupScope::kVolume : format::DedupScope::kVault;
+}
+
 }  // namespace
 
 Result<config::Overrides> OverridesOf(const std::vector<control::SettingValue>& said) {
@@ -55,10 +60,15 @@ volume::Settings VolumeSettings(const config::Effective& config) {
   if (const config::Setting& durability = config[Key::kDurability]; !durability.is_default) {
     settings.durability = DurabilityOf(durability.value);
   }
+  settings.dedup = DedupOf(config[Key::kDedup].value);
   settings.pack_bytes_max = config.number(Key::kPackBytesMax);
   settings.pack_bytes_target =
       std::min(config.number(Key::kPackBytesTarget), config.number(Key::kPackBytesMax));
   return settings;
+}
+
+std::string DurabilityName(format::Durability durability) {
+  return durability == format::Durability::kCloud ? "cloud" : "local";
 }
 
 vault::VolumeSpec NewVolumeSpec(const config::Effective& config) {

@@ -42,6 +42,8 @@ Result<config::Overrides> OverridesOf(const std::vector<control::SettingValue>& 
 [[nodiscard]] std::uint64_t RequestsPerDay(const volume::Settings& settings);
 /// What an open volume goes by.
 [[nodiscard]] volume::Settings VolumeSettings(const config::Effective& config);
+/// As the config and the control API write it.
+[[nodiscard]] std::string DurabilityName(format::Durability durability);
 /// What a new volume is made with; name and size are the caller's.
 [[nodiscard]] vault::VolumeSpec NewVolumeSpec(const config::Effective& config);
 

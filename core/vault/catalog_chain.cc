@@ -16,14 +16,15 @@ constexpr int kUpdateAttempts = 16;
 }  // namespace
 
 CatalogChain::CatalogChain(Environment& env, store::ObjectStore& store, const KeyChest& keys,
-                           const HostKeys& host, TrustFile& trust, Writers writers)
+                           const HostKeys& host, TrustFile& trust, Writers writers, DoubtSink doubt)
     : env_(env),
       store_(store),
       keys_(keys),
       host_(host),
       trust_(trust),
       writers_(writers),
-      prefix_(format::kCatalogPrefix) {}
+      prefix_(format::kCatalogPrefix),
+      doubt_(std::move(doubt)) {}
 
 format::Catalog CatalogChain::current() const { return Current().catalog; }
 
@@ -62,7 +63,7 @@ Result<ChainLink> CatalogChain::FetchLinkAt(std::uint64_t seq) const {
 
 /// The stored parent must be the one named. A damaged or missing parent is no alarm: nothing needs
 /// it, and GC deletes old ones.
-Status CatalogChain::HoldParent(const ChainObject& newest, const format::Catalog& catalog) {
+Status CatalogChain::HoldParent(const Offered& newest) {
   if (newest.point.seq == 1) return {};
   const Result<ChainLink> parent = FetchLinkAt(newest.point.seq - 1);
   if (!parent.has_value() && parent.error().code == ErrorCode::kUnavailable) {
@@ -72,35 +73,68 @@ Status CatalogChain::HoldParent(const ChainObject& newest, const format::Catalog
     LOG(kWarning, What(), " ", newest.point.seq - 1, ": ", parent.error().message);
     return {};
   }
-  if (parent->hash == catalog.parent) return {};
+  if (parent->hash == newest.catalog.parent) return {};
   return Fail(ForkError(What(), Concat(newest.point.seq, " is offered over another ",
                                        newest.point.seq - 1, " than it was made for")));
 }
 
-Status CatalogChain::Refresh() {
-  const format::ChainPoint seen = trust_.catalog();
-  format::Catalog catalog;
+Status CatalogChain::Hold(const Offered& newest) {
+  RETURN_IF_ERROR(HoldAgainstSeen(What(), trust_.catalog(), newest.point, newest.catalog.parent,
+                                  [&](std::uint64_t seq) { return FetchLinkAt(seq); }));
+  if (newest.point == Current().point) return {};
+  return HoldParent(newest);
+}
+
+Result<std::optional<CatalogChain::Offered>> CatalogChain::Look() {
+  Offered offered;
   ASSIGN_OR_RETURN(const std::optional<ChainObject> newest,
-                   FetchNewest(store_, prefix_, format::kCatalogBytesMax, seen,
+                   FetchNewest(store_, prefix_, format::kCatalogBytesMax, trust_.catalog(),
                                [&](const ChainObject& object) -> Status {
-                                 ASSIGN_OR_RETURN(catalog, Open(object.point.seq, object.bytes));
+                                 ASSIGN_OR_RETURN(offered.catalog,
+                                                  Open(object.point.seq, object.bytes));
                                  return {};
                                }));
+  if (!newest.has_value()) return std::optional<Offered>();
+  offered.point = newest->point;
+  const Status held = Hold(offered);
+  if (!held.has_value() && held.error().code != ErrorCode::kNeedsPerson) return Fail(held.error());
+  if (!held.has_value()) offered.doubt = held.error();
+  return std::optional(std::move(offered));
+}
+
+Status CatalogChain::Refresh() {
+  ASSIGN_OR_RETURN(std::optional<Offered> newest, Look());
   if (!newest.has_value()) {
+    const format::ChainPoint seen = trust_.catalog();
     if (seen.seq != 0) return Fail(RollbackError(What(), seen.seq, 0));
     return Fail(ErrorCode::kCorruption, Concat(What(), " is missing: half a vault"),
                 "bring the objects catalog/… back from a copy of the store");
   }
-  RETURN_IF_ERROR(HoldAgainstSeen(What(), seen, newest->point, catalog.parent,
-                                  [&](std::uint64_t seq) { return FetchLinkAt(seq); }));
-  if (newest->point != Current().point) RETURN_IF_ERROR(HoldParent(*newest, catalog));
-  RETURN_IF_ERROR(trust_.NoteCatalog(newest->point));
-  Adopt({std::move(catalog), newest->point});
+  if (newest->doubt.has_value()) {
+    RETURN_IF_ERROR(doubt_(*newest->doubt));
+    const MutexLock lock(mutex_);
+    doubted_ = newest->doubt;
+  } else {
+    RETURN_IF_ERROR(trust_.NoteCatalog(newest->point));
+  }
+  Adopt({std::move(newest->catalog), newest->point});
+  return {};
+}
+
+void CatalogChain::Accept() {
+  const MutexLock lock(mutex_);
+  doubted_.reset();
+}
+
+Status CatalogChain::CheckNotDoubted() const {
+  const MutexLock lock(mutex_);
+  if (doubted_.has_value()) return Fail(*doubted_);
   return {};
 }
 
 Status CatalogChain::Update(const Editor& edit) {
   for (int attempt = 0; attempt < kUpdateAttempts; ++attempt) {
+    RETURN_IF_ERROR(CheckNotDoubted());
     const State base = Current();
     State next = base;
     ASSIGN_OR_RETURN(const Edit made, edit(next.catalog));

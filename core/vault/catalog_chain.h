@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "core/base/mutex.h"
@@ -28,9 +29,12 @@ enum class Writers {
 
 class CatalogChain {
  public:
+  /// Told of a record that does not follow from what this machine remembers (kNeedsPerson); an
+  /// error of its own refuses it, else it is taken and not noted.
+  using DoubtSink = std::function<Status(const Error& doubt)>;
   /// All outlive the chain.
   CatalogChain(Environment& env, store::ObjectStore& store, const KeyChest& keys,
-               const HostKeys& host, TrustFile& trust, Writers writers);
+               const HostKeys& host, TrustFile& trust, Writers writers, DoubtSink doubt);
 
   /// The newest record read or written here; sequence 0 before the first.
   [[nodiscard]] format::Catalog current() const;
@@ -38,6 +42,18 @@ class CatalogChain {
   /// Reads the newest record, holds it against the trust file and notes it there. kCorruption where
   /// there is none.
   Status Refresh();
+
+  /// What was doubted has been accepted by a person: it may be gone on from.
+  void Accept();
+
+  /// What the store offers, and what speaks against it; believed and noted by nobody. nullopt where
+  /// there is none.
+  struct Offered {
+    format::Catalog catalog;
+    format::ChainPoint point;
+    std::optional<Error> doubt;
+  };
+  Result<std::optional<Offered>> Look();
 
   /// Whether the store has a record `seq` that opens under this vault's keys. Notes nothing: for
   /// taking back what was made, perhaps because the disk of the trust file is full.
@@ -62,7 +78,9 @@ class CatalogChain {
   /// Shows `state` unless a newer one is known already.
   void Adopt(State state);
   Result<format::Catalog> Open(std::uint64_t seq, ByteView stored) const;
-  Status HoldParent(const ChainObject& newest, const format::Catalog& catalog);
+  [[nodiscard]] Status CheckNotDoubted() const;
+  Status Hold(const Offered& newest);
+  Status HoldParent(const Offered& newest);
   Result<ChainLink> FetchLinkAt(std::uint64_t seq) const;
   Result<Outcome> Create(const State& next, ByteView bytes);
   Result<Outcome> LookAfterCreate(std::uint64_t seq);
@@ -75,9 +93,11 @@ class CatalogChain {
   TrustFile& trust_;
   const Writers writers_;
   const std::string prefix_;
+  const DoubtSink doubt_;
 
   mutable Mutex mutex_;
   State state_ GUARDED_BY(mutex_);
+  std::optional<Error> doubted_ GUARDED_BY(mutex_);  // tolerated, and so nothing may be written
 };
 
 }  // namespace coffer::vault

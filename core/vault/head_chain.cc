@@ -240,17 +240,43 @@ Result<HeadChain::Newest> HeadChain::TryLoad() {
 }
 
 Status HeadChain::LoadNewest() {
+  ASSIGN_OR_RETURN(Placed newest, FetchHead());
+  RETURN_IF_ERROR(HoldNewest(newest));
+  RETURN_IF_ERROR(
+      vault_.trust().NoteHead(volume_, newest.point, newest.head.epoch, /*ours=*/false));
+  newest_ = std::move(newest);
+  return {};
+}
+
+Result<HeadChain::Placed> HeadChain::FetchHead() {
   const format::ChainPoint seen = Trusted().seen;
   ASSIGN_OR_RETURN(std::optional<Placed> newest, FetchNewestHead(seen));
-  if (!newest.has_value()) {
-    if (seen.seq != 0) return Fail(RollbackError(What(), seen.seq, 0));
-    return Fail(ErrorCode::kCorruption, Concat(What(), ": the store has none of its heads"));
+  if (newest.has_value()) return *std::move(newest);
+  if (seen.seq != 0) return Fail(RollbackError(What(), seen.seq, 0));
+  return Fail(ErrorCode::kCorruption, Concat(What(), ": the store has none of its heads"));
+}
+
+Result<HeadChain::Newest> HeadChain::Look() {
+  ASSIGN_OR_RETURN(Placed newest, FetchHead());
+  const Status held = HoldNewest(newest);
+  if (!held.has_value()) {
+    if (held.error().code != ErrorCode::kNeedsPerson) return Fail(held.error());
+    return Newest{std::move(newest.head), newest.point, false, held.error()};
   }
-  RETURN_IF_ERROR(HoldNewest(*newest));
   RETURN_IF_ERROR(
-      vault_.trust().NoteHead(volume_, newest->point, newest->head.epoch, /*ours=*/false));
-  newest_ = std::move(*newest);
-  return {};
+      vault_.trust().NoteHead(volume_, newest.point, newest.head.epoch, /*ours=*/false));
+  ASSIGN_OR_RETURN(bool ours, IsOurs(newest));
+  if (!ours) {
+    ASSIGN_OR_RETURN(ours, IsSpooled(newest));
+  }
+  return Newest{std::move(newest.head), newest.point, ours};
+}
+
+/// The head that a crash left spooled: it stands, and only the note of it is missing.
+Result<bool> HeadChain::IsSpooled(const Placed& newest) {
+  ASSIGN_OR_RETURN(const std::optional<format::Spool> spool, spool_.Read());
+  return spool.has_value() &&
+         newest.point == format::ChainPoint{spool->seq, crypto::Sha256(spool->sealed_head)};
 }
 
 Result<std::optional<HeadChain::Placed>> HeadChain::FetchNewestHead(

@@ -35,6 +35,7 @@ class HeadChain {
     format::Head head;
     format::ChainPoint point;
     bool ours;  // the very head that this machine wrote last, or barriers over it
+    std::optional<Error> doubt = std::nullopt;  // from Look
   };
 
   /// `vault` outlives the chain; `volume_directory` is vault.VolumeDirectory(volume).
@@ -46,6 +47,11 @@ class HeadChain {
   /// before returning. A head of this machine that it does not remember (a restored snapshot of the
   /// machine, its clone) is not ours. kCorruption when the volume has no head.
   Result<Newest> Load();
+
+  /// For whoever only reads: the newest head, nothing offered to the store, a spooled head left
+  /// where it is. One that does not follow from what this machine remembers is returned with that
+  /// `doubt`, is not ours, and is not noted. kNeedsPerson or kCorruption when the volume has none.
+  Result<Newest> Look();
 
   /// Appends `head`; vault, volume, seq, parent, host, time and minima are filled in here, gc_seen
   /// is raised to the chain's. A barrier head in the way is taken over (its gc_seen) and the append
@@ -78,7 +84,9 @@ class HeadChain {
   // Load.
   Result<std::optional<Placed>> FetchNewestHead(const format::ChainPoint& seen);
   Result<Newest> TryLoad();
+  Result<Placed> FetchHead();
   Status LoadNewest();
+  Result<bool> IsSpooled(const Placed& newest);
   Result<Spooled> SettleSpool();
   Result<Spooled> OfferSpooled();
   Status HoldNewest(const Placed& newest);

@@ -6,8 +6,9 @@ namespace coffer::vault {
 namespace {
 
 constexpr char kTrustHint[] =
-    "if the store's owner went back on purpose: coffer trust accept; otherwise ask the provider "
-    "for the newer objects, and write nothing";
+    "coffer open --read-only shows it as it is; if it is right (a copy of the store, or one that "
+    "was put back on purpose): coffer trust show VAULT, then coffer trust accept VAULT; otherwise "
+    "have the newer objects brought back, and accept nothing";
 
 Error NeedsPerson(std::string message, std::string hint) {
   return Error{ErrorCode::kNeedsPerson, std::move(message), std::move(hint)};
@@ -45,13 +46,15 @@ Error TrustLostError(std::string_view why) {
   return NeedsPerson(
       Concat("ROLLBACK: it can't be told whether the store is as new as this machine has seen it: ",
              why),
-      "to believe the store as it is now: coffer trust accept");
+      "coffer open --read-only shows it as it is; to believe it: coffer trust show VAULT, then "
+      "coffer trust accept VAULT");
 }
 
 Error HostKeyLostError(std::string_view why) {
   return NeedsPerson(
       Concat("DAMAGED-JOURNAL: writes of this machine that were not uploaded can't be read: ", why),
-      "put the file back from a backup of this machine; to go on without them: coffer repair");
+      "put the file back from a backup of this machine; to go on without them: coffer daemon stop, "
+      "move the directory that it is in away, then coffer add STORE");
 }
 
 Error CredentialsError(std::string_view why) {

@@ -1,5 +1,8 @@
 // The errors of core/vault that need a person: their state's name first (design.md section 8), what
 // was seen and what is offered, and the command that resolves it.
+//
+// VAULT in a hint stands for what the vault is called on this machine, which core/vault does not
+// know: core/daemon puts the name in.
 #pragma once
 
 #include <cstdint>

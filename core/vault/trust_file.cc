@@ -51,33 +51,39 @@ format::Extension ProbeRecord(const std::string& description) {
 Result<std::unique_ptr<TrustFile>> TrustFile::OpenOrCreate(FileSystem& fs, Random& random,
                                                            const std::string& directory,
                                                            const VaultId& vault,
-                                                           const HostKeys& host) {
+                                                           const HostKeys& host, Lost lost) {
   std::string path = Concat(directory, "/", kTrustFile);
+  format::Trust trust;
+  trust.vault = vault;
+  trust.host = host.id;
+  const auto without = [&](std::string why) -> Result<std::unique_ptr<TrustFile>> {
+    Error error = TrustLostError(why);
+    if (lost == Lost::kRefuse) return Fail(std::move(error));
+    auto file = std::unique_ptr<TrustFile>(new TrustFile(fs, random, path, host, trust));
+    const MutexLock lock(file->mutex_);
+    file->lost_ = std::move(error);
+    return file;
+  };
   const Result<Bytes> stored = ReadReplacedFile(fs, path, kFileBytesMax);
   if (stored.has_value()) {
-    Result<format::Trust> trust = Decode(*stored, vault, host);
-    if (!trust.has_value() && trust.error().code == ErrorCode::kUnsupported) {
-      return Fail(DecodingError(trust.error().Within(path)));
+    Result<format::Trust> found = Decode(*stored, vault, host);
+    if (!found.has_value() && found.error().code == ErrorCode::kUnsupported) {
+      return Fail(DecodingError(found.error().Within(path)));
     }
-    if (!trust.has_value()) {
-      return Fail(
-          TrustLostError(Concat("trust file damaged: ", path, ": ", trust.error().message)));
+    if (!found.has_value()) {
+      return without(Concat("trust file damaged: ", path, ": ", found.error().message));
     }
     return std::unique_ptr<TrustFile>(
-        new TrustFile(fs, random, std::move(path), host, std::move(*trust)));
+        new TrustFile(fs, random, std::move(path), host, std::move(*found)));
   }
   if (stored.error().code == ErrorCode::kInvalidArgument) {
-    return Fail(TrustLostError(Concat("trust file damaged: ", stored.error().message)));
+    return without(Concat("trust file damaged: ", stored.error().message));
   }
   if (stored.error().code != ErrorCode::kNotFound) return Fail(stored.error());
   // A crash between making the host key and this file leaves no volume: only then is it the first.
   ASSIGN_OR_RETURN(const bool has_volumes, HasVolumes(fs, directory));
-  if (has_volumes && !Planted("trust-anew"))
-    return Fail(TrustLostError(Concat("trust file missing: ", path)));
+  if (has_volumes && !Planted("trust-anew")) return without(Concat("trust file missing: ", path));
 
-  format::Trust trust;
-  trust.vault = vault;
-  trust.host = host.id;
   auto file = std::unique_ptr<TrustFile>(
       new TrustFile(fs, random, std::move(path), host, std::move(trust)));
   {
@@ -149,6 +155,48 @@ Status TrustFile::NoteProbed(const std::string& description) {
   });
 }
 
+std::optional<Error> TrustFile::lost() const {
+  const MutexLock lock(mutex_);
+  return lost_;
+}
+
+Result<std::string> TrustFile::Replace(const format::ChainPoint& key_header,
+                                       const format::ChainPoint& catalog,
+                                       std::vector<format::TrustedVolume> volumes,
+                                       UnixSeconds now) {
+  const MutexLock write_lock(write_mutex_);
+  format::Trust after = Snapshot();
+  after.key_header = key_header;
+  after.catalog = catalog;
+  after.volumes = std::move(volumes);
+  ++after.revision;
+  ASSIGN_OR_RETURN(std::string kept, SetCopyAside(now));
+  const Status written = Write(after);
+  if (!written.has_value()) {
+    // It may have its name already, and only the directory's sync has failed.
+    (void)(kept.empty() ? fs_.Remove(path_) : fs_.Rename(kept, path_));
+    return Fail(written.error());
+  }
+  const MutexLock lock(mutex_);
+  trust_ = std::move(after);
+  lost_.reset();
+  return kept;
+}
+
+Result<std::string> TrustFile::SetCopyAside(UnixSeconds now) {
+  const Result<Bytes> bytes = ReadReplacedFile(fs_, path_, kFileBytesMax);
+  if (!bytes.has_value() && bytes.error().code == ErrorCode::kNotFound) return std::string();
+  std::string path = Concat(path_, ".replaced-", CompactUtc(now));
+  while (fs_.Stat(path).has_value()) path.append("+");  // the second of this second
+  // What is no trust file at all (too long, say) can only be moved.
+  if (bytes.has_value()) {
+    RETURN_IF_ERROR(ReplaceFile(fs_, path, *bytes));
+  } else {
+    RETURN_IF_ERROR(fs_.Rename(path_, path));
+  }
+  return path;
+}
+
 Status TrustFile::Update(const std::function<void(format::Trust&)>& change) {
   const MutexLock write_lock(write_mutex_);
   const format::Trust before = Snapshot();
@@ -156,7 +204,8 @@ Status TrustFile::Update(const std::function<void(format::Trust&)>& change) {
   change(after);
   if (after == before) return {};
   ++after.revision;
-  RETURN_IF_ERROR(Write(after));
+  // One that is lost is made anew by a person's word alone.
+  if (!lost().has_value()) RETURN_IF_ERROR(Write(after));
   const MutexLock lock(mutex_);
   trust_ = std::move(after);
   return {};

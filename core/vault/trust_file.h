@@ -12,7 +12,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "core/base/clock.h"
 #include "core/base/file_system.h"
 #include "core/base/mutex.h"
 #include "core/base/random.h"
@@ -25,12 +27,17 @@ namespace coffer::vault {
 /// Every Note… is durable when it returns, and never moves a point back.
 class TrustFile {
  public:
+  /// What becomes of a file that is damaged, or missing where volumes were opened.
+  enum class Lost {
+    kRefuse,    // OpenOrCreate fails with TrustLostError
+    kTolerate,  // nothing is remembered, lost() says why, and what is noted stays in memory
+  };
   /// Opens `directory`/trust, or makes it where no volume has been opened yet: the first use of a
   /// vault on a machine trusts what it finds. `host` outlives the file.
   static Result<std::unique_ptr<TrustFile>> OpenOrCreate(FileSystem& fs, Random& random,
                                                          const std::string& directory,
-                                                         const VaultId& vault,
-                                                         const HostKeys& host);
+                                                         const VaultId& vault, const HostKeys& host,
+                                                         Lost lost = Lost::kRefuse);
 
   [[nodiscard]] format::ChainPoint key_header() const;
   [[nodiscard]] format::ChainPoint catalog() const;
@@ -44,6 +51,16 @@ class TrustFile {
                   bool ours);
   Status NoteProbed(const std::string& description);
 
+  /// Why nothing is remembered, with Lost::kTolerate.
+  [[nodiscard]] std::optional<Error> lost() const;
+  [[nodiscard]] format::Trust Snapshot() const;
+  /// A person's decision: from here on these are what is remembered, older or other ones though
+  /// they be. What the file was, damaged or not, stays beside it as trust.replaced-TIME, whose path
+  /// is returned; "" where there was none. Fails with everything as it was.
+  Result<std::string> Replace(const format::ChainPoint& key_header,
+                              const format::ChainPoint& catalog,
+                              std::vector<format::TrustedVolume> volumes, UnixSeconds now);
+
  private:
   TrustFile(FileSystem& fs, Random& random, std::string path, const HostKeys& host,
             format::Trust trust)
@@ -52,7 +69,7 @@ class TrustFile {
   /// Applies `change` to a copy, writes the copy if it differs, and only then shows it.
   Status Update(const std::function<void(format::Trust&)>& change);
   Status Write(const format::Trust& trust) REQUIRES_LOCK(write_mutex_);
-  [[nodiscard]] format::Trust Snapshot() const;
+  Result<std::string> SetCopyAside(UnixSeconds now) REQUIRES_LOCK(write_mutex_);
 
   FileSystem& fs_;
   Random& random_;
@@ -62,6 +79,7 @@ class TrustFile {
   Mutex write_mutex_;  // one writer at a time; taken before mutex_
   mutable Mutex mutex_;
   format::Trust trust_ GUARDED_BY(mutex_);
+  std::optional<Error> lost_ GUARDED_BY(mutex_);
 };
 
 }  // namespace coffer::vault

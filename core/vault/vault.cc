@@ -52,12 +52,18 @@ Status Vault::OpenLocalState() {
   lock_ = std::move(*lock);
   ASSIGN_OR_RETURN(HostKeys host, HostKeys::OpenOrCreate(env_.fs, env_.random, directory_, *keys_));
   host_ = std::make_unique<const HostKeys>(std::move(host));
-  ASSIGN_OR_RETURN(trust_, TrustFile::OpenOrCreate(env_.fs, env_.random, directory_, id(), *host_));
-  catalog_ = std::make_unique<CatalogChain>(env_, *store_, *keys_, *host_, *trust_, writers_);
+  const auto lost =
+      tolerate_ == Doubts::kTolerate ? TrustFile::Lost::kTolerate : TrustFile::Lost::kRefuse;
+  ASSIGN_OR_RETURN(trust_,
+                   TrustFile::OpenOrCreate(env_.fs, env_.random, directory_, id(), *host_, lost));
+  if (const auto why = trust_->lost(); why.has_value()) RETURN_IF_ERROR(Doubt(*why));
+  catalog_ = std::make_unique<CatalogChain>(env_, *store_, *keys_, *host_, *trust_, writers_,
+                                            [this](const Error& doubt) { return Doubt(doubt); });
   return {};
 }
 
 Status Vault::PrepareToWrite() {
+  if (const std::vector<Error> doubted = doubts(); !doubted.empty()) return Fail(doubted.front());
   if (key_change_unfinished_) {
     // Writing is no less safe without it.
     const Status finished = FinishKeyChange();

@@ -61,10 +61,17 @@ class Vault {
   /// than `expected` if that is given.
   static Result<VaultId> Identify(store::ObjectStore& store, const VaultId& expected = {});
 
+  /// What becomes of a key header or catalog that does not follow from what this machine remembers,
+  /// and of a trust file that is lost (ROLLBACK, FORK, HEADER-ROLLBACK).
+  enum class Doubts {
+    kRefuse,    // Unlock fails
+    kTolerate,  // for looking on: it is taken, not noted, doubts() tells, and nothing is written
+  };
   struct UnlockOptions {
     VaultId expected = {};       // null = any; another vault there is an error that names both
     bool single_writer = false;  // the owner's word that a weak store has one writer
     bool keys_next = false;      // ChangePasswordAfterUnlock is to follow: its key is kept
+    Doubts doubts = Doubts::kRefuse;
   };
   /// Five requests (marker; LIST and GET of keys and of the catalog), one more when the catalog has
   /// changed since this machine saw it. kUnauthenticated for a wrong password; kNeedsPerson for
@@ -155,12 +162,54 @@ class Vault {
   /// looks whether the store has one that is. kNeedsPerson HEADER-ROLLBACK.
   Status RequireKeyHeader(std::uint64_t seq_min);
 
+  // Trust.
+
+  /// What speaks against the store as it is offered, where that is tolerated.
+  [[nodiscard]] std::vector<Error> doubts() const;
+
+  /// One chain as this machine remembers it and as the store offers it.
+  struct TrustedChain {
+    format::ChainPoint remembered;  // sequence 0: nothing
+    format::ChainPoint offered;     // sequence 0: the store has none
+    std::int64_t created_unix = 0;  // these of what is offered; 0 and empty if unknown
+    std::string host_name;
+    std::optional<Error> doubt;  // what speaks against it
+  };
+  struct TrustedVolumeChain {
+    VolumeId id;
+    std::string name;  // empty: the catalog that is offered does not list it
+    TrustedChain heads;
+    format::TrustedVolume remembered;
+    std::uint64_t epoch = 0;  // of the head that is offered
+  };
+  struct TrustSurvey {
+    std::optional<Error> lost;  // why nothing is remembered
+    TrustedChain key_header;
+    TrustedChain catalog;
+    std::vector<TrustedVolumeChain> volumes;
+    /// Over everything that is offered: the same only if all of it is.
+    ObjectHash offer;
+    [[nodiscard]] bool doubtful() const;
+  };
+  /// Compares everything that is remembered with what the store offers now; what is doubtful is
+  /// not noted. Two requests a volume. kCorruption where there is no catalog at all.
+  Result<TrustSurvey> SurveyTrust();
+  /// From here on this machine remembers what `survey` found in the store, and doubts() is empty.
+  /// Whatever was doubted is nobody's head: what this machine has not uploaded goes on top of it
+  /// only where its journal itself says so. The trust file as it was is kept; its path is returned.
+  /// REQUIRES: no volume of the vault is open. Fails with everything as it was.
+  Result<std::string> AcceptTrust(const TrustSurvey& survey);
+
   /// vaults/<id>/volumes/<volume>, made if missing.
   Result<std::string> VolumeDirectory(const VolumeId& volume);
 
  private:
   Vault(Environment& env, std::unique_ptr<store::ObjectStore> store, Writers writers);
 
+  /// `doubt` itself, or nothing where doubts are tolerated: then it is kept.
+  Status Doubt(const Error& doubt);
+  Result<TrustedChain> SurveyKeyHeader();
+  Result<TrustedVolumeChain> SurveyHeads(const VolumeId& volume, const std::string& name);
   struct StandingKeyHeader {
     format::ChainPoint point;
     OpenedKeyHeader opened;
@@ -191,6 +240,10 @@ class Vault {
   Environment& env_;
   const std::unique_ptr<store::ObjectStore> store_;
   const Writers writers_;
+  Doubts tolerate_ = Doubts::kRefuse;
+  mutable Mutex doubts_mutex_;
+  std::vector<Error> doubts_ GUARDED_BY(doubts_mutex_);
+  std::optional<Error> header_doubt_ GUARDED_BY(doubts_mutex_);  // the one of them about the keys
   std::atomic<std::uint64_t> header_seq_ = 0;
   /// The catalog does not refuse the headers before header_seq_ yet: a change was broken off.
   std::atomic<bool> key_change_unfinished_ = false;
@@ -198,6 +251,7 @@ class Vault {
   std::vector<KeySlotDescription> key_slots_ GUARDED_BY(slots_mutex_);
   /// As Unlock opened it, for ChangePasswordAfterUnlock.
   std::optional<StandingKeyHeader> unlocked_header_ GUARDED_BY(slots_mutex_);
+  format::ChainPoint unlocked_point_;  // of the key header that Unlock opened
   std::unique_ptr<const KeyChest> keys_;
   std::string directory_;  // vaults/<id>
   std::unique_ptr<FileLock> lock_;

@@ -59,6 +59,7 @@ Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
                                              const UnlockOptions& options) {
   auto vault = std::unique_ptr<Vault>(
       new Vault(env, std::move(store), options.single_writer ? Writers::kSingle : Writers::kMany));
+  vault->tolerate_ = options.doubts;
   const std::string where = vault->store_->description();
 
   ASSIGN_OR_RETURN(const VaultId id, Identify(*vault->store_, options.expected));
@@ -76,6 +77,7 @@ Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
     return Fail(KeyHeaderError(opened.error(), where, header->point.seq));
   }
   vault->keys_ = std::make_unique<const KeyChest>(id, opened->keyring);
+  vault->unlocked_point_ = header->point;
   vault->AdoptKeyHeader(header->point.seq, DescribeSlots(opened->header, opened->keyring));
 
   if (vault->writers_ == Writers::kMany &&
@@ -91,9 +93,9 @@ Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
   RETURN_IF_ERROR(vault->catalog_->Refresh());
   const std::uint64_t header_seq_min = vault->catalog().header_seq_min;
   if (vault->header_seq_ < header_seq_min) {
-    return Fail(
+    RETURN_IF_ERROR(vault->Doubt(
         HeaderRollbackError(Concat(where, ": the catalog refuses key headers before ",
-                                   header_seq_min, ", the store offers ", vault->header_seq())));
+                                   header_seq_min, ", the store offers ", vault->header_seq()))));
   }
   vault->key_change_unfinished_ = vault->header_seq_ > header_seq_min;
   return vault;
@@ -104,14 +106,18 @@ Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
 Status Vault::HoldKeyHeader(const format::ChainPoint& offered, const ObjectHash& parent) {
   const std::string what = Concat(store_->description(), ": key header");
   const format::ChainPoint seen = trust_->key_header();
+  Status held;
   if (offered.seq < seen.seq) {
-    return Fail(HeaderRollbackError(
+    held = Fail(HeaderRollbackError(
         Concat(what, ": this machine has seen ", seen.seq, ", the store offers ", offered.seq)));
+  } else if (offered.seq <= seen.seq + 1) {
+    held = HoldAgainstSeen(what, seen, offered, parent, nullptr);
   }
-  if (offered.seq <= seen.seq + 1) {
-    RETURN_IF_ERROR(HoldAgainstSeen(what, seen, offered, parent, nullptr));
-  }
-  return trust_->NoteKeyHeader(offered);
+  if (held.has_value()) return trust_->NoteKeyHeader(offered);
+  RETURN_IF_ERROR(Doubt(held.error()));
+  const MutexLock lock(doubts_mutex_);
+  header_doubt_ = held.error();
+  return {};
 }
 
 }  // namespace coffer::vault

@@ -1,4 +1,6 @@
 // Opening a volume: lock, newest head, deltas, journal replay, a new stream.
+#include <algorithm>
+
 #include "core/base/check.h"
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
@@ -80,13 +82,19 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
   RETURN_IF_ERROR(MakeJournalDirectory());
 
   chain_ = std::make_unique<vault::HeadChain>(vault, id, directory_);
-  ASSIGN_OR_RETURN(const vault::HeadChain::Newest newest, chain_->Load());
+  // Who only reads may look at what the store offers, whatever speaks against it.
+  ASSIGN_OR_RETURN(vault::HeadChain::Newest newest, read_only_ ? chain_->Look() : chain_->Load());
   const format::Head& head = newest.head;
+  doubt_ = newest.doubt;
   tails_ = std::make_unique<TailForks>(resources_, *chain_, id, directory_, settings_);
+  if (!newest.ours && !newest.doubt.has_value()) {
+    ASSIGN_OR_RETURN(newest.ours, JournalKnows(newest));
+  }
   ASSIGN_OR_RETURN(const bool tail_is_lost, TailIsLost(newest));
   if (!read_only_) {
     RETURN_IF_ERROR(ForkTails(
         tail_is_lost,
+        options.accept_damage ? TailForks::Baseless::kKeepFiles : TailForks::Baseless::kRefuse,
         vault::FencedError("the volume", Concat("host '", EscapeForTerminal(head.host_name),
                                                 "' has gone on with it"))));
   }
@@ -121,7 +129,7 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
   if (const Status held = reserve_->Hold(); !held.has_value())
     LOG(kWarning, "no disk space is held back for full disks: ", held.error().message);
   pack::DedupIndex* dedup = nullptr;
-  switch (vault.catalog().dedup) {
+  switch (std::min(vault.catalog().dedup, settings_.dedup)) {
     case format::DedupScope::kOff:
       break;
     case format::DedupScope::kVolume:
@@ -165,6 +173,8 @@ Status OpenVolume::MakeJournalDirectory() {
 /// head than `newest`: nothing of them may go on top of that.
 Result<bool> OpenVolume::TailIsLost(const vault::HeadChain::Newest& newest) {
   if (newest.ours) return false;
+  // What the journal goes on from is just what is in doubt.
+  if (newest.doubt.has_value()) return true;
   ASSIGN_OR_RETURN(const format::JournalPosition covered, tails_->OwnCover());
   ASSIGN_OR_RETURN(const auto journal, tails_->OpenJournal("journal"));
   ASSIGN_OR_RETURN(const cache::Journal::Recovery recovery,
@@ -172,11 +182,25 @@ Result<bool> OpenVolume::TailIsLost(const vault::HeadChain::Newest& newest) {
   return recovery.records > 0 && recovery.base_head != newest.point;
 }
 
+/// After a person has accepted the store as it is (or its trust file was lost) this machine knows
+/// of no head of its own. One that names it, and a place in a stream that the journal still has, is
+/// its own all the same: what follows there was written over that very state.
+Result<bool> OpenVolume::JournalKnows(const vault::HeadChain::Newest& newest) {
+  vault::Vault& vault = resources_.vault();
+  const auto trusted = vault.trust().volume(id_);
+  if (trusted.has_value() && trusted->own.seq != 0) return false;
+  if (newest.head.host != vault.host().id || newest.head.journal.seq == 0) return false;
+  ASSIGN_OR_RETURN(const auto journal, tails_->OpenJournal("journal"));
+  ASSIGN_OR_RETURN(const cache::Journal::Recovery recovery,
+                   journal->Replay(newest.head.journal, [](auto) -> Status { return {}; }));
+  return recovery.cover_known && !recovery.damaged && recovery.base_head.seq <= newest.point.seq;
+}
+
 /// Makes what this machine had not uploaded, now or at an earlier attempt, volumes of their own:
 /// FENCED then, once, so that a person knows.
-Status OpenVolume::ForkTails(bool tail_is_lost, const Error& fenced) {
+Status OpenVolume::ForkTails(bool tail_is_lost, TailForks::Baseless baseless, const Error& fenced) {
   if (tail_is_lost) RETURN_IF_ERROR(tails_->SetAside());
-  ASSIGN_OR_RETURN(const std::vector<std::string> names, tails_->ForkAll());
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, tails_->ForkAll(baseless));
   if (names.empty()) return {};
   std::string all;
   for (const std::string& name : names) all += Concat(all.empty() ? "" : ", ", name);
@@ -194,7 +218,7 @@ Status OpenVolume::ForkJournal(const Error& fenced) {
   // The own head that the tail lies over has moved since Start.
   tails_ = std::make_unique<TailForks>(resources_, *chain_, id_, directory_, settings_);
   if (live_->numbers().generations == 0) return Fail(fenced);
-  const Status forked = ForkTails(true, fenced);
+  const Status forked = ForkTails(true, TailForks::Baseless::kRefuse, fenced);
   tail_forked_ = forked.error().code == ErrorCode::kNeedsPerson;
   return forked;
 }

@@ -57,8 +57,9 @@ class OpenVolume final : public Volume {
   Status Start(const VolumeId& id, const OpenOptions& options);
   Status LoadDeltas(const format::MapRoot& root);
   Status MakeJournalDirectory();
+  Result<bool> JournalKnows(const vault::HeadChain::Newest& newest);
   Result<bool> TailIsLost(const vault::HeadChain::Newest& newest);
-  Status ForkTails(bool tail_is_lost, const Error& fenced);
+  Status ForkTails(bool tail_is_lost, TailForks::Baseless baseless, const Error& fenced);
   Status ForkJournal(const Error& fenced);
   Status ReplayJournal(const vault::HeadChain::Newest& newest, const OpenOptions& options);
 
@@ -98,7 +99,8 @@ class OpenVolume final : public Volume {
   mutable Mutex damage_mutex_;
   std::uint64_t damaged_reads_ GUARDED_BY(damage_mutex_) = 0;  // since open, of what is committed
   std::string damage_ GUARDED_BY(damage_mutex_);               // that the first of them met
-  bool tail_forked_ = false;  // at Close: nothing is left in the journal
+  std::optional<Error> doubt_;  // what speaks against the head that is shown; only when read-only
+  bool tail_forked_ = false;    // at Close: nothing is left in the journal
   VolumeId id_;
   std::string directory_;  // its own, in the state directory
   std::uint32_t chunk_size_ = 0;

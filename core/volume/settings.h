@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/compress/codec.h"
+#include "core/format/catalog.h"
 #include "core/format/head.h"
 
 namespace coffer::volume {
@@ -29,6 +30,10 @@ struct Settings {
 
   /// Else what the volume's head says. It goes into the next head.
   std::optional<format::Durability> durability = std::nullopt;
+
+  /// Among what data that is there already is looked for; never more than the catalog allows. Read
+  /// when the volume is opened.
+  format::DedupScope dedup = format::DedupScope::kVault;
 
   compress::CodecSetting codec = {};
   std::uint64_t pack_bytes_target = 8u << 20;

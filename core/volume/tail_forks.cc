@@ -76,7 +76,7 @@ Status TailForks::SetAside() {
   return env.fs.SyncDirectory(directory_);
 }
 
-Result<std::vector<std::string>> TailForks::ForkAll() {
+Result<std::vector<std::string>> TailForks::ForkAll(Baseless baseless) {
   FileSystem& fs = resources_.vault().env().fs;
   ASSIGN_OR_RETURN(const auto entries, fs.List(directory_));
   std::vector<std::string> names;
@@ -84,7 +84,7 @@ Result<std::vector<std::string>> TailForks::ForkAll() {
     if (!TailId(entry).has_value()) continue;
     ASSIGN_OR_RETURN(const FileInfo info, fs.Stat(Concat(directory_, "/", entry)));
     if (!info.is_directory) continue;
-    auto name = Fork(entry);
+    auto name = Fork(entry, baseless);
     if (!name.has_value()) {
       return Fail(
           name.error().Within("keeping what this machine had not uploaded as a volume of its own"));
@@ -95,7 +95,7 @@ Result<std::vector<std::string>> TailForks::ForkAll() {
 }
 
 /// The volume's name; nullopt if there was nothing to keep.
-Result<std::optional<std::string>> TailForks::Fork(const std::string& entry) {
+Result<std::optional<std::string>> TailForks::Fork(const std::string& entry, Baseless baseless) {
   vault::Vault& vault = resources_.vault();
   FileSystem& fs = vault.env().fs;
   const std::string broken = entry.substr(kTailPrefix.size());
@@ -123,7 +123,14 @@ Result<std::optional<std::string>> TailForks::Fork(const std::string& entry) {
   }
   std::optional<std::string> name;
   if (recovery.records > 0) {
-    ASSIGN_OR_RETURN(const vault::HeadChain::Newest base, BaseOf(recovery));
+    const Result<vault::HeadChain::Newest> found = BaseOf(recovery);
+    if (!found.has_value()) {
+      const bool gone = found.error().code == ErrorCode::kNeedsPerson;
+      if (!gone || baseless == Baseless::kRefuse) return Fail(found.error());
+      RETURN_IF_ERROR(Keep(tail, fork, found.error().message));
+      return name;
+    }
+    const vault::HeadChain::Newest& base = *found;
     RETURN_IF_ERROR(vault.CreateForkHead(fork, base.head));
     COFFER_FAILPOINT("fork-created");
     RETURN_IF_ERROR(Upload(fork, tail));
@@ -136,11 +143,16 @@ Result<std::optional<std::string>> TailForks::Fork(const std::string& entry) {
     Remove(tail);
     return name;
   }
-  const std::string kept = Concat(directory_, "/journal.damaged-", fork.ToString());
-  LOG(kWarning, "kept as ", kept, ", since it is damaged: ", recovery.damage);
-  RETURN_IF_ERROR(fs.Rename(Concat(directory_, "/", tail), kept));
-  RETURN_IF_ERROR(fs.SyncDirectory(directory_));
+  RETURN_IF_ERROR(Keep(tail, fork, recovery.damage));
   return name;
+}
+
+Status TailForks::Keep(const std::string& tail, const VolumeId& fork, const std::string& why) {
+  FileSystem& fs = resources_.vault().env().fs;
+  const std::string kept = Concat(directory_, "/journal.damaged-", fork.ToString());
+  LOG(kWarning, "kept as ", kept, ": ", why);
+  RETURN_IF_ERROR(fs.Rename(Concat(directory_, "/", tail), kept));
+  return fs.SyncDirectory(directory_);
 }
 
 /// The head that the tail was written over: our newest, or the one that its stream began at.
@@ -148,14 +160,15 @@ Result<vault::HeadChain::Newest> TailForks::BaseOf(const cache::Journal::Recover
   auto own = OwnHead();
   if (!own.has_value() && own.error().code != ErrorCode::kNotFound) return own;
   if (own.has_value() && own->point.seq >= recovery.base_head.seq) return own;
-  ASSIGN_OR_RETURN(vault::HeadChain::Newest base, chain_.ReadAt(recovery.base_head.seq));
-  if (base.point != recovery.base_head) {
-    return Fail(ErrorCode::kNeedsPerson,
-                Concat("FORK: head ", recovery.base_head.seq,
-                       " is not the one that this machine's journal goes on from"),
-                "ask the provider for the older objects; the journal is kept");
-  }
-  return base;
+  Result<vault::HeadChain::Newest> base = chain_.ReadAt(recovery.base_head.seq);
+  const bool gone = base.has_value() ? base->point != recovery.base_head
+                                     : base.error().code == ErrorCode::kNotFound;
+  if (!gone) return base;
+  return Fail(ErrorCode::kNeedsPerson,
+              Concat("DAMAGED-JOURNAL: what this machine had not uploaded goes on from head ",
+                     recovery.base_head.seq, ", which the store does not have"),
+              "bring the store's newer objects back; or coffer open --accept-damage goes on "
+              "without those writes and keeps their files aside");
 }
 
 Status TailForks::Upload(const VolumeId& fork, const std::string& tail) {

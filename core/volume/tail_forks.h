@@ -37,8 +37,13 @@ class TailForks {
   Result<format::JournalPosition> OwnCover();
   /// The journal becomes a tail. REQUIRES: nobody has it open.
   Status SetAside();
+  /// What becomes of a tail whose head the store does not have any more.
+  enum class Baseless {
+    kRefuse,     // ForkAll fails with DAMAGED-JOURNAL
+    kKeepFiles,  // it is kept as journal.damaged-ID, and is no volume
+  };
   /// Makes every tail that was set aside a volume; returns the names of these.
-  Result<std::vector<std::string>> ForkAll();
+  Result<std::vector<std::string>> ForkAll(Baseless baseless);
 
   /// Opens the journal in `directory`/`name`.
   Result<std::unique_ptr<cache::Journal>> OpenJournal(const std::string& name) {
@@ -49,11 +54,12 @@ class TailForks {
 
  private:
   Result<vault::HeadChain::Newest> OwnHead();
-  Result<std::optional<std::string>> Fork(const std::string& tail);
+  Result<std::optional<std::string>> Fork(const std::string& tail, Baseless baseless);
   Result<vault::HeadChain::Newest> BaseOf(const cache::Journal::Recovery& recovery);
   Status Upload(const VolumeId& fork, const std::string& tail);
   Result<std::string> Name(const VolumeId& fork, const format::ChainPoint& base);
   void Remove(const std::string& tail);
+  Status Keep(const std::string& tail, const VolumeId& fork, const std::string& why);
 
   VaultResources& resources_;
   vault::HeadChain& chain_;

@@ -570,6 +570,10 @@ VolumeStatus OpenVolume::status() const {
 }
 
 void OpenVolume::FillNeeds(VolumeStatus* status) const {
+  if (doubt_.has_value()) status->needs.push_back(*doubt_);
+  for (const Error& doubt : resources_.vault().doubts()) {
+    if (!doubt_.has_value() || doubt.message != doubt_->message) status->needs.push_back(doubt);
+  }
   const Error& trouble = status->trouble;
   if (!trouble.message.empty()) {
     if (trouble.code == ErrorCode::kNeedsPerson) status->needs.push_back(trouble);
