@@ -109,6 +109,72 @@ void TakeGlobals(const Arguments& arguments, CommandLine& line) {
   line.password_file = given("--password-file");
 }
 
+const Option* FindOption(const std::string& word) {
+  const auto named = [&word](const Option& option) { return word == option.name; };
+  const auto& globals = GlobalOptions();
+  const auto global = std::find_if(globals.begin(), globals.end(), named);
+  if (global != globals.end()) return &*global;
+  for (const Command& command : Commands()) {
+    const auto found = std::find_if(command.options.begin(), command.options.end(), named);
+    if (found != command.options.end()) return &*found;
+  }
+  return nullptr;
+}
+
+/// Where the words stand that are neither options nor values of options.
+std::vector<std::size_t> PlainWords(const std::vector<std::string>& words) {
+  std::vector<std::size_t> plain;
+  bool options_end = false;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (!options_end && words[i] == "--") {
+      options_end = true;
+    } else if (options_end || words[i].empty() || words[i].front() != '-') {
+      plain.push_back(i);
+    } else if (const Option* option = FindOption(words[i]); option != nullptr) {
+      if (option->TakesWord()) ++i;
+    }
+  }
+  return plain;
+}
+
+/// Said before anything is parsed: "bogus --help" must not show help, and an option in front must
+/// not hide what is wrong.
+Status CheckCommandIsThere(const std::vector<std::string>& words) {
+  const std::vector<std::size_t> plain = PlainWords(words);
+  if (plain.empty()) return {};
+  const std::string& first = words[plain[0]];
+  const bool group = !GroupSummary(first).empty();
+  if (group && plain.size() < 2) return {};
+  const std::string name = group ? first + " " + words[plain[1]] : first;
+  for (const Command& command : Commands()) {
+    if (command.name == name) return {};
+  }
+  return Fail(ErrorCode::kInvalidArgument, "there is no command " + EscapeForTerminal(name),
+              group ? "coffer " + first + " --help" : "coffer --help");
+}
+
+bool MayBe(const Option& option, const std::string& word) {
+  return std::any_of(option.values.begin(), option.values.end(), [&word](std::string_view value) {
+    return value.back() == ':' ? word.substr(0, value.size()) == value : word == value;
+  });
+}
+
+/// "--nbd tcp:…" means "--nbd=tcp:…": an option that may stand alone takes the next word where that
+/// is one of its values, and another word is left to be the volume.
+std::vector<std::string> WithValuesJoined(std::vector<std::string> words) {
+  for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+    const Option* option = FindOption(words[i]);
+    if (option == nullptr || option->value != Option::Value::kOptional) continue;
+    if (words[i] == "--" || !MayBe(*option, words[i + 1])) continue;
+    constexpr std::size_t kCommandAndName = 2;
+    const bool no_name = words[i + 1].find(':') != std::string::npos;
+    if (!no_name && PlainWords(words).size() <= kCommandAndName) continue;
+    words[i].append("=").append(words[i + 1]);
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+  }
+  return words;
+}
+
 /// The sub-command that was named, "daemon run " with a blank behind it; "" if none was.
 std::string NamedCommand(const CLI::App* app) {
   std::string command;
@@ -121,8 +187,9 @@ std::string NamedCommand(const CLI::App* app) {
 
 }  // namespace
 
-Result<std::variant<CommandLine, HelpText>> ParseCommandLine(
-    const std::vector<std::string>& words) {
+Result<std::variant<CommandLine, HelpText>> ParseCommandLine(const std::vector<std::string>& said) {
+  RETURN_IF_ERROR(CheckCommandIsThere(said));
+  const std::vector<std::string> words = WithValuesJoined(said);
   CLI::App app(kProgramSummary, "coffer");
   app.fallthrough();
   app.require_subcommand(1);
@@ -147,11 +214,8 @@ Result<std::variant<CommandLine, HelpText>> ParseCommandLine(
   } catch (const CLI::CallForVersion& version) {
     return HelpText{std::string(version.what()) + "\n"};
   } catch (const CLI::ParseError& error) {
-    const std::string command = NamedCommand(&app);
-    const bool unknown = command.empty() && !words.empty() && words.front().substr(0, 1) != "-";
-    return Fail(ErrorCode::kInvalidArgument,
-                unknown ? "there is no command " + EscapeForTerminal(words.front()) : error.what(),
-                "coffer " + command + "--help");
+    return Fail(ErrorCode::kInvalidArgument, error.what(),
+                "coffer " + NamedCommand(&app) + "--help");
   }
   for (const Bound& bound : all) {
     if (!bound.app->parsed()) continue;

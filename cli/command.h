@@ -28,6 +28,8 @@ struct Option {
   const char* name;  // "--as"
   Value value;
   const char* help;
+  /// What may be said, or how it may begin ("tcp:"); empty: anything.
+  std::vector<const char*> values = {};
   /// The next word is its value.
   [[nodiscard]] bool TakesWord() const {
     return value == Value::kRequired || value == Value::kRepeatable;
@@ -95,5 +97,8 @@ inline constexpr ExitMeaning kExitMeanings[] = {
 [[nodiscard]] Command ResizeCommand();
 [[nodiscard]] Command StatusCommand();
 [[nodiscard]] Command SyncCommand();
+[[nodiscard]] Command TrustAcceptCommand();
+[[nodiscard]] Command TrustForgetCommand();
+[[nodiscard]] Command TrustShowCommand();
 
 }  // namespace coffer::cli

@@ -4,8 +4,13 @@
 // What holds for a volume is the daemon's to say.
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/terminal.h"
+#include "core/base/log.h"
+#include "core/base/real_path.h"
 #include "core/config/config.h"
 #include "core/control/error_table.h"
 
@@ -14,16 +19,43 @@ namespace {
 
 Status CheckDirectory(Session& session) {
   const Status checked =
-      control::CheckPrivateDirectory(session.fs(), session.places().config, geteuid());
+      control::CheckOwnDirectory(session.fs(), session.places().config, geteuid());
   if (!checked.has_value() && checked.error().code == ErrorCode::kNotFound) return {};
   return checked;
+}
+
+/// Sections for vaults and volumes that are not known here, so that a slip of the pen shows; a
+/// daemon that runs knows them, and without one nothing is said.
+std::vector<std::string> UnknownNames(Session& session, const config::Config& config,
+                                      const std::string& path) {
+  std::vector<std::string> notes;
+  const auto known = session.RunningDaemon().Volumes();
+  if (!known.has_value()) return notes;
+  for (const config::Config::Named& section : config.NamedSections()) {
+    const bool vault = std::any_of(known->vaults.begin(), known->vaults.end(),
+                                   [&](const auto& one) { return one.alias == section.vault; });
+    const bool volume =
+        std::any_of(known->volumes.begin(), known->volumes.end(), [&](const auto& one) {
+          return one.vault == section.vault && one.volume == section.volume;
+        });
+    if (section.volume.empty() ? vault : volume) continue;
+    notes.push_back(
+        path + ":" + std::to_string(section.line) + ": no " +
+        (vault ? "volume " + section.vault + "/" + section.volume : "vault " + section.vault) +
+        " is known on this machine: its section has no effect until one is");
+  }
+  return notes;
 }
 
 Result<int> Check(Session& session, const Arguments&) {
   RETURN_IF_ERROR(CheckDirectory(session));
   control::ConfigProblems found;
-  found.path = session.places().config_file();
+  found.path = RealPath(session.places().config_file());
   ASSIGN_OR_RETURN(found.problems, config::Config::Check(session.fs(), found.path, geteuid()));
+  if (found.problems.empty()) {
+    ASSIGN_OR_RETURN(const auto config, config::Config::Load(session.fs(), found.path, geteuid()));
+    found.notes = UnknownNames(session, config, found.path);
+  }
   const int code = found.problems.empty() ? control::kExitDone : control::kExitUsage;
   if (session.json()) {
     PrintJson(found);
@@ -32,15 +64,16 @@ Result<int> Check(Session& session, const Arguments&) {
   for (const std::string& problem : found.problems) ShowError({{}, problem, ""}, false);
   if (found.problems.empty()) {
     const bool there = session.fs().Stat(found.path).has_value();
-    PrintLine(found.path + (there ? " is right" : " is not there: all defaults"));
+    PrintLine(there ? "no problems in " + found.path : found.path + " not found; using defaults");
   }
+  for (const std::string& note : found.notes) TellUser(EscapeForTerminal(note));
   return code;
 }
 
 /// What the file says; for a volume the daemon is asked, which knows what it was opened with.
 Result<control::SettingList> Collect(Session& session, const Arguments& arguments) {
   control::SettingList list;
-  list.path = session.places().config_file();
+  list.path = RealPath(session.places().config_file());
   ASSIGN_OR_RETURN(const auto config, config::Config::Load(session.fs(), list.path, geteuid()));
   if (arguments.Has("NAME")) {
     ASSIGN_OR_RETURN(auto client, session.Daemon());

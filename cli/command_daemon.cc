@@ -11,19 +11,33 @@ Result<int> RunInForeground(Session& session, const Arguments&) {
   return Fail(RunDaemonInForeground(session));
 }
 
-Result<int> Stop(Session& session, const Arguments&) {
+/// The daemon that has ended; without a pid if none ran.
+Result<control::VersionInfo> End(Session& session) {
+  const auto running = session.RunningDaemon().Version();
   const Status stopped = StopDaemonAndWait(session);
   if (!stopped.has_value() && stopped.error().code == ErrorCode::kNotFound) {
-    if (!session.json()) PrintLine("cofferd is not running");
-    return control::kExitDone;
+    return control::VersionInfo{};
   }
   RETURN_IF_ERROR(stopped);
+  return running.value_or(control::VersionInfo{});
+}
+
+Result<int> Stop(Session& session, const Arguments&) {
+  ASSIGN_OR_RETURN(const control::VersionInfo ended, End(session));
+  if (session.json()) {
+    PrintJson(ended);
+  } else if (ended.pid == 0) {
+    PrintLine("cofferd is not running");
+  }
   return control::kExitDone;
 }
 
-Result<int> Restart(Session& session, const Arguments& arguments) {
-  RETURN_IF_ERROR(Stop(session, arguments));
+Result<int> Restart(Session& session, const Arguments&) {
+  RETURN_IF_ERROR(End(session));
   RETURN_IF_ERROR(EnsureDaemonRuns(session));
+  if (!session.json()) return control::kExitDone;
+  ASSIGN_OR_RETURN(const control::VersionInfo now, session.RunningDaemon().Version());
+  PrintJson(now);
   return control::kExitDone;
 }
 
@@ -35,7 +49,7 @@ Result<int> ShowStatus(Session& session, const Arguments&) {
     return control::kExitDone;
   }
   PrintLine("cofferd " + version.version + " runs, pid " + std::to_string(version.pid) + ", at " +
-            session.places().control_socket());
+            session.control_socket());
   return control::kExitDone;
 }
 

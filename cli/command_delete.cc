@@ -49,8 +49,9 @@ Result<int> Run(Session& session, const Arguments& arguments) {
                 control::Quoted(request.confirm) + " is not " + status.volume,
                 "nothing was deleted");
   }
-  ASSIGN_OR_RETURN(request.password, session.Password("vault " + status.vault));
-  ASSIGN_OR_RETURN(auto job, client.Delete(name, request));
+  ASSIGN_OR_RETURN(auto job, session.WithPassword("vault " + status.vault,
+                                                  Session::Needs::kPassword, &request.password,
+                                                  [&] { return client.Delete(name, request); }));
   ASSIGN_OR_RETURN(job, AwaitJob(client, std::move(job)));
   if (job.error) return Fail(*job.error);
   if (!job.deleted) return Fail(ErrorCode::kIoError, "cofferd does not say what it has deleted");

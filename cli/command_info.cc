@@ -129,10 +129,10 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const auto status, client.Volume(name));
   if (!arguments.Has("--quick")) {
     control::SurveyRequest request;
-    if (!status.keys_held) {
-      ASSIGN_OR_RETURN(request.password, session.Password("vault " + status.vault));
-    }
-    ASSIGN_OR_RETURN(auto job, client.Survey(name, request));
+    ASSIGN_OR_RETURN(
+        auto job,
+        session.WithPassword("vault " + status.vault, Session::NeedsUnless(status.keys_held),
+                             &request.password, [&] { return client.Survey(name, request); }));
     ASSIGN_OR_RETURN(job, AwaitJob(client, std::move(job)));
     if (job.error) return Fail(*job.error);
   }

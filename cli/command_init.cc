@@ -12,10 +12,14 @@ namespace {
 const std::vector<Option>& SettingOptions() {
   using Value = Option::Value;
   static const std::vector<Option> options = {
-      {"--chunk-size", Value::kRequired,
-       "16KiB to 256KiB: unit of compression and dedup, for good"},
-      {"--durability", Value::kRequired,
-       "What a FLUSH waits for: local (journal) or cloud (store)"},
+      {"--chunk-size",
+       Value::kRequired,
+       "16KiB to 256KiB: unit of compression and dedup, for good",
+       {"16KiB", "32KiB", "64KiB", "128KiB", "256KiB"}},
+      {"--durability",
+       Value::kRequired,
+       "What a FLUSH waits for: local (journal) or cloud (store)",
+       {"local", "cloud"}},
   };
   return options;
 }
@@ -33,21 +37,25 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   RETURN_IF_ERROR(control::CheckVolumeSize(request.size_bytes));
   ASSIGN_OR_RETURN(request.store, AbsoluteStore(arguments.Get("STORE")));
   ASSIGN_OR_RETURN(auto client, session.Daemon());
-  ASSIGN_OR_RETURN(const auto probe, client.ProbeStore({request.store, request.alias}));
+  ASSIGN_OR_RETURN(const auto probe,
+                   client.ProbeStore({request.store, request.alias, request.volume}));
   const std::string what = "the vault at " + request.store;
+  const auto init = [&] { return client.Init(request); };
   if (!probe.holds_vault) {
     ASSIGN_OR_RETURN(request.password, session.NewPassword(what));
-  } else if (!probe.keys_held) {
-    ASSIGN_OR_RETURN(request.password, session.Password(what));
   }
-  ASSIGN_OR_RETURN(const auto reply, client.Init(request));
+  ASSIGN_OR_RETURN(const auto reply,
+                   probe.holds_vault
+                       ? session.WithPassword(what, Session::NeedsUnless(probe.keys_held),
+                                              &request.password, init)
+                       : init());
   if (session.json()) {
     PrintJson(reply);
     return control::kExitDone;
   }
   if (reply.vault_created)
-    PrintLine("made vault " + reply.vault.alias + " at " + reply.vault.store);
-  PrintLine("made volume " + reply.volume + " of " + control::FormatBytes(reply.size_bytes) +
+    PrintLine("created vault " + reply.vault.alias + " in " + reply.vault.store);
+  PrintLine("created volume " + reply.volume + " of " + control::FormatBytes(reply.size_bytes) +
             " in vault " + reply.vault.alias);
   const bool unique = client.Volume(reply.volume).has_value();
   PrintLine("open it with: coffer open " + (unique ? "" : reply.vault.alias + "/") + reply.volume);

@@ -14,8 +14,10 @@ Result<int> List(Session& session, const Arguments& arguments) {
   ASSIGN_OR_RETURN(auto client, session.Daemon());
   ASSIGN_OR_RETURN(const auto status, client.Volume(name));
   control::KeysRequest request;
-  ASSIGN_OR_RETURN(request.password, session.Password("vault " + status.vault));
-  ASSIGN_OR_RETURN(const auto list, client.Keys(name, request));
+  ASSIGN_OR_RETURN(
+      const auto list,
+      session.WithPassword("vault " + status.vault, Session::Needs::kPassword, &request.password,
+                           [&] { return client.Keys(name, request); }));
   if (session.json()) {
     PrintJson(list);
     return control::kExitDone;

@@ -1,4 +1,6 @@
 // coffer list
+#include <algorithm>
+
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/output.h"
@@ -21,6 +23,12 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   Table table({"VOLUME", "VAULT", "SIZE", "STORE"});
   for (const auto& status : list.volumes) {
     table.AddRow({status.volume, status.vault, SizeText(status.size_bytes), status.store});
+  }
+  for (const auto& vault : list.vaults) {
+    const bool empty = std::none_of(list.volumes.begin(), list.volumes.end(), [&](const auto& one) {
+      return one.vault_id == vault.vault_id;
+    });
+    if (empty) table.AddRow({"(none)", vault.alias, "", vault.store});
   }
   table.Print();
   return control::kExitDone;

@@ -28,21 +28,37 @@ const std::vector<Option>& SettingOptions() {
   static const std::vector<Option> options = {
       {"--sync-age", Value::kRequired, "Upload what is this old, such as 60s"},
       {"--sync-bytes", Value::kRequired, "Upload when this much is new, such as 64MiB"},
-      {"--durability", Value::kRequired,
-       "What a FLUSH waits for: local (journal) or cloud (store)"},
+      {"--durability",
+       Value::kRequired,
+       "What a FLUSH waits for: local (journal) or cloud (store)",
+       {"local", "cloud"}},
       {"--journal-bytes-max", Value::kRequired, "Where writers begin to wait, such as 4GiB"},
-      {"--journal-full", Value::kRequired, "wait, or enospc-after=SECONDS"},
-      {"--codec", Value::kRequired, "stored, lz4, or \"zstd 1\" to \"zstd 19\""},
+      {"--journal-full",
+       Value::kRequired,
+       "wait, or enospc-after=SECONDS",
+       {"wait", "enospc-after="}},
+      {"--codec",
+       Value::kRequired,
+       "stored, lz4, or \"zstd 1\" to \"zstd 19\"",
+       {"stored", "lz4", "zstd"}},
       {"--pack-bytes-target", Value::kRequired, "How large packs become, such as 8MiB"},
       {"--pack-bytes-max", Value::kRequired, "How large one may become, such as 16MiB"},
       {"--tls-x509", Value::kRequired,
        "DIR: TLS with ca-cert.pem, server-cert.pem and server-key.pem"},
       {"--tls-psk", Value::kRequired, "FILE: TLS with pre-shared keys, lines USER:HEXKEY"},
-      {"--tls-verify-peer", Value::kRequired,
-       "yes (clients need a certificate of the same authority) or no"},
-      {"--fuse-cache", Value::kRequired,
+      {"--tls-verify-peer",
+       Value::kRequired,
+       "yes (clients need a certificate of the same authority) or no",
+       {"yes", "no"}},
+      {"--fuse-cache",
+       Value::kRequired,
        "What the kernel keeps of the image file: auto, direct (nothing), or writeback (writes too, "
-       "lost without an fsync)"},
+       "lost without an fsync)",
+       {"auto", "direct", "writeback"}},
+      {"--dedup",
+       Value::kRequired,
+       "Where data that is stored already is looked for: vault, volume, or off",
+       {"vault", "volume", "off"}},
   };
   return options;
 }
@@ -113,12 +129,17 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   }
   ASSIGN_OR_RETURN(auto client, session.Daemon());
   ASSIGN_OR_RETURN(const auto status, client.Volume(name));
-  if (!status.keys_held) {
-    ASSIGN_OR_RETURN(request.password, session.Password("vault " + status.vault));
-  }
   request.background = true;
-  ASSIGN_OR_RETURN(auto job, client.StartOpen(name, request));
-  ASSIGN_OR_RETURN(job, AwaitJob(client, std::move(job)));
+  const auto open = [&]() -> Result<control::JobInfo> {
+    ASSIGN_OR_RETURN(auto started, client.StartOpen(name, request));
+    ASSIGN_OR_RETURN(auto ended, AwaitJob(client, std::move(started)));
+    const bool refused = ended.error && ended.error->code == ErrorCode::kUnauthenticated;
+    if (refused) return Fail(*ended.error);
+    return ended;
+  };
+  ASSIGN_OR_RETURN(const auto job, session.WithPassword("vault " + status.vault,
+                                                        Session::NeedsUnless(status.keys_held),
+                                                        &request.password, open));
   if (job.error) return Fail(*job.error);
   if (!job.opened) return Fail(ErrorCode::kIoError, "cofferd does not say where the volume is");
   if (foreground != nullptr) return foreground->Serve(session, client, name, job.opened->uri);
@@ -141,11 +162,13 @@ Command OpenCommand() {
       "open",
       "Open a volume and print where to reach it",
       {{"NAME", "VOLUME, or VAULT/VOLUME where several vaults have one"}},
-      {{"--nbd", Value::kOptional,
+      {{"--nbd",
+        Value::kOptional,
         "Serve NBD; --nbd=unix:PATH or --nbd=tcp:ADDRESS:PORT on a listener of its own, beyond "
         "127.0.0.1 only with TLS. --nbd=stdio: to the program that started this, on standard input "
         "and output, until it is gone; --nbd=socket-activation: on the sockets handed over "
-        "(LISTEN_FDS), until a signal. Both close the volume at the end"},
+        "(LISTEN_FDS), until a signal. Both close the volume at the end",
+        {"unix:", "tcp:", "stdio", "socket-activation"}},
        {"--fuse", Value::kRepeatable,
         "DIR: serve the volume as the file NAME.img in this directory, which is yours and empty, "
         "or "
@@ -153,12 +176,16 @@ Command OpenCommand() {
        {"--mount", Value::kRequired,
         "DIR: mount its file system there, through an image file of its own; no root is needed. It "
         "is yours and empty, or is made"},
-       {"--mkfs", Value::kOptional,
+       {"--mkfs",
+        Value::kOptional,
         "With --mount: make a file system where there is nothing yet, ext4 or --mkfs=xfs, "
-        "--mkfs=btrfs"},
-       {"--mount-with", Value::kRequired,
+        "--mkfs=btrfs",
+        {"ext4", "xfs", "btrfs"}},
+       {"--mount-with",
+        Value::kRequired,
         "In this way alone: loop (root), udisks (a desktop's service) or fuse2fs (ext4 in user "
-        "space); else the first that works"},
+        "space); else the first that works",
+        {"loop", "udisks", "fuse2fs"}},
        {"--device", Value::kNone, "Attach a kernel block device"},
        {"--read-only", Value::kNone, "Nothing can be written"},
        {"--take-over", Value::kNone, "Go on although another machine has not closed it"},

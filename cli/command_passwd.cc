@@ -1,4 +1,7 @@
 // coffer passwd NAME
+#include <utility>
+#include <variant>
+
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/output.h"
@@ -21,7 +24,7 @@ Result<PasswordSource> NewPasswordSource(const Arguments& arguments) {
   if (arguments.Has("--new-password-file")) {
     return PasswordSource(FromFile{arguments.Get("--new-password-file")});
   }
-  return PasswordSource(FromTerminal{});
+  return PasswordSource(FromTerminal{"--new-password"});
 }
 
 Result<int> Run(Session& session, const Arguments& arguments) {
@@ -31,9 +34,24 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const auto status, client.Volume(name));
   const std::string what = "vault " + status.vault;
   control::PasswdRequest request;
-  ASSIGN_OR_RETURN(request.password, session.Password(what));
-  ASSIGN_OR_RETURN(request.new_password, session.NewPassword(new_source, what));
-  ASSIGN_OR_RETURN(const auto reply, client.Passwd(name, request));
+  if (std::holds_alternative<FromTerminal>(new_source)) {
+    // Nobody is to think of a new password before the old one is known to be right.
+    control::KeysRequest check;
+    RETURN_IF_ERROR(session.WithPassword(what, Session::Needs::kPassword, &check.password,
+                                         [&] { return client.Keys(name, check); }));
+    request.password = std::move(check.password);
+    ASSIGN_OR_RETURN(request.new_password, session.NewPassword(new_source, what));
+  }
+  const auto change = [&]() -> Result<control::PasswdReply> {
+    if (request.new_password.empty()) {
+      ASSIGN_OR_RETURN(request.new_password, session.NewPassword(new_source, what));
+    }
+    return client.Passwd(name, request);
+  };
+  ASSIGN_OR_RETURN(const auto reply, request.password.empty()
+                                         ? session.WithPassword(what, Session::Needs::kPassword,
+                                                                &request.password, change)
+                                         : change());
   if (session.json()) {
     PrintJson(reply);
     return control::kExitDone;
@@ -42,8 +60,8 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   for (const std::string& volume : reply.volumes) {
     volumes.append(volumes.empty() ? "" : ", ").append(volume);
   }
-  PrintLine("changed the password of vault " + reply.vault.alias + "; it is the one of " +
-            (reply.volumes.size() == 1 ? "volume " : "volumes ") + volumes);
+  PrintLine("changed the password of vault " + reply.vault.alias + " (" +
+            (reply.volumes.size() == 1 ? "volume " : "volumes ") + volumes + ")");
   return control::kExitDone;
 }
 
@@ -56,7 +74,7 @@ Command PasswdCommand() {
           {{"NAME", "VOLUME or VAULT/VOLUME"}},
           {{"--new-password-fd", Value::kRequired, "N: read the new password from descriptor N"},
            {"--new-password-file", Value::kRequired,
-            "FILE: read the new password from FILE (yours, mode 0600)"}},
+            "FILE: read the new password from FILE (yours, mode 0600) or pipe"}},
           "  coffer passwd photos\n"
           "  coffer passwd photos --password-file old --new-password-file new\n",
           Run};

@@ -15,10 +15,10 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   RETURN_IF_ERROR(control::CheckName(request.name, "volume name"));
   ASSIGN_OR_RETURN(auto client, session.Daemon());
   ASSIGN_OR_RETURN(const auto status, client.Volume(name));
-  if (!status.keys_held) {
-    ASSIGN_OR_RETURN(request.password, session.Password("vault " + status.vault));
-  }
-  ASSIGN_OR_RETURN(const auto renamed, client.Rename(name, request));
+  ASSIGN_OR_RETURN(
+      const auto renamed,
+      session.WithPassword("vault " + status.vault, Session::NeedsUnless(status.keys_held),
+                           &request.password, [&] { return client.Rename(name, request); }));
   if (session.json()) {
     PrintJson(renamed);
   } else {

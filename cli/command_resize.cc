@@ -16,10 +16,10 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   RETURN_IF_ERROR(control::CheckVolumeSize(request.size_bytes));
   ASSIGN_OR_RETURN(auto client, session.Daemon());
   ASSIGN_OR_RETURN(const auto status, client.Volume(name));
-  if (!status.keys_held) {
-    ASSIGN_OR_RETURN(request.password, session.Password("vault " + status.vault));
-  }
-  ASSIGN_OR_RETURN(const auto job, client.Resize(name, request));
+  ASSIGN_OR_RETURN(
+      const auto job,
+      session.WithPassword("vault " + status.vault, Session::NeedsUnless(status.keys_held),
+                           &request.password, [&] { return client.Resize(name, request); }));
   ASSIGN_OR_RETURN(const int code, FinishJob(session, client, job));
   if (code == control::kExitDone && !session.json()) {
     PrintLine("volume " + status.volume + " has " + control::FormatBytes(request.size_bytes) +

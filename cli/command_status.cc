@@ -54,7 +54,9 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   }
   table.Print();
   for (const auto& status : list.volumes) PrintNeeds(status, NameText(status, list));
-  if (!name.empty() && list.volumes.front().requests_per_day > 0) {
+  // A directory asks no price for a request.
+  const bool is_directory = list.volumes.size() == 1 && list.volumes.front().store.front() == '/';
+  if (!name.empty() && !is_directory && list.volumes.front().requests_per_day > 0) {
     PrintLine("uploads cost at most " + std::to_string(list.volumes.front().requests_per_day) +
               " requests a day while little is written; a longer sync_age costs fewer");
   }

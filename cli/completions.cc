@@ -8,9 +8,7 @@
 namespace coffer::cli {
 namespace {
 
-enum class Kind { kNothing, kVolume, kPath, kDirectory, kLogLevel };
-
-constexpr char kLogLevels[] = "debug info warning error";
+enum class Kind { kNothing, kVolume, kPath, kDirectory, kWords };
 
 Kind KindOf(const Command& command, const Positional& positional) {
   const std::string_view name = positional.name;
@@ -24,8 +22,16 @@ Kind KindOf(const Option& option) {
   if (name.size() > kFileEnd.size() && name.substr(name.size() - kFileEnd.size()) == kFileEnd) {
     return Kind::kPath;
   }
-  if (name == "--log-level") return Kind::kLogLevel;
-  return std::string_view(option.help).substr(0, 5) == "DIR: " ? Kind::kDirectory : Kind::kNothing;
+  if (!option.values.empty()) return Kind::kWords;
+  const std::string_view help = option.help;
+  if (help.substr(0, 6) == "FILE: ") return Kind::kPath;
+  return help.substr(0, 5) == "DIR: " ? Kind::kDirectory : Kind::kNothing;
+}
+
+std::string ValuesOf(const Option& option) {
+  std::string text;
+  for (const char* value : option.values) text.append(text.empty() ? "" : " ").append(value);
+  return text;
 }
 
 struct Word {
@@ -123,8 +129,7 @@ const char* KindName(Kind kind) {
       return "path";
     case Kind::kDirectory:
       return "directory";
-    case Kind::kLogLevel:
-      return "level";
+    case Kind::kWords:
     case Kind::kNothing:
       break;
   }
@@ -144,13 +149,32 @@ std::string BashCommand(const Command& command) {
          " ;;\n";
 }
 
-/// A line of `case $previous in` for options whose value is of `kind`.
+/// A line of `case $previous in` for options whose value is of `kind`. `previous` ends with "="
+/// where that stands between; an option that may stand alone has a value only then.
 std::string BashValue(const std::vector<Option>& options, Kind kind) {
-  const std::string names = OptionNames(options, " | ", [kind](const Option& option) {
+  const auto wanted = [kind](const Option& option) {
     return TakesWord(option) && KindOf(option) == kind;
-  });
+  };
+  const std::string names = OptionNames(options, " | ", wanted);
   if (names.empty()) return "";
-  return "    " + names + ") _coffer_kind " + KindName(kind) + "; return ;;\n";
+  return "    " + names + " | " + OptionNames(options, "= | ", wanted) + "=) _coffer_kind " +
+         KindName(kind) + "; return ;;\n";
+}
+
+/// The same for each option of which the values are known. Two commands may have options of one
+/// name with one list.
+std::string BashWords(const std::vector<Option>& options) {
+  std::string text;
+  std::vector<std::string> seen;
+  for (const Option& option : options) {
+    const bool has_values = option.value != Option::Value::kNone && !option.values.empty();
+    if (!has_values || std::find(seen.begin(), seen.end(), option.name) != seen.end()) continue;
+    seen.emplace_back(option.name);
+    text.append("    ").append(option.TakesWord() ? std::string(option.name) + " | " : "");
+    text.append(option.name).append("=) _coffer_words ").append(Quoted(ValuesOf(option)));
+    text.append("; return ;;\n");
+  }
+  return text;
 }
 
 std::string BashCompletion() {
@@ -168,7 +192,6 @@ std::string BashCompletion() {
       "</dev/null)\" ;;\n"
       "    path) _coffer_paths -f ;;\n"
       "    directory) _coffer_paths -d ;;\n";
-  text.append("    level) _coffer_words ").append(Quoted(kLogLevels)).append(" ;;\n");
   text.append(
       "  esac\n"
       "}\n"
@@ -179,11 +202,13 @@ std::string BashCompletion() {
       "  # \"--option=value\" comes as three words.\n"
       "  if [ \"$cur\" = = ]; then\n"
       "    cur=\n"
+      "    previous+==\n"
       "  elif [ \"$previous\" = = ] && [ \"$COMP_CWORD\" -ge 2 ]; then\n"
-      "    previous=${COMP_WORDS[COMP_CWORD - 2]}\n"
+      "    previous=${COMP_WORDS[COMP_CWORD - 2]}=\n"
       "  fi\n"
       "  case $previous in\n");
-  for (const Kind kind : {Kind::kPath, Kind::kDirectory, Kind::kLogLevel, Kind::kNothing}) {
+  text.append(BashWords(all));
+  for (const Kind kind : {Kind::kPath, Kind::kDirectory, Kind::kNothing}) {
     text.append(BashValue(all, kind));
   }
   text.append(
@@ -254,7 +279,7 @@ std::string ZshText(std::string_view text) {
   return out;
 }
 
-const char* ZshAction(Kind kind) {
+std::string ZshAction(Kind kind) {
   switch (kind) {
     case Kind::kVolume:
       return "_coffer_volumes";
@@ -262,12 +287,16 @@ const char* ZshAction(Kind kind) {
       return "_files";
     case Kind::kDirectory:
       return "_files -/";
-    case Kind::kLogLevel:
-      return "(debug info warning error)";
+    case Kind::kWords:
     case Kind::kNothing:
       break;
   }
   return " ";
+}
+
+std::string ZshAction(const Option& option) {
+  const Kind kind = KindOf(option);
+  return kind == Kind::kWords ? "(" + ValuesOf(option) + ")" : ZshAction(kind);
 }
 
 std::string ZshOptions(const std::vector<Option>& options) {
@@ -280,7 +309,7 @@ std::string ZshOptions(const std::vector<Option>& options) {
     spec.append("[").append(ZshText(option.help)).append("]");
     if (option.TakesWord()) spec.append(":value:");
     if (option.value == Option::Value::kOptional) spec.append("::value:");
-    if (option.value != Option::Value::kNone) spec.append(ZshAction(KindOf(option)));
+    if (option.value != Option::Value::kNone) spec.append(ZshAction(option));
     text.append(" \\\n        ").append(Quoted(spec));
   }
   return text;
@@ -376,6 +405,9 @@ std::string ZshCompletion() {
 
 std::string FishOption(const std::string& condition, const Option& option) {
   std::string line = "complete -c coffer" + condition + " -l " + std::string(option.name + 2);
+  if (option.value == Option::Value::kOptional && !option.values.empty()) {
+    line.append(" -a ").append(QuotedForFish(ValuesOf(option)));
+  }
   if (option.TakesWord()) {
     switch (KindOf(option)) {
       case Kind::kPath:
@@ -384,8 +416,8 @@ std::string FishOption(const std::string& condition, const Option& option) {
       case Kind::kDirectory:
         line.append(" -x -a '(__fish_complete_directories)'");
         break;
-      case Kind::kLogLevel:
-        line.append(" -x -a ").append(QuotedForFish(kLogLevels));
+      case Kind::kWords:
+        line.append(" -x -a ").append(QuotedForFish(ValuesOf(option)));
         break;
       case Kind::kVolume:
       case Kind::kNothing:
@@ -426,10 +458,12 @@ std::string FishCompletion() {
       "    end\n"
       "end\n"
       "function __coffer_before --description 'Nothing follows these words yet'\n"
-      "    test (string join ' ' (__coffer_words)) = \"$argv\"\n"
+      "    set -l words (__coffer_words)\n"
+      "    test \"$words\" = \"$argv\"\n"
       "end\n"
       "function __coffer_in --description 'These words come first'\n"
-      "    string match -q -- \"$argv *\" (string join ' ' (__coffer_words))' '\n"
+      "    set -l words (__coffer_words)\n"
+      "    string match -q -- \"$argv *\" \"$words \"\n"
       "end\n"
       "function __coffer_at --description 'N words follow these ones'\n"
       "    set -l words (__coffer_words)\n"

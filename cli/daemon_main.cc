@@ -19,6 +19,7 @@
 #include "core/base/descriptors.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/base/real_path.h"
 #include "core/base/umask.h"
 #include "core/config/config.h"
 #include "core/control/activation.h"
@@ -136,7 +137,7 @@ struct ConfigFile {
   std::optional<LogLevel> log_level;  // by flag or variable, which win over the file
 
   [[nodiscard]] Result<config::Config> Read() const {
-    ASSIGN_OR_RETURN(config::Config config, config::Config::Load(fs, path, uid));
+    ASSIGN_OR_RETURN(config::Config config, config::Config::Load(fs, RealPath(path), uid));
     LogLevel level = LogLevel::kInfo;
     CHECK(ParseLogLevel(config.Defaults().text(config::Key::kLogLevel), &level));
     SetLogLevel(log_level.value_or(level));

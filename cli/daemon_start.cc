@@ -128,7 +128,7 @@ Status StartInBackground(Session& session) {
 
 /// Whether a daemon answers: one that is just being killed still takes connections.
 bool Answers(const Session& session) {
-  if (!control::ConnectUnix(session.places().control_socket()).has_value()) return false;
+  if (!control::ConnectUnix(session.control_socket()).has_value()) return false;
   const auto version = session.RunningDaemon().Version();
   return version.has_value() || version.error().code == ErrorCode::kCancelled;
 }

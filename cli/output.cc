@@ -11,12 +11,23 @@ void PrintLine(const std::string& line) {
   std::fputs(EscapeForTerminal(line).append("\n").c_str(), stdout);
 }
 
+namespace {
+
+/// Characters of UTF-8, each of which takes one column: names and paths mostly do.
+std::size_t Columns(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U;
+  }));
+}
+
+}  // namespace
+
 void Table::Print() const {
   std::vector<std::size_t> widths;
   for (const auto& row : rows_) {
     widths.resize(std::max(widths.size(), row.size()));
     for (std::size_t i = 0; i < row.size(); ++i) {
-      widths[i] = std::max(widths[i], EscapeForTerminal(row[i]).size());
+      widths[i] = std::max(widths[i], Columns(EscapeForTerminal(row[i])));
     }
   }
   for (const auto& row : rows_) {
@@ -24,7 +35,7 @@ void Table::Print() const {
     for (std::size_t i = 0; i < row.size(); ++i) {
       const std::string cell = EscapeForTerminal(row[i]);
       line.append(cell);
-      if (i + 1 < row.size()) line.append(widths[i] - cell.size() + 2, ' ');
+      if (i + 1 < row.size()) line.append(widths[i] - Columns(cell) + 2, ' ');
     }
     PrintLine(line);
   }

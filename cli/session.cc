@@ -52,8 +52,18 @@ void Session::ForgetSignals() const {
   }
 }
 
+/// Its usual place; else, for whoever has another runtime directory than the daemon (cron, su),
+/// where the one that has this state says that it is.
+std::string Session::control_socket() const {
+  const std::string usual = places_.control_socket();
+  if (control::ConnectUnix(usual).has_value()) return usual;
+  const auto said = control::ReadSocketPointer(*fs_, places_);
+  if (said.has_value() && control::ConnectUnix(*said).has_value()) return *said;
+  return usual;
+}
+
 control::ControlClient Session::RunningDaemon() const {
-  return control::ControlClient(places_.control_socket(), cancel_.get());
+  return control::ControlClient(control_socket(), cancel_.get());
 }
 
 Result<control::ControlClient> Session::Daemon() {

@@ -5,9 +5,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "cli/password.h"
+#include "cli/terminal.h"
 #include "core/base/file_system.h"
 #include "core/base/result.h"
 #include "core/control/client.h"
@@ -38,22 +41,74 @@ class Session {
 
   /// The daemon, started where none runs.
   Result<control::ControlClient> Daemon();
+  /// Where it listens, or would.
+  [[nodiscard]] std::string control_socket() const;
   /// The daemon that may or may not run: calls fail with kNotFound when it doesn't.
   [[nodiscard]] control::ControlClient RunningDaemon() const;
 
-  /// The password for a thing that has one; `what` is shown to whoever types it.
-  Result<SecretBytes> Password(const std::string& what) {
-    return ReadPassword(options_.password, what, cancel_fd());
+  /// Whether a request needs the password of the thing it is about.
+  enum class Needs {
+    kPassword,
+    kNothingYet,  // its keys are held: only if they are not any more when it arrives
+  };
+  /// Has `attempt` made, a function of no arguments that sends a request, with `*password` set to
+  /// what the user gives for `what`: as it is, then in its other Unicode spellings; at a terminal
+  /// up to three times. Nothing typed shows until it has an answer.
+  template <class Attempt>
+  auto WithPassword(const std::string& what, Needs needs, SecretBytes* password,
+                    const Attempt& attempt) -> decltype(attempt()) {
+    int tries = 0;
+    if (needs == Needs::kNothingYet) {
+      auto done = attempt();
+      if (!IsRefused(done)) return done;
+    }
+    for (;;) {
+      ASSIGN_OR_RETURN(const SecretBytes given,
+                       ReadPassword(options_.password, what, cancel_fd(), terminal_));
+      auto done = TrySpellings(given, password, attempt);
+      const bool typed = std::holds_alternative<FromTerminal>(options_.password);
+      if (!IsRefused(done) || !typed || ++tries >= kPasswordTries) {
+        terminal_.Restore();
+        return done;
+      }
+      TellUser(done.error().message + ". Try again.");
+    }
+  }
+  [[nodiscard]] static Needs NeedsUnless(bool keys_held) {
+    return keys_held ? Needs::kNothingYet : Needs::kPassword;
   }
   /// A new one, from `source` or typed twice at a terminal.
   Result<SecretBytes> NewPassword(const PasswordSource& source, const std::string& what) {
-    return ReadNewPassword(source, what, cancel_fd());
+    auto password = ReadNewPassword(source, what, cancel_fd(), terminal_);
+    if (!password.has_value()) terminal_.Restore();
+    return password;
   }
   Result<SecretBytes> NewPassword(const std::string& what) {
-    return ReadNewPassword(options_.password, what, cancel_fd());
+    return NewPassword(options_.password, what);
   }
 
  private:
+  static constexpr int kPasswordTries = 3;
+
+  template <class Done>
+  [[nodiscard]] static bool IsRefused(const Done& done) {
+    return !done.has_value() && done.error().code == ErrorCode::kUnauthenticated;
+  }
+  /// The first answer that is no refusal, else the one to the password as it was given.
+  template <class Attempt>
+  static auto TrySpellings(const SecretBytes& given, SecretBytes* password, const Attempt& attempt)
+      -> decltype(attempt()) {
+    std::vector<SecretBytes> spellings = Spellings(given);
+    *password = std::move(spellings.front());
+    auto first = attempt();
+    for (std::size_t i = 1; i < spellings.size() && IsRefused(first); ++i) {
+      *password = std::move(spellings[i]);
+      auto done = attempt();
+      if (!IsRefused(done)) return done;
+    }
+    return first;
+  }
+
   Session(Options options, std::unique_ptr<FileSystem> fs, control::Places places,
           control::UniqueFd cancel)
       : options_(std::move(options)),
@@ -65,6 +120,7 @@ class Session {
   const std::unique_ptr<FileSystem> fs_;
   const control::Places places_;
   const control::UniqueFd cancel_;
+  QuietTerminal terminal_;
 };
 
 /// Writing where nobody reads is an error from here on, and not the end of the process.

@@ -2,13 +2,17 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 
 #include "core/control/messages.h"
 #include "core/control/unix_socket.h"
@@ -16,29 +20,80 @@
 namespace coffer::cli {
 namespace {
 
-/// Turns the terminal's echo off while it lives.
-class EchoOff {
- public:
-  explicit EchoOff(int fd) : fd_(fd), changed_(tcgetattr(fd, &before_) == 0) {
-    if (!changed_) return;
-    termios quiet = before_;
-    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    quiet.c_lflag |= ECHONL;
-    changed_ = tcsetattr(fd, TCSAFLUSH, &quiet) == 0;
-  }
-  ~EchoOff() {
-    if (changed_) tcsetattr(fd_, TCSAFLUSH, &before_);
-  }
-  EchoOff(const EchoOff&) = delete;
-  EchoOff& operator=(const EchoOff&) = delete;
+/// What the signal handlers below need: the terminal that is quiet, if one is. Written only while
+/// both signals are blocked.
+struct Quieted {
+  int fd = -1;
+  bool prompting = false;
+  termios before{};
+  termios quiet{};
+  std::array<char, 512> prompt{};
+  std::size_t prompt_length = 0;
+};
+Quieted g_quieted;
 
-  [[nodiscard]] bool done() const { return changed_; }
+void SetModes(const termios& modes, int when) {
+  while (tcsetattr(g_quieted.fd, when, &modes) != 0 && errno == EINTR) {
+  }
+}
+
+/// Ctrl-Z: the shell gets its terminal back as it was, then this process stops as it would have.
+void OnStop(int signal) {
+  const int saved = errno;
+  SetModes(g_quieted.before, TCSANOW);
+  struct sigaction plain {};
+  plain.sa_handler = SIG_DFL;
+  struct sigaction handler {};
+  sigaction(signal, &plain, &handler);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  raise(signal);
+  sigprocmask(SIG_UNBLOCK, &set, nullptr);  // here it stops
+  sigaction(signal, &handler, nullptr);
+  SetModes(g_quieted.quiet, TCSAFLUSH);  // nobody may have stopped it: an orphan goes on at once
+  errno = saved;
+}
+
+/// fg, after whatever has stopped it: shells give back a terminal that echoes. What was typed until
+/// now is dropped.
+void OnContinue(int) {
+  const int saved = errno;
+  SetModes(g_quieted.quiet, TCSAFLUSH);
+  if (g_quieted.prompting) {
+    [[maybe_unused]] const ssize_t written =
+        write(g_quieted.fd, g_quieted.prompt.data(), g_quieted.prompt_length);
+  }
+  errno = saved;
+}
+
+/// Holds both signals back while it lives.
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTSTP);
+    sigaddset(&set, SIGCONT);
+    sigprocmask(SIG_BLOCK, &set, &before_);
+  }
+  ~SignalsHeld() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
 
  private:
-  int fd_;
-  termios before_{};
-  bool changed_;
+  sigset_t before_{};
 };
+
+void Handle(int signal, void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaddset(&action.sa_mask, SIGTSTP);
+  sigaddset(&action.sa_mask, SIGCONT);
+  sigaction(signal, &action, nullptr);
+}
 
 void WriteAll(int fd, const std::string& text) {
   [[maybe_unused]] const ssize_t written = write(fd, text.data(), text.size());
@@ -64,20 +119,60 @@ Result<SecretBytes> ReadLine(int fd, int cancel_fd) {
 
 }  // namespace
 
-Result<SecretBytes> AskSecretly(const std::string& prompt, int cancel_fd) {
-  const control::UniqueFd terminal(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
+QuietTerminal::~QuietTerminal() { Restore(); }
+
+Status QuietTerminal::Begin() {
+  if (fd_.valid()) return {};
+  control::UniqueFd terminal(open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!terminal.valid()) {
-    return Fail(ErrorCode::kUnauthenticated, "a password is needed and there is no terminal to ask",
-                "use --password-fd N or --password-file FILE");
+    return Fail(ErrorCode::kUnauthenticated,
+                "a password is needed and there is no terminal to ask at");
   }
-  const EchoOff echo_off(terminal.get());
-  if (!echo_off.done()) {
-    return Fail(ErrorCode::kUnauthenticated, "the terminal's echo cannot be turned off",
-                "use --password-fd N or --password-file FILE");
+  const SignalsHeld held;
+  Quieted& quieted = g_quieted;
+  quieted.fd = terminal.get();
+  bool changed = tcgetattr(quieted.fd, &quieted.before) == 0;
+  quieted.quiet = quieted.before;
+  quieted.quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+  quieted.quiet.c_lflag |= ECHONL;
+  changed = changed && tcsetattr(quieted.fd, TCSAFLUSH, &quieted.quiet) == 0;
+  if (!changed) {
+    return Fail(ErrorCode::kUnauthenticated, "the terminal's echo cannot be turned off");
   }
-  WriteAll(terminal.get(), prompt);
-  auto line = ReadLine(terminal.get(), cancel_fd);
-  if (!line.has_value()) WriteAll(terminal.get(), "\n");
+  quieted.prompting = false;
+  Handle(SIGTSTP, OnStop);
+  Handle(SIGCONT, OnContinue);
+  fd_ = std::move(terminal);
+  return {};
+}
+
+void QuietTerminal::Restore() {
+  if (!fd_.valid()) return;
+  const SignalsHeld held;
+  signal(SIGTSTP, SIG_DFL);
+  signal(SIGCONT, SIG_DFL);
+  SetModes(g_quieted.before, TCSAFLUSH);
+  g_quieted.fd = -1;
+  fd_ = control::UniqueFd();
+}
+
+Result<SecretBytes> QuietTerminal::Ask(const std::string& prompt, int cancel_fd) {
+  RETURN_IF_ERROR(Begin());
+  {
+    const SignalsHeld held;
+    g_quieted.prompt_length = std::min(prompt.size(), g_quieted.prompt.size());
+    std::memcpy(g_quieted.prompt.data(), prompt.data(), g_quieted.prompt_length);
+    g_quieted.prompting = true;
+    // What was typed while something else was being done is no answer to this.
+    tcflush(fd_.get(), TCIFLUSH);
+    WriteAll(fd_.get(), prompt);
+  }
+  auto line = ReadLine(fd_.get(), cancel_fd);
+  {
+    const SignalsHeld held;
+    g_quieted.prompting = false;
+  }
+  if (!line.has_value()) WriteAll(fd_.get(), "\n");
   return line;
 }
 
@@ -95,7 +190,18 @@ Result<std::string> AskOpenly(const std::string& prompt, int cancel_fd) {
 
 void TellUser(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
-ProgressLine::ProgressLine() : on_terminal_(isatty(STDERR_FILENO) == 1) {}
+namespace {
+
+/// One that can go back to the beginning of a line and clear it.
+bool IsCapable() {
+  const char* term = std::getenv("TERM");
+  return isatty(STDERR_FILENO) == 1 && term != nullptr && *term != '\0' &&
+         std::string(term) != "dumb";
+}
+
+}  // namespace
+
+ProgressLine::ProgressLine() : on_terminal_(IsCapable()) {}
 
 ProgressLine::~ProgressLine() {
   if (shown_) std::fputs("\r\x1b[K", stderr);

@@ -25,6 +25,12 @@ std::string Located(const std::string& path, const Config::Problem& problem) {
                            : Concat(path, ":", problem.line, ": ", problem.message);
 }
 
+std::string AllKeys() {
+  std::string all;
+  for (const KeyInfo& key : Keys()) all.append(all.empty() ? "" : ", ").append(key.name);
+  return all;
+}
+
 /// The file's bytes, after a look at whose it is; nothing when it is missing.
 Result<std::optional<Bytes>> ReadOwnFile(FileSystem& fs, const std::string& path, uid_t uid) {
   const auto refuse = [&path](const std::string& why, const std::string& hint) {
@@ -140,7 +146,7 @@ class Config::Builder {
     const std::string& name = entry.path.back();
     const KeyInfo* nearest = NearestKey(name);
     Blame(entry, Concat("unknown key ", control::Quoted(name),
-                        nearest == nullptr ? ": expected one of those that coffer config show lists"
+                        nearest == nullptr ? Concat(": expected one of ", AllKeys())
                                            : Concat(": expected ", nearest->name, ", perhaps")));
   }
 
@@ -217,7 +223,7 @@ Result<Config> Config::Parse(std::string_view text, const std::string& path) {
   std::string message = Located(path, problems.front());
   if (problems.size() > 1) message.append(Concat("; and ", problems.size() - 1, " more"));
   return Fail(ErrorCode::kInvalidArgument, std::move(message),
-              "coffer config check lists what is wrong, coffer config show what may be set");
+              "coffer config check lists all that is wrong");
 }
 
 Result<Config> Config::Load(FileSystem& fs, const std::string& path, uid_t uid) {
@@ -234,6 +240,26 @@ Result<std::vector<std::string>> Config::Check(FileSystem& fs, const std::string
   builder.Build(AsText(*bytes));
   for (const Problem& problem : builder.problems()) lines.push_back(Located(path, problem));
   return lines;
+}
+
+std::vector<Config::Named> Config::NamedSections() const {
+  std::vector<Named> all;
+  for (const auto& [name, said] : sections_) {
+    const bool vault = name.rfind(Concat(kVaults, "."), 0) == 0;
+    if (!vault && name.rfind(Concat(kVolumes, "."), 0) != 0) continue;
+    Named named{vault ? name.substr(name.find('.') + 1) : std::string(), "", 0};
+    if (!vault) {
+      const std::string whole =
+          name.substr(name.find('"') + 1, name.rfind('"') - name.find('"') - 1);
+      named.vault = whole.substr(0, whole.find('/'));
+      named.volume = whole.substr(whole.find('/') + 1);
+    }
+    for (const auto& [key, value] : said) {
+      if (named.line == 0 || value.line < named.line) named.line = value.line;
+    }
+    all.push_back(std::move(named));
+  }
+  return all;
 }
 
 Effective Config::For(const std::string& vault, const std::string& volume,
@@ -269,7 +295,7 @@ Result<Overrides> Overrides::Parse(const std::vector<std::pair<std::string, std:
     if (key == nullptr || key->scope != Scope::kVolume) {
       return Fail(ErrorCode::kInvalidArgument,
                   Concat(control::Quoted(name), " is no setting of a volume"),
-                  "coffer config show lists them");
+                  Concat("the settings are ", AllKeys()));
     }
     ASSIGN_OR_RETURN(overrides.values_[key->key], ParseValue(*key, text));
   }

@@ -85,6 +85,13 @@ class Config {
   /// For `volume` of `vault`; without names what [defaults] says.
   [[nodiscard]] Effective For(const std::string& vault, const std::string& volume,
                               const Overrides& overrides = {}) const;
+  /// A section of a vault or a volume, and the line of its first key.
+  struct Named {
+    std::string vault;
+    std::string volume;  // empty: the whole vault
+    std::uint32_t line = 0;
+  };
+  [[nodiscard]] std::vector<Named> NamedSections() const;
   [[nodiscard]] Effective Defaults() const { return For("", ""); }
 
  private:

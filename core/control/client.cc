@@ -103,6 +103,10 @@ Error DecodeError(const WipedString& body, int status, const std::string& server
                wire->hint};
 }
 
+std::string VaultPath(const std::string& vault, const std::string& action) {
+  return "/v1/vaults/" + PercentEncode(vault) + action;
+}
+
 std::string VolumePath(const std::string& reference, const std::string& action) {
   if (reference.empty()) return "/v1" + action;
   return "/v1/volumes/" + PercentEncode(reference) + action;
@@ -149,6 +153,16 @@ Result<InitReply> ControlClient::Init(const InitRequest& request) {
 }
 Result<AddReply> ControlClient::Add(const AddRequest& request) {
   return Call<AddReply>("POST", "/v1/vaults/add", EncodeJson(request));
+}
+Result<TrustInfo> ControlClient::Trust(const std::string& vault, const TrustRequest& request) {
+  return Call<TrustInfo>("POST", VaultPath(vault, "/trust"), EncodeJson(request));
+}
+Result<TrustInfo> ControlClient::AcceptTrust(const std::string& vault,
+                                             const TrustAcceptRequest& request) {
+  return Call<TrustInfo>("POST", VaultPath(vault, "/accept"), EncodeJson(request));
+}
+Result<Forgotten> ControlClient::Forget(const std::string& vault, const ForgetRequest& request) {
+  return Call<Forgotten>("POST", VaultPath(vault, "/forget"), EncodeJson(request));
 }
 Result<VolumeList> ControlClient::Volumes() { return Call<VolumeList>("GET", "/v1/volumes", {}); }
 Result<VolumeStatus> ControlClient::Volume(const std::string& reference) {

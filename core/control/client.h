@@ -26,6 +26,9 @@ class ControlClient {
   Result<ProbeReply> ProbeStore(const ProbeRequest& request);
   Result<InitReply> Init(const InitRequest& request);
   Result<AddReply> Add(const AddRequest& request);
+  Result<TrustInfo> Trust(const std::string& vault, const TrustRequest& request);
+  Result<TrustInfo> AcceptTrust(const std::string& vault, const TrustAcceptRequest& request);
+  Result<Forgotten> Forget(const std::string& vault, const ForgetRequest& request);
   Result<VolumeList> Volumes();
   Result<VolumeStatus> Volume(const std::string& reference);
   Result<SettingList> Settings(const std::string& reference);

@@ -59,6 +59,18 @@ Answer AddVault(Call& call) {
   ASSIGN_OR_RETURN(auto request, call.Decode<AddRequest>());
   return ReplyOf(call.service.Add(std::move(request)), 201);
 }
+Answer ShowTrust(Call& call) {
+  ASSIGN_OR_RETURN(auto request, call.Decode<TrustRequest>());
+  return ReplyOf(call.service.Trust(call.arguments[0], std::move(request)));
+}
+Answer AcceptTrust(Call& call) {
+  ASSIGN_OR_RETURN(auto request, call.Decode<TrustAcceptRequest>());
+  return ReplyOf(call.service.AcceptTrust(call.arguments[0], std::move(request)));
+}
+Answer ForgetVault(Call& call) {
+  ASSIGN_OR_RETURN(const auto request, call.Decode<ForgetRequest>());
+  return ReplyOf(call.service.Forget(call.arguments[0], request));
+}
 Answer OpenVolume(Call& call) {
   ASSIGN_OR_RETURN(auto request, call.Decode<OpenRequest>());
   if (request.background) {
@@ -120,6 +132,9 @@ constexpr Route kRoutes[] = {
     {"POST", {"v1", "vaults", "probe"}, 3, ProbeStore},
     {"POST", {"v1", "vaults", "init"}, 3, InitVault},
     {"POST", {"v1", "vaults", "add"}, 3, AddVault},
+    {"POST", {"v1", "vaults", kAny, "trust"}, 4, ShowTrust},
+    {"POST", {"v1", "vaults", kAny, "accept"}, 4, AcceptTrust},
+    {"POST", {"v1", "vaults", kAny, "forget"}, 4, ForgetVault},
     {"GET", {"v1", "volumes"}, 2, GetVolumes},
     {"GET", {"v1", "volumes", kAny}, 3, GetVolume},
     {"GET", {"v1", "volumes", kAny, "settings"}, 4, GetSettings},

@@ -44,6 +44,8 @@ template <class V>
 void Fields(V& v, ProbeRequest& m) {
   v("store", m.store);
   v("alias", m.alias);
+  v("volume", m.volume);
+  v("replace", m.replace);
 }
 template <class V>
 void Fields(V& v, ProbeReply& m) {
@@ -77,6 +79,7 @@ void Fields(V& v, AddRequest& m) {
   v("store", m.store);
   v("alias", m.alias);
   v("single_writer", m.single_writer);
+  v("replace", m.replace);
   v("password", m.password);
 }
 template <class V>
@@ -88,6 +91,46 @@ template <class V>
 void Fields(V& v, AddReply& m) {
   v("vault", m.vault);
   v("volumes", m.volumes);
+  v("needs", m.needs);
+  v("hints", m.hints);
+}
+template <class V>
+void Fields(V& v, TrustRequest& m) {
+  v("password", m.password);
+}
+template <class V>
+void Fields(V& v, TrustChain& m) {
+  v("chain", m.chain);
+  v("volume", m.volume);
+  v("remembered", m.remembered);
+  v("offered", m.offered);
+  v("offered_by", m.offered_by);
+  v("offered_unix", m.offered_unix);
+  v("verdict", m.verdict);
+  v("doubt", m.doubt);
+}
+template <class V>
+void Fields(V& v, TrustInfo& m) {
+  v("vault", m.vault);
+  v("doubtful", m.doubtful);
+  v("lost", m.lost);
+  v("chains", m.chains);
+  v("offer", m.offer);
+  v("kept_path", m.kept_path);
+}
+template <class V>
+void Fields(V& v, TrustAcceptRequest& m) {
+  v("offer", m.offer);
+  v("password", m.password);
+}
+template <class V>
+void Fields(V& v, ForgetRequest& m) {
+  v("force", m.force);
+}
+template <class V>
+void Fields(V& v, Forgotten& m) {
+  v("vault", m.vault);
+  v("state_directory", m.state_directory);
 }
 template <class V>
 void Fields(V& v, ExportRequest& m) {
@@ -182,6 +225,7 @@ void Fields(V& v, VolumeStatus& m) {
 template <class V>
 void Fields(V& v, VolumeList& m) {
   v("volumes", m.volumes);
+  v("vaults", m.vaults);
 }
 template <class V>
 void Fields(V& v, CloseRequest& m) {
@@ -338,6 +382,7 @@ template <class V>
 void Fields(V& v, ConfigProblems& m) {
   v("path", m.path);
   v("problems", m.problems);
+  v("notes", m.notes);
 }
 template <class V>
 void Fields(V&, Empty&) {}
@@ -550,6 +595,11 @@ COFFER_BODY(InitRequest)
 COFFER_BODY(InitReply)
 COFFER_BODY(AddRequest)
 COFFER_BODY(AddReply)
+COFFER_BODY(TrustRequest)
+COFFER_BODY(TrustInfo)
+COFFER_BODY(TrustAcceptRequest)
+COFFER_BODY(ForgetRequest)
+COFFER_BODY(Forgotten)
 COFFER_BODY(OpenRequest)
 COFFER_BODY(OpenReply)
 COFFER_BODY(VolumeStatus)

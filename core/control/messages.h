@@ -37,7 +37,9 @@ struct VaultList {
 
 struct ProbeRequest {
   std::string store;
-  std::string alias;  // empty: whatever the vault there is called
+  std::string alias;     // empty: whatever the vault there is called
+  std::string volume;    // that is to be made there; empty: none is
+  bool replace = false;  // as in AddRequest
 };
 struct ProbeReply {
   bool holds_vault = false;
@@ -72,6 +74,7 @@ struct AddRequest {
   std::string store;
   std::string alias;
   bool single_writer = false;
+  bool replace = false;  // a vault known here is from now on at `store`, or called `alias`
   SecretBytes password;
 };
 struct AddedVolume {
@@ -81,6 +84,44 @@ struct AddedVolume {
 struct AddReply {
   VaultInfo vault;
   std::vector<AddedVolume> volumes;
+  std::vector<std::string> needs;  // as of a volume: what speaks against what the store offers
+  std::vector<std::string> hints;
+};
+
+struct TrustRequest {
+  SecretBytes password;  // not looked at while the vault's keys are held
+};
+/// A chain of objects as this machine remembers it and as the store offers it.
+struct TrustChain {
+  std::string chain;   // "keys" "catalog" "heads"
+  std::string volume;  // of "heads": its name, or its id where the catalog does not list it
+  std::uint64_t remembered = 0;  // sequence; 0: nothing
+  std::uint64_t offered = 0;     // 0: nothing
+  std::string offered_by;        // the host that made it; these two empty and 0 if unknown
+  std::int64_t offered_unix = 0;
+  /// "same" "newer" "first" (nothing is remembered), or "older" "other" "missing": these are
+  /// doubtful.
+  std::string verdict;
+  std::string doubt;  // what speaks against it
+};
+struct TrustInfo {
+  VaultInfo vault;
+  bool doubtful = false;
+  std::string lost;  // why nothing is remembered; empty: it is
+  std::vector<TrustChain> chains;
+  std::string offer;      // stands for all that is offered, for TrustAcceptRequest
+  std::string kept_path;  // after an accept: the trust file as it was; empty: there was none
+};
+struct TrustAcceptRequest {
+  std::string offer;     // of the TrustInfo that was looked at: nothing else is accepted
+  SecretBytes password;  // always looked at
+};
+struct ForgetRequest {
+  bool force = false;  // although bytes wait in its journals
+};
+struct Forgotten {
+  VaultInfo vault;
+  std::string state_directory;  // what this machine keeps of it all the same
 };
 
 /// An exporter asked for: its kind ("nbd") and the address in that exporter's own terms, empty for
@@ -180,6 +221,7 @@ struct VolumeStatus {
 };
 struct VolumeList {
   std::vector<VolumeStatus> volumes;
+  std::vector<VaultInfo> vaults;  // that are known, also those of which no volume is
 };
 
 /// Requests to a vault's store since it was unlocked, each attempt counted, and their bytes.
@@ -342,6 +384,7 @@ struct SettingList {
 struct ConfigProblems {
   std::string path;
   std::vector<std::string> problems;
+  std::vector<std::string> notes;  // what may be meant otherwise, though nothing is wrong with it
 };
 
 struct Empty {};

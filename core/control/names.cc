@@ -1,9 +1,13 @@
 #include "core/control/names.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
 #include <limits>
+#include <optional>
+
+#include "core/base/log.h"
 
 namespace coffer::control {
 namespace {
@@ -16,18 +20,42 @@ bool IsNameCharacter(char c) { return IsAlphanumeric(c) || c == '.' || c == '_' 
 constexpr const char* kNameHint =
     "a name has 1 to 63 letters, digits, \".\", \"_\" and \"-\", and begins with a letter or digit";
 constexpr const char* kSizeHint =
-    "give a multiple of 4096 bytes, at most 16T: a number alone, or with K, M, G or T, as 20G";
+    "give a multiple of 4096 bytes, at most 16T, as 20G or 1.5G: K, M, G, T and P are powers of "
+    "1024, with or without B or iB";
 
+/// "", "K", "k", "KB", "kiB" … "P", "PiB", "B".
 Result<unsigned> ShiftOf(std::string_view unit, std::string_view text) {
-  if (unit.empty() || unit == "B") return 0U;
-  constexpr std::string_view kLetters = "KMGT";
-  const std::size_t letter = kLetters.find(unit.front());
+  constexpr std::string_view kLetters = "KMGTP";
+  if (unit.empty() || unit == "B" || unit == "b") return 0U;
+  const std::size_t letter =
+      kLetters.find(static_cast<char>(unit.front() & ~0x20));  // upper case of a letter
   const std::string_view rest = unit.substr(1);
-  if (letter == std::string_view::npos || !(rest.empty() || rest == "iB")) {
+  const bool known = rest.empty() || rest == "B" || rest == "b" || rest == "iB" || rest == "ib";
+  if (letter == std::string_view::npos || !known || !IsAlphanumeric(unit.front())) {
     return Fail(ErrorCode::kInvalidArgument,
-                "size " + Quoted(text) + ": " + Quoted(unit) + " is no unit", kSizeHint);
+                "size " + Quoted(text) + ": unknown unit " + Quoted(unit), kSizeHint);
   }
   return static_cast<unsigned>(10 * (letter + 1));
+}
+
+constexpr std::size_t kFractionDigitsMax = 9;
+
+/// `digits` behind the point, of `1 << shift`, rounded down; nothing without any, or with too many.
+std::optional<std::uint64_t> FractionOf(std::string_view digits, unsigned shift) {
+  if (digits.empty() || digits.size() > kFractionDigitsMax) return std::nullopt;
+  std::uint64_t rest = 0;
+  std::uint64_t whole = 1;
+  for (const char c : digits) {
+    rest = 10 * rest + static_cast<std::uint64_t>(c - '0');
+    whole *= 10;
+  }
+  std::uint64_t fraction = 0;  // by long division, bit by bit: rest << shift would not fit
+  for (unsigned bit = 0; bit < shift; ++bit) {
+    rest *= 2;
+    fraction = 2 * fraction + (rest >= whole ? 1 : 0);
+    rest %= whole;
+  }
+  return fraction;
 }
 
 }  // namespace
@@ -72,27 +100,45 @@ Result<VolumeReference> ParseVolumeReference(std::string_view text) {
 }
 
 Result<std::uint64_t> ParseSize(std::string_view text) {
+  const auto too_large = [text] {
+    return Fail(ErrorCode::kInvalidArgument, "size " + Quoted(text) + " is too large", kSizeHint);
+  };
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc::result_out_of_range) {
-    return Fail(ErrorCode::kInvalidArgument, "size " + Quoted(text) + " is too large", kSizeHint);
-  }
+  if (error == std::errc::result_out_of_range) return too_large();
   if (error != std::errc() || text.empty()) {
     return Fail(ErrorCode::kInvalidArgument,
-                "size " + Quoted(text) + " does not begin with a whole number", kSizeHint);
+                "size " + Quoted(text) + " does not begin with a number", kSizeHint);
   }
-  const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
-  ASSIGN_OR_RETURN(const unsigned shift, ShiftOf(unit, text));
-  if (number > std::numeric_limits<std::uint64_t>::max() >> shift) {
-    return Fail(ErrorCode::kInvalidArgument, "size " + Quoted(text) + " is too large", kSizeHint);
+  std::string_view rest = text.substr(static_cast<std::size_t>(end - text.data()));
+  std::string_view digits;
+  const bool has_point = !rest.empty() && rest.front() == '.';
+  if (has_point) {
+    rest.remove_prefix(1);
+    const std::size_t count = std::min(rest.find_first_not_of("0123456789"), rest.size());
+    digits = rest.substr(0, count);
+    rest.remove_prefix(count);
   }
-  return number << shift;
+  ASSIGN_OR_RETURN(const unsigned shift, ShiftOf(rest, text));
+  if (number > std::numeric_limits<std::uint64_t>::max() >> shift) return too_large();
+  std::uint64_t bytes = number << shift;
+  if (has_point) {
+    const auto fraction = FractionOf(digits, shift);
+    if (!fraction || shift == 0) {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "size " + Quoted(text) + ": expected digits and a unit behind the point",
+                  kSizeHint);
+    }
+    if (bytes > std::numeric_limits<std::uint64_t>::max() - *fraction) return too_large();
+    bytes += *fraction;
+  }
+  return bytes;
 }
 
 Status CheckVolumeSize(std::uint64_t size_bytes) {
   const std::string subject = "volume size " + std::to_string(size_bytes) + " bytes";
   if (size_bytes == 0)
-    return Fail(ErrorCode::kInvalidArgument, "a volume of 0 bytes is no volume", kSizeHint);
+    return Fail(ErrorCode::kInvalidArgument, "the size must be greater than 0", kSizeHint);
   if (size_bytes % kVolumeBytesUnit != 0) {
     return Fail(ErrorCode::kInvalidArgument, subject + " is not a multiple of 4096", kSizeHint);
   }
@@ -118,11 +164,11 @@ std::string FormatBytes(std::uint64_t bytes) {
 
 std::string Quoted(std::string_view text) {
   constexpr std::size_t kShown = 80;
-  std::string quoted = "\"";
-  for (const char c : text.substr(0, kShown)) quoted.push_back(c >= 0x20 && c < 0x7f ? c : '?');
-  if (text.size() > kShown) quoted.append("...");
-  quoted.push_back('"');
-  return quoted;
+  std::size_t shown = std::min(text.size(), kShown);
+  // Not in the middle of a character of UTF-8.
+  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) == 0x80U; };
+  while (shown > 0 && shown < text.size() && continues(text[shown])) --shown;
+  return "\"" + EscapeForTerminal(text.substr(0, shown)) + (shown < text.size() ? "...\"" : "\"");
 }
 
 }  // namespace coffer::control

@@ -27,7 +27,8 @@ struct VolumeReference {
 /// kInvalidArgument for a malformed part.
 Result<VolumeReference> ParseVolumeReference(std::string_view text);
 
-/// A number of bytes, or one of K, M, G, T with optional "iB": powers of 1024.
+/// A number of bytes, or of K, M, G, T, P, small or capital, with optional "B" or "iB": powers of
+/// 1024, as qemu-img has it. A fraction ("1.5G") is rounded down to whole bytes.
 Result<std::uint64_t> ParseSize(std::string_view text);
 /// > 0, a multiple of 4096, at most 16 TiB.
 Status CheckVolumeSize(std::uint64_t size_bytes);
@@ -35,8 +36,8 @@ Status CheckVolumeSize(std::uint64_t size_bytes);
 /// "1.5 GiB"; exact below 1 KiB.
 [[nodiscard]] std::string FormatBytes(std::uint64_t bytes);
 
-/// `text` in quotes for a message: cut to 80 characters, everything but printable ASCII replaced by
-/// "?", since it comes from anywhere and goes to terminals.
+/// `text` in quotes for a message: cut to 80 bytes, what could harm a terminal escaped, since it
+/// comes from anywhere and goes there.
 [[nodiscard]] std::string Quoted(std::string_view text);
 
 }  // namespace coffer::control

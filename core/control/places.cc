@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <vector>
 
+#include "core/base/real_path.h"
+
 namespace coffer::control {
 namespace {
 
@@ -103,6 +105,29 @@ Status EnsurePrivateDirectory(FileSystem& fs, const std::string& path, uid_t uid
     if (!info.has_value()) return Fail(info.error());
   }
   return CheckFound(*info, path, uid);
+}
+
+Status CheckOwnDirectory(FileSystem& fs, const std::string& path, uid_t uid) {
+  const std::string real = RealPath(path);
+  ASSIGN_OR_RETURN(FileInfo info, fs.Stat(real));
+  if ((info.mode & 022U) != 0) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "refusing to use " + real + ": others than its owner may write to it",
+                "chmod go-w " + real);
+  }
+  info.mode &= 0700U;  // who may look is no matter
+  return CheckFound(info, real, uid);
+}
+
+Result<std::string> ReadSocketPointer(FileSystem& fs, const Places& places) {
+  constexpr std::uint64_t kPathBytesMax = 4096;
+  ASSIGN_OR_RETURN(const Bytes bytes, ReadWholeFile(fs, places.socket_pointer(), kPathBytesMax));
+  std::string path(AsText(bytes));
+  while (!path.empty() && path.back() == '\n') path.pop_back();
+  if (path.empty() || path.front() != '/') {
+    return Fail(ErrorCode::kNotFound, places.socket_pointer() + " names no socket");
+  }
+  return path;
 }
 
 }  // namespace coffer::control

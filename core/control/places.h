@@ -37,6 +37,9 @@ struct Places {
   [[nodiscard]] std::string runtime_lock() const { return runtime + "/lock"; }
   [[nodiscard]] std::string start_lock() const { return runtime + "/start.lock"; }
   [[nodiscard]] std::string state_lock() const { return state + "/lock"; }
+  /// Holds the path of the control socket of the daemon that holds state_lock(): who looks for it
+  /// may have another runtime directory (cron, su).
+  [[nodiscard]] std::string socket_pointer() const { return state + "/control-socket"; }
   [[nodiscard]] std::string log() const { return state + "/log"; }
 };
 
@@ -50,5 +53,12 @@ Status EnsurePrivateDirectory(FileSystem& fs, const std::string& path, uid_t uid
 
 /// The same check of what is there already; kNotFound when it is missing. Changes nothing.
 Status CheckPrivateDirectory(FileSystem& fs, const std::string& path, uid_t uid);
+
+/// Of a directory without secrets: others may look into it, and a symbolic link may lead there.
+/// kInvalidArgument when it belongs to another user or others may write to it; kNotFound.
+Status CheckOwnDirectory(FileSystem& fs, const std::string& path, uid_t uid);
+
+/// The path of the control socket of the daemon that has this state, as it left it; kNotFound.
+Result<std::string> ReadSocketPointer(FileSystem& fs, const Places& places);
 
 }  // namespace coffer::control

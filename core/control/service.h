@@ -33,6 +33,11 @@ class ControlService {
   virtual Result<InitReply> Init(InitRequest request) = 0;
   virtual Result<AddReply> Add(AddRequest request) = 0;
 
+  /// `vault` is its alias or id, or a volume of it.
+  virtual Result<TrustInfo> Trust(const std::string& vault, TrustRequest request) = 0;
+  virtual Result<TrustInfo> AcceptTrust(const std::string& vault, TrustAcceptRequest request) = 0;
+  virtual Result<Forgotten> Forget(const std::string& vault, const ForgetRequest& request) = 0;
+
   virtual VolumeList Volumes() = 0;
   /// `reference` is VOLUME or VAULT/VOLUME.
   virtual Result<VolumeStatus> Volume(const std::string& reference) = 0;

@@ -32,7 +32,7 @@ Result<std::unique_ptr<Instance>> Instance::Claim(FileSystem& fs, const control:
   for (const std::string& directory : {places.state, places.cache, places.runtime}) {
     RETURN_IF_ERROR(control::EnsurePrivateDirectory(fs, directory, uid));
   }
-  const Status config = control::CheckPrivateDirectory(fs, places.config, uid);
+  const Status config = control::CheckOwnDirectory(fs, places.config, uid);
   if (!config.has_value() && config.error().code != ErrorCode::kNotFound) {
     return Fail(config.error());
   }
@@ -46,6 +46,8 @@ Result<std::unique_ptr<Instance>> Instance::Claim(FileSystem& fs, const control:
     if (!is_inherited) RETURN_IF_ERROR(RemoveIfThere(fs, socket));
   }
   RETURN_IF_ERROR(ReplaceFile(fs, places.pid_file(), AsBytes(std::to_string(pid) + "\n")));
+  RETURN_IF_ERROR(
+      ReplaceFile(fs, places.socket_pointer(), AsBytes(places.control_socket() + "\n")));
   return instance;
 }
 
@@ -54,8 +56,10 @@ Status Instance::TakeLocks() {
                            const std::string& directory) -> Result<std::unique_ptr<FileLock>> {
     auto lock = fs_.Lock(path);
     if (!lock.has_value() && lock.error().code == ErrorCode::kConflict) {
+      const auto socket = control::ReadSocketPointer(fs_, places_);
       return Fail(ErrorCode::kConflict,
-                  "another cofferd" + WhoRuns(fs_, places_) + " runs on " + directory,
+                  "another cofferd" + WhoRuns(fs_, places_) + " runs on " + directory +
+                      (socket.has_value() ? ", at " + *socket : std::string()),
                   "coffer daemon status tells about it");
     }
     return lock;
@@ -67,6 +71,7 @@ Status Instance::TakeLocks() {
 
 Instance::~Instance() {
   if (runtime_lock_ == nullptr) return;
+  (void)fs_.Remove(places_.socket_pointer());
   const Status removed = fs_.Remove(places_.pid_file());
   if (!removed.has_value()) LOG(kDebug, removed.error().message);
 }

@@ -220,7 +220,8 @@ Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::st
     }
     return reply;
   }
-  const Status built = Build(key, *entry, request, unlock, progress);
+  Status built = Build(key, *entry, request, unlock, progress);
+  if (!built.has_value()) built = Fail(NameVault(built.error(), VaultNameOf(key)));
   {
     MutexLock lock(mutex_);
     refused_.erase(key);
@@ -543,7 +544,7 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
   status->size_bytes = now.size;
   status->chunk_size = now.chunk_size;
   status->read_only = now.read_only;
-  status->durability = now.durability == format::Durability::kLocal ? "local" : "cloud";
+  status->durability = DurabilityName(now.durability);
   status->waiting_bytes = now.behind_bytes;
   status->waiting_exact = true;
   status->waiting_seconds = static_cast<std::uint64_t>(std::max(now.behind_seconds, 0.0));
@@ -566,7 +567,7 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
   status->store_requests = entry.lease.store_counts().Total().requests;
   status->failed = now.failed;
   status->unsynced_bytes = now.unsynced_bytes;
-  for (const Error& need : now.needs) AddNeed(need, status);
+  for (const Error& need : now.needs) AddNeed(NameVault(need, VaultNameOf(key)), status);
   if (now.trouble.code != ErrorCode::kNeedsPerson) {
     status->last_error = now.trouble.message;
     status->retry_seconds = static_cast<std::uint64_t>(std::ceil(now.retry_in_seconds));
@@ -579,20 +580,28 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
   return true;
 }
 
+void OpenVolumes::ForgetRefusals(const VaultId& vault) {
+  MutexLock lock(mutex_);
+  std::erase_if(refused_, [&vault](const auto& refused) { return refused.first.vault == vault; });
+}
+
 void OpenVolumes::LearnVolumes(vault::Vault& vault) {
-  const auto learned = registry_.Change(
-      vault.id(), [&vault](KnownVault& known) { known.TakeVolumesFrom(vault.catalog()); });
+  const auto learned = registry_.Change(vault.id(), [&vault](KnownVault& known) {
+    known.TakeVolumesFrom(vault.catalog(), BeliefIn(vault));
+  });
   if (!learned.has_value()) LOG(kWarning, "remembering volumes: ", learned.error().message);
 }
 
 void OpenVolumes::Remember(const VolumeKey& key, const Entry& entry, bool open,
                            std::uint64_t waiting_bytes) {
   if (entry.read_only) return;
-  const std::uint64_t size = entry.volume->size();
+  const volume::VolumeStatus now = entry.volume->status();
   const auto remembered = registry_.Change(key.vault, [&](KnownVault& known) {
     KnownVolume* volume = known.Find(key.volume);
     if (volume == nullptr) return;
-    volume->size_bytes = size;
+    volume->size_bytes = now.size;
+    volume->chunk_size = now.chunk_size;
+    volume->durability = DurabilityName(now.durability);
     volume->waiting_bytes = waiting_bytes;
     volume->open = open;
   });

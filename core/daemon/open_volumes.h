@@ -96,6 +96,9 @@ class OpenVolumes {
   /// `deed` says what is being done: "deleted". kConflict while it is open.
   Result<std::unique_ptr<Exclusion>> Exclude(const VolumeKey& key, std::string deed);
 
+  /// What kept volumes of the vault from being opened does not count any more.
+  void ForgetRefusals(const VaultId& vault);
+
   /// Closes everything, also what is just being opened, leaving the rest in the journals; returns
   /// when nothing is open.
   void CloseAllForEnd(Executor& executor);

@@ -30,6 +30,19 @@ std::optional<KnownVolume> ParseVolume(std::string_view rest) {
   return volume;
 }
 
+/// What is not understood is left unknown: it is for showing only.
+void ParseMade(std::string_view rest, KnownVault& vault) {
+  VolumeId id;
+  std::uint64_t chunk_size = 0;
+  if (!FromHex(TakeUntil(rest, ' '), id.bytes)) return;
+  if (!ParseNumber(TakeUntil(rest, ' '), chunk_size) || chunk_size > UINT32_MAX) return;
+  for (KnownVolume& volume : vault.volumes) {
+    if (volume.id != id) continue;
+    volume.chunk_size = static_cast<std::uint32_t>(chunk_size);
+    volume.durability = rest == "cloud" ? "cloud" : "local";
+  }
+}
+
 bool ParseLine(std::string_view line, KnownVault& vault) {
   const std::string_view word = TakeUntil(line, ' ');
   if (word == "alias" || word == "store") {
@@ -42,6 +55,8 @@ bool ParseLine(std::string_view line, KnownVault& vault) {
     auto volume = ParseVolume(line);
     if (!volume) return false;
     vault.volumes.push_back(std::move(*volume));
+  } else if (word == "made") {
+    ParseMade(line, vault);
   }
   return true;
 }
@@ -54,7 +69,7 @@ KnownVolume* KnownVault::Find(std::string_view name) {
   return found == volumes.end() ? nullptr : &*found;
 }
 
-void KnownVault::TakeVolumesFrom(const format::Catalog& catalog) {
+void KnownVault::TakeVolumesFrom(const format::Catalog& catalog, Belief belief) {
   std::vector<KnownVolume> taken;
   for (const format::CatalogVolume& listed : catalog.volumes) {
     if (listed.state != format::CatalogVolume::State::kLive) continue;
@@ -65,7 +80,25 @@ void KnownVault::TakeVolumesFrom(const format::Catalog& catalog) {
     volume.name = listed.name;
     taken.push_back(std::move(volume));
   }
+  for (const KnownVolume& before : volumes) {
+    const bool listed = std::any_of(taken.begin(), taken.end(), [&before](const KnownVolume& v) {
+      return v.id == before.id || v.name == before.name;
+    });
+    if (belief == Belief::kDoubtful && !listed) taken.push_back(before);
+  }
   volumes = std::move(taken);
+}
+
+Error NameVault(Error error, const std::string& alias) {
+  constexpr std::string_view kVault = " VAULT";
+  for (std::size_t at = error.hint.find(kVault); at != std::string::npos;
+       at = error.hint.find(kVault, at + 1)) {
+    const std::size_t end = at + kVault.size();
+    const bool whole = end == error.hint.size() || error.hint[end] == ',' ||
+                       error.hint[end] == ';' || error.hint[end] == ' ';
+    if (whole) error.hint.replace(at + 1, kVault.size() - 1, alias);
+  }
+  return error;
 }
 
 std::string EncodeKnownVault(const KnownVault& vault) {
@@ -76,6 +109,9 @@ std::string EncodeKnownVault(const KnownVault& vault) {
     text.append(Concat("volume ", volume.id.ToString(), " ", volume.size_bytes, " ",
                        volume.waiting_bytes, volume.open ? " open " : " closed ",
                        EscapeForLine(volume.name), "\n"));
+    if (volume.chunk_size == 0) continue;
+    text.append(Concat("made ", volume.id.ToString(), " ", volume.chunk_size, " ",
+                       volume.durability, "\n"));
   }
   return text;
 }
@@ -170,6 +206,16 @@ Result<KnownVault> Registry::Change(const VaultId& id,
   MutexLock lock(mutex_);
   vaults_[id] = after;
   return after;
+}
+
+Status Registry::Forget(const VaultId& id) {
+  MutexLock changing(change_mutex_);
+  const std::string directory = DirectoryOf(id);
+  const Status removed = fs_.Remove(directory + "/known");
+  if (!removed.has_value() && removed.error().code != ErrorCode::kNotFound) return removed;
+  MutexLock lock(mutex_);
+  vaults_.erase(id);
+  return {};
 }
 
 Status Registry::Write(const KnownVault& vault) {

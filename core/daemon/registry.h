@@ -7,6 +7,7 @@
 //   coffer-known-vault 1
 //   alias NAME | store URL | single-writer yes
 //   volume ID SIZE WAITING STATE NAME     (STATE: closed, open)
+//   made ID CHUNK-SIZE DURABILITY         (of a volume named before)
 // Lines of other words are left alone by older programs. A file that cannot be read is named in the
 // log and skipped: `coffer add` writes it anew. Thread-safe; a change is durable when it returns.
 #pragma once
@@ -34,6 +35,9 @@ struct KnownVolume {
   /// Set while it is open for writing: found at start, it was not closed and waiting_bytes is
   /// stale.
   bool open = false;
+  // As its newest head said when it was last read here; 0 and empty: it never was.
+  std::uint32_t chunk_size = 0;
+  std::string durability;
   bool operator==(const KnownVolume&) const = default;
 };
 
@@ -45,10 +49,14 @@ struct KnownVault {
   std::vector<KnownVolume> volumes;
 
   [[nodiscard]] KnownVolume* Find(std::string_view name);
-  /// The live volumes of `catalog`; what was known of them is kept.
-  void TakeVolumesFrom(const format::Catalog& catalog);
+  enum class Belief { kFull, kDoubtful };
+  /// The live volumes of `catalog`; what was known of them is kept. A doubtful one takes none away.
+  void TakeVolumesFrom(const format::Catalog& catalog, Belief belief = Belief::kFull);
   bool operator==(const KnownVault&) const = default;
 };
+
+/// `error` with `alias` where its hint says VAULT (core/vault/person.h).
+[[nodiscard]] Error NameVault(Error error, const std::string& alias);
 
 [[nodiscard]] std::string EncodeKnownVault(const KnownVault& vault);
 Result<KnownVault> DecodeKnownVault(const VaultId& id, std::string_view text);
@@ -65,6 +73,9 @@ class Registry {
   /// Lets `change` work on the vault's record, a new one where there is none, and returns what came
   /// of it. Changes of one registry happen one after the other; `change` must not call it.
   Result<KnownVault> Change(const VaultId& id, const std::function<void(KnownVault&)>& change);
+
+  /// The vault is known no more; what else this machine keeps of it stays where it is.
+  Status Forget(const VaultId& id);
 
   /// `wanted`, or with a number after it if another vault has that alias.
   [[nodiscard]] std::string FreeAlias(const std::string& wanted) const;

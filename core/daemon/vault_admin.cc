@@ -22,6 +22,11 @@ std::string AliasFrom(std::string text) {
   for (char& c : text) {
     if (!CheckName(std::string("a") + c, "").has_value()) c = '-';
   }
+  // A letter of another alphabet has several bytes.
+  text.erase(
+      std::unique(text.begin(), text.end(), [](char a, char b) { return a == '-' && b == '-'; }),
+      text.end());
+  while (!text.empty() && text.back() == '-') text.pop_back();
   const auto first = std::find_if(text.begin(), text.end(), [](char c) {
     return CheckName(std::string(1, c), "").has_value();
   });
@@ -58,14 +63,52 @@ Result<control::ProbeReply> VaultAdmin::Probe(const control::ProbeRequest& reque
   control::ProbeReply reply;
   const auto id = pool_.IdentifyVault(url);
   if (id.has_value()) {
+    RETURN_IF_ERROR(CheckMayEnter(*id, {url, request.alias, request.replace}));
+    RETURN_IF_ERROR(AliasFor(*id, url, request.alias));
+    RETURN_IF_ERROR(CheckNewVolume(*id, request.volume));
     reply.holds_vault = true;
     reply.keys_held = pool_.HoldsKeys(*id);
   } else if (id.error().code != ErrorCode::kNotFound) {
     return Fail(id.error());
   } else {
     RETURN_IF_ERROR(CheckNoVaultBelongsAt(url, request.alias));
+    if (!request.volume.empty()) RETURN_IF_ERROR(pool_.CheckForInit(url));
   }
   return reply;
+}
+
+/// One history, one store: what two commands of one machine upload must not go to two places, and
+/// nothing that is known by a name gets another one by the way.
+Status VaultAdmin::CheckMayEnter(const VaultId& id, const Wanted& wanted) const {
+  const auto known = registry_.Find(id);
+  if (!known) return {};
+  const bool moves = known->store != wanted.url.ToString();
+  const bool renames = !wanted.alias.empty() && wanted.alias != known->alias;
+  if (!moves && !renames) return {};
+  if (!wanted.replace) {
+    const std::string command = "coffer add " + wanted.url.ToString() +
+                                (renames ? " --as " + wanted.alias : std::string()) + " --replace";
+    return Fail(ErrorCode::kAlreadyExists,
+                "the vault at " + wanted.url.ToString() + " is known on this machine already, as " +
+                    known->alias + " at " + known->store,
+                moves ? "to use this store for it from now on instead: " + command
+                      : "to give it another name here: " + command);
+  }
+  if (moves && pool_.HoldsKeys(id)) {
+    return Fail(ErrorCode::kConflict,
+                "volumes of vault " + known->alias + " are open, with its store at " + known->store,
+                "close them first; coffer status shows which");
+  }
+  return {};
+}
+
+/// What shows without the vault's keys: another machine may have made one of that name since.
+Status VaultAdmin::CheckNewVolume(const VaultId& id, const std::string& volume) const {
+  auto known = registry_.Find(id);
+  if (volume.empty() || !known || known->Find(volume) == nullptr) return {};
+  return Fail(ErrorCode::kAlreadyExists,
+              "vault " + known->alias + " has a volume " + volume + " already",
+              "choose another name, or coffer open that one");
 }
 
 /// An empty mount point must not get a new vault for that of the disk that is missing (faults.md
@@ -91,15 +134,19 @@ Result<control::InitReply> VaultAdmin::Init(const control::InitRequest& request)
   ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(request.store));
   bool created = false;
   ASSIGN_OR_RETURN(const VaultPool::Lease lease, CreateOrUnlock(request, url, &created));
+  ASSIGN_OR_RETURN(const std::string alias, AliasFor(lease.vault().id(), url, request.alias));
+  ASSIGN_OR_RETURN(const vault::VolumeSpec made, SpecOf(request, alias));
   if (!created) {
-    ASSIGN_OR_RETURN(const std::string alias, AliasFor(lease.vault().id(), url, request.alias));
-    ASSIGN_OR_RETURN(const vault::VolumeSpec spec, SpecOf(request, alias));
-    const auto added = lease.vault().CreateVolume(spec);
+    const auto added = lease.vault().CreateVolume(made);
     if (!added.has_value()) return Fail(added.error());
   }
   ASSIGN_OR_RETURN(KnownVault known, Enter(lease, url, request.alias, request.single_writer));
-  ASSIGN_OR_RETURN(known, registry_.Change(known.id, [&request](KnownVault& vault) {
-    if (KnownVolume* volume = vault.Find(request.volume)) volume->size_bytes = request.size_bytes;
+  ASSIGN_OR_RETURN(known, registry_.Change(known.id, [&](KnownVault& vault) {
+    KnownVolume* volume = vault.Find(request.volume);
+    if (volume == nullptr) return;
+    volume->size_bytes = request.size_bytes;
+    volume->chunk_size = made.chunk_size;
+    volume->durability = DurabilityName(made.durability);
   }));
   LOG(kInfo, created ? "made vault " : "added a volume to vault ", known.id.ToString());
   return control::InitReply{request.volume, request.size_bytes, created, InfoOf(known)};
@@ -109,6 +156,7 @@ Result<VaultPool::Lease> VaultAdmin::CreateOrUnlock(const control::InitRequest& 
                                                     const store::StoreUrl& url, bool* created) {
   const auto id = pool_.IdentifyVault(url);
   if (id.has_value()) {
+    RETURN_IF_ERROR(CheckMayEnter(*id, {url, request.alias}));
     RETURN_IF_ERROR(AliasFor(*id, url, request.alias));
     const auto known = registry_.Find(*id);
     const bool single_writer = request.single_writer || (known && known->single_writer);
@@ -138,14 +186,25 @@ Result<control::AddReply> VaultAdmin::Add(const control::AddRequest& request) {
   if (!request.alias.empty()) RETURN_IF_ERROR(CheckName(request.alias, "vault alias"));
   ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(request.store));
   ASSIGN_OR_RETURN(const VaultId id, pool_.IdentifyVault(url));
-  RETURN_IF_ERROR(AliasFor(id, url, request.alias));
-  ASSIGN_OR_RETURN(const VaultPool::Lease lease,
-                   pool_.Acquire(id, url, request.password, request.single_writer));
+  RETURN_IF_ERROR(CheckMayEnter(id, {url, request.alias, request.replace}));
+  ASSIGN_OR_RETURN(const std::string alias, AliasFor(id, url, request.alias));
+  auto acquired =
+      pool_.Acquire(id, url, request.password, request.single_writer, VaultPool::For::kLooking);
+  if (!acquired.has_value()) return Fail(NameVault(acquired.error(), alias));
+  const VaultPool::Lease lease = *std::move(acquired);
+  const auto before = registry_.Find(id);
+  if (before && before->store != url.ToString() && !lease.used_password()) {
+    return Fail(ErrorCode::kConflict, "vault " + alias + " is just being used", "try again");
+  }
   RETURN_IF_ERROR(lease.vault().RefreshCatalog());
   RETURN_IF_ERROR(Enter(lease, url, request.alias, request.single_writer));
-  LearnSizes(lease);
+  if (lease.vault().doubts().empty()) LearnSizes(lease);
   const KnownVault known = registry_.Find(id).value_or(KnownVault{});
   control::AddReply reply;
+  for (const Error& doubt : lease.vault().doubts()) {
+    reply.needs.push_back(doubt.message);
+    reply.hints.push_back(NameVault(doubt, alias).hint);
+  }
   reply.vault = InfoOf(known);
   for (const KnownVolume& volume : known.volumes) {
     reply.volumes.push_back({volume.name, volume.size_bytes});
@@ -161,13 +220,13 @@ Result<KnownVault> VaultAdmin::Enter(const VaultPool::Lease& lease, const store:
     known.alias = name;
     known.store = url.ToString();
     known.single_writer = known.single_writer || single_writer;
-    known.TakeVolumesFrom(lease.vault().catalog());
+    known.TakeVolumesFrom(lease.vault().catalog(), BeliefIn(lease.vault()));
   });
 }
 
 Status VaultAdmin::LearnVolumes(const VaultPool::Lease& lease) {
   const auto learned = registry_.Change(lease.vault().id(), [&lease](KnownVault& known) {
-    known.TakeVolumesFrom(lease.vault().catalog());
+    known.TakeVolumesFrom(lease.vault().catalog(), BeliefIn(lease.vault()));
   });
   if (!learned.has_value()) return Fail(learned.error());
   return {};
@@ -178,22 +237,26 @@ Status VaultAdmin::LearnVolumes(const VaultPool::Lease& lease) {
 void VaultAdmin::LearnSizes(const VaultPool::Lease& lease) {
   const auto known = registry_.Find(lease.vault().id());
   if (!known) return;
-  std::map<VolumeId, std::uint64_t> sizes;
+  std::map<VolumeId, format::Head> heads;
   for (const KnownVolume& volume : known->volumes) {
-    if (volume.size_bytes != 0 || sizes.size() >= kSizesLearnedMax) continue;
+    if (volume.size_bytes != 0 || heads.size() >= kSizesLearnedMax) continue;
     const auto directory = lease.vault().VolumeDirectory(volume.id);
     if (!directory.has_value()) continue;
-    const auto newest = vault::HeadChain(lease.vault(), volume.id, *directory).Load();
-    if (newest.has_value()) {
-      sizes[volume.id] = newest->head.map.size;
+    const auto newest = vault::HeadChain(lease.vault(), volume.id, *directory).Look();
+    if (newest.has_value() && !newest->doubt.has_value()) {
+      heads[volume.id] = newest->head;
     } else {
-      LOG(kInfo, "size of ", volume.name, ": ", newest.error().message);
+      LOG(kInfo, "size of ", volume.name, ": ",
+          newest.has_value() ? newest->doubt->message : newest.error().message);
     }
   }
-  const auto learned = registry_.Change(known->id, [&sizes](KnownVault& vault) {
+  const auto learned = registry_.Change(known->id, [&heads](KnownVault& vault) {
     for (KnownVolume& volume : vault.volumes) {
-      const auto size = sizes.find(volume.id);
-      if (size != sizes.end()) volume.size_bytes = size->second;
+      const auto head = heads.find(volume.id);
+      if (head == heads.end()) continue;
+      volume.size_bytes = head->second.map.size;
+      volume.chunk_size = head->second.chunk_size;
+      volume.durability = DurabilityName(head->second.durability);
     }
   });
   if (!learned.has_value()) LOG(kWarning, learned.error().message);

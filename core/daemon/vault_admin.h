@@ -21,6 +21,9 @@ class VaultAdmin {
   /// Adds a volume to the vault at the store, which is made where there is none. kUnavailable where
   /// a vault known on this machine belongs and is not: its disk may just not be mounted.
   Result<control::InitReply> Init(const control::InitRequest& request);
+  /// kAlreadyExists for a vault that is known at another store, or by another name than is wanted,
+  /// unless it is to be replaced; kConflict to give it another store while its keys are held. What
+  /// the store offers may be doubtful: the reply says so.
   Result<control::AddReply> Add(const control::AddRequest& request);
 
   [[nodiscard]] control::VaultInfo InfoOf(const KnownVault& vault) const;
@@ -29,6 +32,13 @@ class VaultAdmin {
   Status LearnVolumes(const VaultPool::Lease& lease);
 
  private:
+  struct Wanted {
+    const store::StoreUrl& url;
+    const std::string& alias;
+    bool replace = false;
+  };
+  [[nodiscard]] Status CheckMayEnter(const VaultId& id, const Wanted& wanted) const;
+  [[nodiscard]] Status CheckNewVolume(const VaultId& id, const std::string& volume) const;
   [[nodiscard]] Status CheckNoVaultBelongsAt(const store::StoreUrl& url,
                                              const std::string& alias) const;
   Result<VaultPool::Lease> CreateOrUnlock(const control::InitRequest& request,

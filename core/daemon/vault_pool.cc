@@ -98,6 +98,7 @@ Result<VaultPool::Lease> VaultPool::Acquire(const VaultId& id, const store::Stor
     options.expected = id;
     options.single_writer = single_writer;
     options.keys_next = purpose == For::kKeys;
+    if (purpose == For::kLooking) options.doubts = vault::Vault::Doubts::kTolerate;
     ASSIGN_OR_RETURN(auto vault,
                      vault::Vault::Unlock(env_, std::move(stack.store), password, options));
     return std::make_unique<Unlocked>(std::move(vault), stack, frames_, DiskCacheAfterUnlock());

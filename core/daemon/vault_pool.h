@@ -14,11 +14,18 @@
 #include "core/base/mutex.h"
 #include "core/cache/disk_cache.h"
 #include "core/cache/frame_cache.h"
+#include "core/daemon/registry.h"
 #include "core/daemon/store_stack.h"
+#include "core/store/open_store.h"
 #include "core/vault/vault.h"
 #include "core/volume/vault_resources.h"
 
 namespace coffer::daemon {
+
+/// Whether what the vault's catalog says holds against what this machine remembers.
+[[nodiscard]] inline KnownVault::Belief BeliefIn(const vault::Vault& vault) {
+  return vault.doubts().empty() ? KnownVault::Belief::kFull : KnownVault::Belief::kDoubtful;
+}
 
 class VaultPool {
   struct Slot;
@@ -56,7 +63,11 @@ class VaultPool {
   /// The keys of `id` are held: no password is needed.
   [[nodiscard]] bool HoldsKeys(const VaultId& id) const;
 
-  enum class For { kVolumes, kKeys };  // kKeys: Vault::UnlockOptions::keys_next
+  enum class For {
+    kVolumes,
+    kKeys,     // Vault::UnlockOptions::keys_next
+    kLooking,  // Vault::Doubts::kTolerate
+  };
   /// Unlocks the vault `id` at `url` unless its keys are held already; then `password` is not
   /// looked at. kUnauthenticated when a password is needed and none is given.
   Result<Lease> Acquire(const VaultId& id, const store::StoreUrl& url, const SecretBytes& password,
@@ -66,6 +77,8 @@ class VaultPool {
                        const vault::VolumeSpec& first_volume, bool single_writer);
   /// The id of the vault at `url`, from its marker; kNotFound when there is none.
   Result<VaultId> IdentifyVault(const store::StoreUrl& url);
+  /// Why no vault can be made at `url`, as far as that shows without making anything.
+  Status CheckForInit(const store::StoreUrl& url) { return store::CheckForInit(env_.fs, url); }
 
   void SetFrameCacheBytes(std::size_t bytes_max) { frames_.SetBytesMax(bytes_max); }
   void SetDiskCacheBytes(std::uint64_t bytes_max) {

@@ -105,7 +105,9 @@ Result<VaultPool::Lease> VolumeAdmin::Unlock(const KnownVault& vault, const Secr
                                              VaultPool::For purpose) {
   ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(vault.store));
   auto lease = pool_.Acquire(vault.id, url, password, vault.single_writer, purpose);
-  if (!lease.has_value()) return Fail(lease.error().Within("vault " + vault.alias));
+  if (!lease.has_value()) {
+    return Fail(NameVault(lease.error().Within("vault " + vault.alias), vault.alias));
+  }
   return lease;
 }
 

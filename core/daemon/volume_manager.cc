@@ -11,6 +11,11 @@
 #include "core/control/version.h"
 
 namespace coffer::daemon {
+namespace {
+
+constexpr const char* kFromVolume = "the volume";
+
+}  // namespace
 
 Result<std::unique_ptr<VolumeManager>> VolumeManager::Open(vault::Environment& env, Executor& jobs,
                                                            std::vector<block::Exporter*> exporters,
@@ -47,6 +52,7 @@ VolumeManager::VolumeManager(vault::Environment& env, Executor& jobs,
       admin_(*registry_, pool_, config_),
       open_(env, *registry_, events_, std::move(exporters), config_, options_.mounting),
       volume_admin_(*registry_, pool_, admin_, open_),
+      trust_admin_(*registry_, pool_, admin_),
       jobs_(jobs, env.clock, events_) {}
 
 VolumeManager::~VolumeManager() = default;
@@ -133,6 +139,53 @@ std::string VolumeManager::ExportNameOf(const Target& target) const {
   return bearers > 1 ? target.full_name() : target.key.volume;
 }
 
+Result<KnownVault> VolumeManager::ResolveVault(const std::string& name) const {
+  std::vector<KnownVault> found;
+  for (KnownVault& vault : registry_->vaults()) {
+    const bool meant = vault.alias == name || vault.id.ToString() == name ||
+                       vault.Find(name) != nullptr ||
+                       (name.rfind(vault.alias + "/", 0) == 0 &&
+                        vault.Find(name.substr(vault.alias.size() + 1)) != nullptr);
+    if (meant) found.push_back(std::move(vault));
+  }
+  if (found.size() == 1) return std::move(found.front());
+  if (found.empty()) {
+    return Fail(ErrorCode::kNotFound,
+                "no vault or volume " + control::Quoted(name) + " is known on this machine",
+                "coffer list shows what is; coffer add STORE makes a vault known");
+  }
+  std::string names;
+  for (const KnownVault& vault : found) names.append(" ").append(vault.alias);
+  return Fail(ErrorCode::kInvalidArgument,
+              control::Quoted(name) + " may mean several vaults:" + names,
+              "say which, as VAULT/VOLUME or by the vault's id");
+}
+
+Result<control::TrustInfo> VolumeManager::Trust(const std::string& vault,
+                                                control::TrustRequest request) {
+  RETURN_IF_ERROR(CheckServing());
+  ASSIGN_OR_RETURN(const KnownVault known, ResolveVault(vault));
+  return trust_admin_.Show(known, request);
+}
+
+Result<control::TrustInfo> VolumeManager::AcceptTrust(const std::string& vault,
+                                                      control::TrustAcceptRequest request) {
+  RETURN_IF_ERROR(CheckServing());
+  ASSIGN_OR_RETURN(const KnownVault known, ResolveVault(vault));
+  ASSIGN_OR_RETURN(control::TrustInfo accepted, trust_admin_.Accept(known, request));
+  open_.ForgetRefusals(known.id);
+  return accepted;
+}
+
+Result<control::Forgotten> VolumeManager::Forget(const std::string& vault,
+                                                 const control::ForgetRequest& request) {
+  RETURN_IF_ERROR(CheckServing());
+  ASSIGN_OR_RETURN(const KnownVault known, ResolveVault(vault));
+  std::uint64_t waiting = 0;
+  for (const KnownVolume& volume : known.volumes) waiting += StatusOf(known, volume).waiting_bytes;
+  return trust_admin_.Forget(known, waiting, request);
+}
+
 // --- Status ---
 
 control::VolumeStatus VolumeManager::StatusOf(const KnownVault& vault, const KnownVolume& volume) {
@@ -171,6 +224,7 @@ std::uint64_t VolumeManager::JournalBytesOnDisk(const VolumeKey& directory) cons
 
 control::VolumeList VolumeManager::Volumes() {
   control::VolumeList list;
+  list.vaults = admin_.Vaults().vaults;
   for (const KnownVault& vault : registry_->vaults()) {
     for (const KnownVolume& volume : vault.volumes) list.volumes.push_back(StatusOf(vault, volume));
   }
@@ -193,7 +247,26 @@ Result<control::VolumeStatus> VolumeManager::Volume(const std::string& reference
 
 Result<control::SettingList> VolumeManager::Settings(const std::string& reference) {
   ASSIGN_OR_RETURN(const Target target, Resolve(reference));
-  return control::SettingList{options_.config_path, SettingInfos(open_.ConfigOf(target.key))};
+  control::SettingList list{options_.config_path, SettingInfos(open_.ConfigOf(target.key))};
+  // What the volume itself keeps holds, whatever new ones would get.
+  control::VolumeStatus now;
+  open_.FillStatus(target.key, &now);
+  const KnownVolume known = target.known.value_or(KnownVolume{});
+  const std::uint32_t chunk_size = now.chunk_size != 0 ? now.chunk_size : known.chunk_size;
+  const std::string durability = now.durability.empty() ? known.durability : now.durability;
+  for (control::SettingInfo& setting : list.settings) {
+    if (setting.key == config::InfoOf(config::Key::kChunkSize).name && chunk_size != 0) {
+      const auto value = config::ParseNumber(config::InfoOf(config::Key::kChunkSize), chunk_size);
+      setting = {setting.key, value.has_value() ? value->text : std::to_string(chunk_size),
+                 kFromVolume};
+    }
+    const bool said = setting.from != "default";
+    if (setting.key == config::InfoOf(config::Key::kDurability).name && !said &&
+        !durability.empty()) {
+      setting = {setting.key, durability, kFromVolume};
+    }
+  }
+  return list;
 }
 
 // --- Open ---
@@ -202,7 +275,10 @@ Result<VaultPool::Lease> VolumeManager::UnlockFor(const Target& target,
                                                   const control::OpenRequest& request) {
   ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(target.vault.store));
   const bool single_writer = target.vault.single_writer || request.single_writer;
-  auto lease = pool_.Acquire(target.vault.id, url, request.password, single_writer);
+  // Who only reads may look at a store that this machine has seen newer, or other.
+  auto lease =
+      pool_.Acquire(target.vault.id, url, request.password, single_writer,
+                    request.read_only ? VaultPool::For::kLooking : VaultPool::For::kVolumes);
   if (!lease.has_value()) {
     Error error = lease.error().Within("vault " + target.vault.alias);
     // The vault is known, it is its store that is not there: mounting it again heals that.

@@ -15,6 +15,7 @@
 #include "core/daemon/live_config.h"
 #include "core/daemon/open_volumes.h"
 #include "core/daemon/registry.h"
+#include "core/daemon/trust_admin.h"
 #include "core/daemon/vault_admin.h"
 #include "core/daemon/vault_pool.h"
 #include "core/daemon/volume_admin.h"
@@ -44,6 +45,12 @@ class VolumeManager final : public control::ControlService {
   }
   Result<control::InitReply> Init(control::InitRequest request) override;
   Result<control::AddReply> Add(control::AddRequest request) override;
+  Result<control::TrustInfo> Trust(const std::string& vault,
+                                   control::TrustRequest request) override;
+  Result<control::TrustInfo> AcceptTrust(const std::string& vault,
+                                         control::TrustAcceptRequest request) override;
+  Result<control::Forgotten> Forget(const std::string& vault,
+                                    const control::ForgetRequest& request) override;
   control::VolumeList Volumes() override;
   Result<control::VolumeStatus> Volume(const std::string& reference) override;
   Result<control::SettingList> Settings(const std::string& reference) override;
@@ -96,6 +103,8 @@ class VolumeManager final : public control::ControlService {
                 std::unique_ptr<Registry> registry, Options options);
 
   Result<Target> Resolve(const std::string& reference) const;
+  /// The vault of that alias or id, or of the volume that is named.
+  Result<KnownVault> ResolveVault(const std::string& name) const;
   /// A volume known by that name, without looking at its vault's store.
   Result<Target> ResolveKnown(const std::string& reference) const;
   control::VolumeStatus StatusOf(const KnownVault& vault, const KnownVolume& volume);
@@ -117,6 +126,7 @@ class VolumeManager final : public control::ControlService {
   VaultAdmin admin_;
   OpenVolumes open_;
   VolumeAdmin volume_admin_;
+  TrustAdmin trust_admin_;
   JobTable jobs_;  // last: its end waits for jobs, which use the others
   std::atomic<bool> ending_{false};
 };

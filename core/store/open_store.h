@@ -20,4 +20,8 @@ enum class StoreOpenMode {
 Result<std::unique_ptr<ObjectStore>> OpenStore(FileSystem& fs, Random& random, const StoreUrl& url,
                                                StoreOpenMode mode);
 
+/// Why a store for a new vault could not be opened at `url`; makes and changes nothing. What can
+/// only be found out by writing is not.
+Status CheckForInit(FileSystem& fs, const StoreUrl& url);
+
 }  // namespace coffer::store

@@ -54,7 +54,7 @@ def tree_of(directory):
     found = {}
     for path in sorted(pathlib.Path(directory).rglob("*")):
         relative = path.relative_to(directory)
-        if path.name in ("lock", "start.lock", "cofferd.pid") or "log" in relative.parts:
+        if path.name in ("lock", "start.lock", "cofferd.pid", "control-socket") or "log" in relative.parts:
             continue
         found[str(relative)] = path.read_bytes() if path.is_file() else None
     return found

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <fstream>
+#include <thread>
 
 #include "core/control/unix_socket.h"
 #include "tests/support/result_macros.h"
@@ -13,6 +15,11 @@
 
 namespace coffer::cli {
 namespace {
+
+QuietTerminal& Terminal() {
+  static QuietTerminal terminal;
+  return terminal;
+}
 
 class PasswordFile : public testing::Test {
  protected:
@@ -22,7 +29,7 @@ class PasswordFile : public testing::Test {
     return path_;
   }
   static Result<SecretBytes> Read(const std::string& path) {
-    return ReadPassword(FromFile{path}, "a test", -1);
+    return ReadPassword(FromFile{path}, "a test", -1, Terminal());
   }
   static void ExpectRefused(const std::string& path, const std::string& reason) {
     const auto result = Read(path);
@@ -39,7 +46,9 @@ TEST_F(PasswordFile, OneTrailingNewlineIsDroppedAndNothingElse) {
       {"secret", "secret"},
       {"secret\n", "secret"},
       {"secret\n\n", "secret\n"},
-      {"secret\r\n", "secret\r"},
+      {"secret\r\n", "secret"},
+      {"\xef\xbb\xbfsecret\r\n", "secret"},
+      {"one\r\ntwo\r\n", "one\r\ntwo"},
       {" \xff\xef\xbb\xbf ", " \xff\xef\xbb\xbf "}};
   for (const auto& [text, password] : cases) {
     ASSERT_OK_AND_ASSIGN(const SecretBytes read, Read(Write(text)));
@@ -61,21 +70,42 @@ TEST_F(PasswordFile, OfAnotherUserIsRefused) {
   ExpectRefused(path_, "belongs to user 65534");
 }
 
-TEST_F(PasswordFile, ASymlinkIsRefused) {
+TEST_F(PasswordFile, NeverHasALineEndOrMarkThatNobodySees) {
+  ExpectRefused(Write("secret\r"), "carriage return");
+  ExpectRefused(Write(std::string("\xff\xfes\0e\0", 6)), "UTF-16");
+}
+
+TEST_F(PasswordFile, ALinkLeadsToIt) {
   Write("secret");
   const std::string link = directory_ / "link";
   ASSERT_EQ(symlink(path_.c_str(), link.c_str()), 0);
-  ExpectRefused(link, "symbolic link");
+  ASSERT_OK_AND_ASSIGN(const SecretBytes read, Read(link));
+  EXPECT_EQ(AsText(read.view()), "secret");
+  Write("secret", 0644);
+  ExpectRefused(link, "others");
 }
 
-TEST_F(PasswordFile, AFifoIsRefusedWithoutWaitingForIt) {
+TEST_F(PasswordFile, AFifoIsReadWhenItsWriterComes) {
   ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
-  ExpectRefused(path_, "not a regular file");
+  std::thread writer([this] { std::ofstream(path_) << "secret\n"; });
+  const auto read = Read(path_);
+  writer.join();
+  ASSERT_OK(read);
+  EXPECT_EQ(AsText(read->view()), "secret");
+}
+
+TEST_F(PasswordFile, AWaitForAFifoCanBeEnded) {
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  std::array<int, 2> ends;
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  const control::UniqueFd cancel(ends[0]);
+  { const control::UniqueFd closed(ends[1]); }  // readable: at its end
+  EXPECT_FAILS(ReadPassword(FromFile{path_}, "a test", cancel.get(), Terminal()), kCancelled);
 }
 
 TEST_F(PasswordFile, ADirectoryOrADeviceOrNothingIsRefused) {
-  ExpectRefused(directory_.path(), "not a regular file");
-  ExpectRefused("/dev/null", "not a regular file");
+  ExpectRefused(directory_.path(), "neither a regular file nor a pipe");
+  ExpectRefused("/dev/null", "neither a regular file nor a pipe");
   ExpectRefused(directory_ / "missing", "No such file");
 }
 
@@ -108,15 +138,32 @@ TEST(PasswordDescriptor, IsReadToItsEnd) {
     ASSERT_EQ(write(write_end.get(), "ret\n", 4), 4);
   }
   ASSERT_OK_AND_ASSIGN(const SecretBytes read,
-                       ReadPassword(FromDescriptor{read_end.get()}, "a test", -1));
+                       ReadPassword(FromDescriptor{read_end.get()}, "a test", -1, Terminal()));
   EXPECT_EQ(AsText(read.view()), "secret");
 }
 
 TEST(PasswordDescriptor, ThatIsNotOpenIsRefused) {
-  EXPECT_FAILS(ReadPassword(FromDescriptor{9999}, "a test", -1), kUnauthenticated);
+  EXPECT_FAILS(ReadPassword(FromDescriptor{9999}, "a test", -1, Terminal()), kUnauthenticated);
   for (const std::string text : {"", "x", "-1", "3x", "99999999999"}) {
     EXPECT_FAILS(ParsePasswordDescriptor(text), kInvalidArgument) << text;
   }
+}
+
+std::vector<std::string> SpellingsOf(const std::string& text) {
+  std::vector<std::string> all;
+  for (const SecretBytes& one : Spellings(SecretBytes::CopyOf(AsBytes(text)))) {
+    all.emplace_back(AsText(one.view()));
+  }
+  return all;
+}
+
+TEST(PasswordSpellings, AreTheTextAsItIsThenComposedThenDecomposed) {
+  const std::string composed = "caf\xc3\xa9";
+  const std::string decomposed = "cafe\xcc\x81";
+  EXPECT_EQ(SpellingsOf(composed), (std::vector<std::string>{composed, decomposed}));
+  EXPECT_EQ(SpellingsOf(decomposed), (std::vector<std::string>{decomposed, composed}));
+  EXPECT_EQ(SpellingsOf("plain"), std::vector<std::string>{"plain"});
+  EXPECT_EQ(SpellingsOf("no \xff UTF-8"), std::vector<std::string>{"no \xff UTF-8"});
 }
 
 }  // namespace

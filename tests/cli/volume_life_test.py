@@ -126,7 +126,7 @@ class VolumeLife(e2e.CofferTest):
         process, terminal = self.at_terminal("passwd", "photos")
         seen = self.read_until(terminal, "Password for vault backups: ")
         os.write(terminal, PASSWORD.encode() + b"\n")
-        for prompt in ("New password for vault backups: ", "The same again: "):
+        for prompt in ("New password for vault backups: ", "Repeat the new password: "):
             seen += self.read_until(terminal, prompt)
             os.write(terminal, NEW.encode() + b"\n")
         self.assertEqual(process.wait(timeout=60), 0)

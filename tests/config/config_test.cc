@@ -99,7 +99,7 @@ TEST(Config, AnUnknownKeyIsRefusedWithItsLine) {
   ExpectRefused("[defaults]\n# a comment\nsync_aeg = \"60s\"\n",
                 "/etc/here.toml:3: ", {"unknown key", "sync_aeg", "expected sync_age"});
   ExpectRefused("[vaults.home]\ncolour = 1\n",
-                "/etc/here.toml:2: ", {"unknown key", "colour", "coffer config show"});
+                "/etc/here.toml:2: ", {"unknown key", "colour", "expected one of sync_age"});
   ExpectRefused("sync_age = \"60s\"\n", "/etc/here.toml:1: ", {"outside", "[defaults]"});
   ExpectRefused("\n[vault.home]\n", "/etc/here.toml:2: ", {"unknown section", "[vaults.NAME]"});
   ExpectRefused("[defaults.sync_age]\n", "/etc/here.toml:1: ", {"unknown key"});

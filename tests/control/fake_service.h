@@ -48,6 +48,24 @@ class FakeService final : public ControlService {
     return AddReply{{"photos", "00ff", request.store, false}, {{"pics", 4096}}};
   }
 
+  Result<TrustInfo> Trust(const std::string& vault, TrustRequest request) override {
+    if (AsText(request.password.view()) != "right") {
+      return Fail(ErrorCode::kUnauthenticated, "the password does not open the vault");
+    }
+    TrustInfo info;
+    info.vault = {vault, "00ff", "/store", false};
+    info.offer = "ab";
+    return info;
+  }
+  Result<TrustInfo> AcceptTrust(const std::string& vault, TrustAcceptRequest request) override {
+    if (request.offer != "ab") return Fail(ErrorCode::kConflict, "the store has changed");
+    return Trust(vault, {std::move(request.password)});
+  }
+  Result<Forgotten> Forget(const std::string& vault, const ForgetRequest& request) override {
+    if (!request.force) return Fail(ErrorCode::kConflict, "bytes wait");
+    return Forgotten{{vault, "00ff", "/store", false}, "/state"};
+  }
+
   VolumeList Volumes() override {
     MutexLock lock(mutex_);
     VolumeList list;

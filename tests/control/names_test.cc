@@ -51,10 +51,25 @@ TEST(VolumeReference, RefusesMalformedParts) {
 }
 
 TEST(Size, UnitsArePowersOf1024) {
-  const std::pair<const char*, std::uint64_t> cases[] = {
-      {"4096", 4096},         {"4096B", 4096},      {"1K", 1024},
-      {"1KiB", 1024},         {"3M", 3u << 20},     {"20G", 20ULL << 30},
-      {"20GiB", 20ULL << 30}, {"16T", 16ULL << 40}, {"16TiB", 16ULL << 40}};
+  const std::pair<const char*, std::uint64_t> cases[] = {{"4096", 4096},
+                                                         {"4096B", 4096},
+                                                         {"1K", 1024},
+                                                         {"1KiB", 1024},
+                                                         {"3M", 3u << 20},
+                                                         {"20G", 20ULL << 30},
+                                                         {"20GiB", 20ULL << 30},
+                                                         {"16T", 16ULL << 40},
+                                                         {"16TiB", 16ULL << 40},
+                                                         {"1m", 1u << 20},
+                                                         {"20g", 20ULL << 30},
+                                                         {"20GB", 20ULL << 30},
+                                                         {"1kb", 1024},
+                                                         {"1P", 1ULL << 50},
+                                                         {"7b", 7},
+                                                         {"1.5G", 3ULL << 29},
+                                                         {"0.25t", 1ULL << 38},
+                                                         {"1.0000001K", 1024},
+                                                         {"0.999999999P", 1125899905716724}};
   for (const auto& [text, bytes] : cases) {
     ASSERT_OK_AND_ASSIGN(const auto parsed, ParseSize(text));
     EXPECT_EQ(parsed, bytes) << text;
@@ -62,8 +77,9 @@ TEST(Size, UnitsArePowersOf1024) {
 }
 
 TEST(Size, RefusesWhatIsNoSize) {
-  for (const std::string text : {"", "G", "20GB", "20g", "1.5G", "-1", "+1", " 1", "1 G", "0x10",
-                                 "20GiBs", "99999999999999999999", "18446744073709551615T"}) {
+  for (const std::string text : {"", "G", "-1", "+1", " 1", "1 G", "0x10", "1.5", "1.G", ".5G",
+                                 "1.5.5G", "1e3", "1E", "1.5b", "20GiBs", "20Gi", "1.0123456789G",
+                                 "99999999999999999999", "18446744073709551615T"}) {
     EXPECT_FAILS(ParseSize(text), kInvalidArgument) << text;
   }
 }
@@ -81,6 +97,17 @@ TEST(FormatBytes, IsShort) {
   EXPECT_EQ(FormatBytes(1023), "1023 B");
   EXPECT_EQ(FormatBytes(1536), "1.5 KiB");
   EXPECT_EQ(FormatBytes(20ULL << 30), "20 GiB");
+}
+
+TEST(Quoted, ShowsTextOfAnyLanguageAndNothingThatHarms) {
+  EXPECT_EQ(Quoted("gr\xc3\xb6\xc3\x9f"
+                   "e"),
+            "\"gr\xc3\xb6\xc3\x9f"
+            "e\"");
+  EXPECT_EQ(Quoted("a\x1b[2J").find('\x1b'), std::string::npos);
+  // Cut between characters.
+  const std::string long_text = std::string(79, 'x') + "\xc3\xb6";
+  EXPECT_EQ(Quoted(long_text), "\"" + std::string(79, 'x') + "...\"");
 }
 
 }  // namespace

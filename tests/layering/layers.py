@@ -129,6 +129,8 @@ LIBRARIES = {
     "nlohmann/": ["core/control"],
     "boost/": ["core/control"],
     "CLI/": ["cli"],
+    "uninorm.h": ["cli"],
+    "unistr.h": ["cli"],
     "gnutls/": ["nbd/tls.cc"],
     "fuse3/": ["fuse/low_level.h"],
     "sdbus-c++/": ["core/mount/udisks_bus.cc"],
@@ -187,6 +189,7 @@ SYSTEM_HEADERS = {
         "core/mount/way_fuse2fs.cc": "ends fuse2fs",
         "core/daemon/signal_loop.cc": "the signals that steer cofferd",
         "cli/session.cc": "Ctrl-C ends a wait",
+        "cli/terminal.cc": "Ctrl-Z and fg at a password prompt",
     },
     "sys/signalfd.h": {
         "core/daemon/signal_loop.cc": "the signals that steer cofferd",

@@ -31,6 +31,9 @@ class Catalog : public testing::Test {
   Machine b_{provider_, 1000, "b"};
 };
 
+/// As a vault that is to be written takes it.
+Status Refuse(const Error& doubt) { return Fail(doubt); }
+
 TEST_F(Catalog, GainsAVolumeThatOthersSee) {
   VolumeId id;
   {
@@ -59,7 +62,7 @@ TEST_F(Catalog, AppliesItsChangeAgainWhenOvertaken) {
   ASSERT_OK_AND_ASSIGN(const auto b, b_.Unlock());
   ASSERT_OK(a->CreateVolume(Machine::Spec("music")));
   // FindVolume refreshes first, so drive the collision at the chain itself.
-  CatalogChain chain(b_.env, b->store(), b->keys(), b->host(), b->trust(), Writers::kMany);
+  CatalogChain chain(b_.env, b->store(), b->keys(), b->host(), b->trust(), Writers::kMany, Refuse);
   ASSERT_OK(chain.Refresh());
   ASSERT_OK(a->CreateVolume(Machine::Spec("films")));
   int calls = 0;
@@ -100,7 +103,7 @@ TEST_F(Catalog, GivesUpWhenTheStoreDoesNotAnswerAndFindsOutLater) {
 
 TEST_F(Catalog, DoesNotBelieveACreateUnderANameThatGcHasFreed) {
   ASSERT_OK_AND_ASSIGN(const auto a, a_.Unlock());
-  CatalogChain sleeper(b_.env, a->store(), a->keys(), a->host(), a->trust(), Writers::kMany);
+  CatalogChain sleeper(b_.env, a->store(), a->keys(), a->host(), a->trust(), Writers::kMany, Refuse);
   ASSERT_OK(sleeper.Refresh());
   for (int i = 0; i < 4; ++i) {
     ASSERT_OK(a->CreateVolume(Machine::Spec("v" + std::to_string(i))));
@@ -190,7 +193,7 @@ TEST_F(Catalog, SurvivesEveryFailureOfTheStoreInCreateVolume) {
 
 TEST_F(Catalog, AddsTheVolumeToNoFullCatalog) {
   ASSERT_OK_AND_ASSIGN(const auto a, a_.Unlock());
-  CatalogChain chain(a_.env, a->store(), a->keys(), a->host(), a->trust(), Writers::kMany);
+  CatalogChain chain(a_.env, a->store(), a->keys(), a->host(), a->trust(), Writers::kMany, Refuse);
   ASSERT_OK(chain.Refresh());
   ASSERT_OK(chain.Update([&](format::Catalog& catalog) -> Result<CatalogChain::Edit> {
     while (catalog.volumes.size() < format::kVolumesMax) {
