@@ -62,7 +62,8 @@ void AddOption(Bound& bound, const Option& option) {
     added = bound.app->add_option(option.name, bound.values.emplace_back(), option.help);
   } else {
     added = bound.app->add_flag(option.name, option.help);
-    if (option.value == Option::Value::kNone) added->disable_flag_override();
+    if (option.value != Option::Value::kOptional) added->disable_flag_override();
+    if (option.value == Option::Value::kHidden) added->group("");
   }
   added->multi_option_policy(CLI::MultiOptionPolicy::Throw);
   bound.parts.emplace_back(option.name, added);

@@ -24,6 +24,7 @@ struct Option {
     kRequired,
     kOptional,    // only as --name=VALUE
     kRepeatable,  // required, and the option may be said more than once
+    kHidden,      // none; known, so that it can be refused well, and shown nowhere
   };
   const char* name;  // "--as"
   Value value;
@@ -42,6 +43,8 @@ struct Command {
   std::vector<Positional> positionals;
   std::vector<Option> options;
   const char* examples;
+  /// The options without those that are hidden.
+  [[nodiscard]] std::vector<Option> ShownOptions() const;
   /// Returns the exit code; an error is shown and mapped by main.
   Result<int> (*run)(Session& session, const Arguments& arguments);
 };

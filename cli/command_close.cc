@@ -15,6 +15,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   control::CloseRequest request;
   request.no_wait = arguments.Has("--no-wait");
   request.force = arguments.Has("--force");
+  RETURN_IF_ERROR(LeaveDirectory());
   auto client = session.RunningDaemon();
   const auto daemon = client.Version();
   if (name.empty() && !daemon.has_value() && daemon.error().code == ErrorCode::kNotFound) {
@@ -36,7 +37,8 @@ Command CloseCommand() {
            {"--no-wait", Value::kNone,
             "Leave what is not uploaded in this machine's journal, and say how much"},
            {"--force", Value::kNone,
-            "Although programs use what is mounted: what can be flushed is, then they lose it"}},
+            "Although programs are connected, or use what is mounted or the image: what can be "
+            "flushed is, then they lose it"}},
           "  coffer close photos\n"
           "  coffer close --all --no-wait\n",
           Run};

@@ -1,5 +1,6 @@
 // coffer daemon run | stop | restart | status
 #include "cli/command.h"
+#include "cli/common.h"
 #include "cli/daemon_start.h"
 #include "cli/output.h"
 #include "core/control/error_table.h"
@@ -7,14 +8,21 @@
 namespace coffer::cli {
 namespace {
 
+constexpr Option kForceOption = {
+    "--force", Option::Value::kNone,
+    "Although programs are connected to volumes, or use what is mounted or an image"};
+
 Result<int> RunInForeground(Session& session, const Arguments&) {
   return Fail(RunDaemonInForeground(session));
 }
 
 /// The daemon that has ended; without a pid if none ran.
-Result<control::VersionInfo> End(Session& session) {
+Result<control::VersionInfo> End(Session& session, const Arguments& arguments) {
+  control::StopRequest request;
+  request.force = arguments.Has("--force");
+  RETURN_IF_ERROR(LeaveDirectory());
   const auto running = session.RunningDaemon().Version();
-  const Status stopped = StopDaemonAndWait(session);
+  const Status stopped = StopDaemonAndWait(session, request);
   if (!stopped.has_value() && stopped.error().code == ErrorCode::kNotFound) {
     return control::VersionInfo{};
   }
@@ -22,8 +30,8 @@ Result<control::VersionInfo> End(Session& session) {
   return running.value_or(control::VersionInfo{});
 }
 
-Result<int> Stop(Session& session, const Arguments&) {
-  ASSIGN_OR_RETURN(const control::VersionInfo ended, End(session));
+Result<int> Stop(Session& session, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const control::VersionInfo ended, End(session, arguments));
   if (session.json()) {
     PrintJson(ended);
   } else if (ended.pid == 0) {
@@ -32,8 +40,8 @@ Result<int> Stop(Session& session, const Arguments&) {
   return control::kExitDone;
 }
 
-Result<int> Restart(Session& session, const Arguments&) {
-  RETURN_IF_ERROR(End(session));
+Result<int> Restart(Session& session, const Arguments& arguments) {
+  RETURN_IF_ERROR(End(session, arguments));
   RETURN_IF_ERROR(EnsureDaemonRuns(session));
   if (!session.json()) return control::kExitDone;
   ASSIGN_OR_RETURN(const control::VersionInfo now, session.RunningDaemon().Version());
@@ -64,7 +72,7 @@ Command DaemonStopCommand() {
   return {"daemon stop",
           "End cofferd; what is not uploaded stays in the journals",
           {},
-          {},
+          {kForceOption},
           "  coffer daemon stop\n",
           Stop};
 }
@@ -73,7 +81,7 @@ Command DaemonRestartCommand() {
   return {"daemon restart",
           "End cofferd and start this version; volumes are to be opened again",
           {},
-          {},
+          {kForceOption},
           "  coffer daemon restart\n",
           Restart};
 }

@@ -12,7 +12,7 @@ namespace {
 
 Status RefuseWhatIsNotBuilt(const Arguments& arguments) {
   if (arguments.Has("--device")) {
-    return Fail(ErrorCode::kUnsupported, "--device is not built yet in this version",
+    return Fail(ErrorCode::kUnsupported, "--device is not there yet in this version",
                 "without it the volume is served over NBD");
   }
   ASSIGN_OR_RETURN(const auto reference, control::ParseVolumeReference(arguments.Get("NAME")));
@@ -129,6 +129,8 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   }
   ASSIGN_OR_RETURN(auto client, session.Daemon());
   ASSIGN_OR_RETURN(const auto status, client.Volume(name));
+  // Before the password: what is wrong with the rest is wrong whatever it is.
+  if (!status.keys_held) RETURN_IF_ERROR(client.CheckOpen(name, request));
   request.background = true;
   const auto open = [&]() -> Result<control::JobInfo> {
     ASSIGN_OR_RETURN(auto started, client.StartOpen(name, request));
@@ -186,7 +188,7 @@ Command OpenCommand() {
         "In this way alone: loop (root), udisks (a desktop's service) or fuse2fs (ext4 in user "
         "space); else the first that works",
         {"loop", "udisks", "fuse2fs"}},
-       {"--device", Value::kNone, "Attach a kernel block device"},
+       {"--device", Value::kHidden, "Attach a kernel block device"},
        {"--read-only", Value::kNone, "Nothing can be written"},
        {"--take-over", Value::kNone, "Go on although another machine has not closed it"},
        {"--accept-damage", Value::kNone,

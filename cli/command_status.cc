@@ -2,24 +2,46 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/output.h"
+#include "core/base/shell_words.h"
 #include "core/control/error_table.h"
 
 namespace coffer::cli {
 namespace {
 
-std::string WhereText(const control::VolumeStatus& status) {
-  if (status.mount) return status.mount->directory;
-  return status.exports.empty() ? "" : status.exports.front().uri;
+/// What is mounted, which is what its user looks for, then everything it is served at.
+std::vector<std::string> PlacesOf(const control::VolumeStatus& status) {
+  std::vector<std::string> places;
+  if (status.mount) {
+    places.push_back(status.mount->directory + (status.mount->mounted ? "" : " (not mounted)"));
+  }
+  for (const auto& exported : status.exports) places.push_back(exported.uri);
+  if (places.empty()) places.emplace_back();
+  return places;
 }
 
-void PrintNeeds(const control::VolumeStatus& status, const std::string& name) {
+/// The command that opened it, which mounts it again.
+std::string OpenAgain(const control::VolumeStatus& status, const std::string& name,
+                      const std::string& images) {
+  std::string command = "coffer open " + name;
+  for (const auto& exported : status.exports) {
+    if (exported.kind == "fuse" && exported.address == images) continue;
+    command.append(" --").append(exported.kind);
+    if (!exported.address.empty()) command.append("=").append(ShellQuoted(exported.address));
+  }
+  command.append(" --mount=").append(ShellQuoted(status.mount->directory));
+  return command.append(status.read_only ? " --read-only" : "");
+}
+
+void PrintNeeds(const control::VolumeStatus& status, const std::string& name,
+                const std::string& images) {
   for (std::size_t i = 0; i < status.needs.size(); ++i) {
     PrintLine(name + " needs you: " + status.needs[i]);
     if (i < status.hints.size() && !status.hints[i].empty()) PrintLine("  " + status.hints[i]);
   }
   if (status.mount && !status.mount->trouble.empty()) {
-    PrintLine(name + " is mounted no more: " + status.mount->trouble);
-    PrintLine("  coffer close " + name + ", then open it again");
+    PrintLine(name + " is not mounted any more: " + status.mount->trouble);
+    PrintLine("  " + OpenAgain(status, name, images) + " mounts it again, coffer close " + name +
+              " closes it");
   }
   if (!status.last_error.empty()) {
     PrintLine(name + " tries again by itself in " + std::to_string(status.retry_seconds) +
@@ -49,11 +71,15 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   for (const auto& status : list.volumes) {
     int clients = 0;
     for (const auto& exported : status.exports) clients += exported.clients;
+    const std::vector<std::string> places = PlacesOf(status);
     table.AddRow({NameText(status, list), SizeText(status.size_bytes), StateText(status),
-                  status.exports.empty() ? "" : std::to_string(clients), WhereText(status)});
+                  status.exports.empty() ? "" : std::to_string(clients), places.front()});
+    for (std::size_t i = 1; i < places.size(); ++i) table.AddRow({"", "", "", "", places[i]});
   }
   table.Print();
-  for (const auto& status : list.volumes) PrintNeeds(status, NameText(status, list));
+  for (const auto& status : list.volumes) {
+    PrintNeeds(status, NameText(status, list), session.places().images());
+  }
   // A directory asks no price for a request.
   const bool is_directory = list.volumes.size() == 1 && list.volumes.front().store.front() == '/';
   if (!name.empty() && !is_directory && list.volumes.front().requests_per_day > 0) {

@@ -37,4 +37,12 @@ std::string_view GroupSummary(std::string_view group) {
   return "";
 }
 
+std::vector<Option> Command::ShownOptions() const {
+  std::vector<Option> shown;
+  for (const Option& option : options) {
+    if (option.value != Option::Value::kHidden) shown.push_back(option);
+  }
+  return shown;
+}
+
 }  // namespace coffer::cli

@@ -47,6 +47,11 @@ int ExitCodeOfJob(const control::JobInfo& job) {
 
 }  // namespace
 
+Status LeaveDirectory() {
+  if (chdir("/") == 0) return {};
+  return Fail(ErrorFromErrno(errno, "changing to /"));
+}
+
 Result<std::string> AbsoluteStore(const std::string& store) {
   if (store.empty() || IsUrl(store)) return store;
   return AbsolutePath(store);

@@ -11,6 +11,9 @@
 
 namespace coffer::cli {
 
+/// Works in "/" from here on: whoever closes a volume must not be the one who keeps it in use.
+Status LeaveDirectory();
+
 /// STORE made absolute: a URL as it is, a path from the working directory.
 Result<std::string> AbsoluteStore(const std::string& store);
 

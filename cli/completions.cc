@@ -78,7 +78,8 @@ std::string Joined(const std::vector<Word>& words) {
 std::vector<Option> AllOptions() {
   std::vector<Option> options = GlobalOptions();
   for (const Command& command : Commands()) {
-    options.insert(options.end(), command.options.begin(), command.options.end());
+    const std::vector<Option> shown = command.ShownOptions();
+    options.insert(options.end(), shown.begin(), shown.end());
   }
   return options;
 }
@@ -145,8 +146,8 @@ std::string BashCommand(const Command& command) {
     kinds.append(kinds.empty() ? "" : " ").append(KindName(KindOf(command, positional)));
   }
   return "    " + Quoted(command.name) +
-         ") options=" + Quoted(OptionNames(command.options, " ", Any)) + " kinds=" + Quoted(kinds) +
-         " ;;\n";
+         ") options=" + Quoted(OptionNames(command.ShownOptions(), " ", Any)) +
+         " kinds=" + Quoted(kinds) + " ;;\n";
 }
 
 /// A line of `case $previous in` for options whose value is of `kind`. `previous` ends with "="
@@ -317,7 +318,7 @@ std::string ZshOptions(const std::vector<Option>& options) {
 
 std::string ZshArguments(const Command& command) {
   std::string text = "_arguments -S $globals";
-  text.append(ZshOptions(command.options));
+  text.append(ZshOptions(command.ShownOptions()));
   std::size_t place = 0;
   for (const Positional& positional : command.positionals) {
     const std::string spec = std::to_string(++place) + (positional.required ? ":" : "::") +
@@ -478,7 +479,7 @@ std::string FishCompletion() {
   for (const Command& command : Commands()) {
     const std::string name(command.name);
     const std::string condition = " -n " + QuotedForFish("__coffer_in " + name);
-    for (const Option& option : command.options) text.append(FishOption(condition, option));
+    for (const Option& option : command.ShownOptions()) text.append(FishOption(condition, option));
     for (std::size_t place = 0; place < command.positionals.size(); ++place) {
       const Kind kind = KindOf(command, command.positionals[place]);
       const std::string at = "complete -c coffer -n " +

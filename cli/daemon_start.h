@@ -17,7 +17,8 @@ Status EnsureDaemonRuns(Session& session);
 Error RunDaemonInForeground(Session& session);
 
 /// Asks the daemon to end and waits until its process is gone. kNotFound when none runs,
-/// kUnavailable when it is still there after 15 s.
-Status StopDaemonAndWait(Session& session);
+/// kConflict when it goes on because volumes are in use, kUnavailable when it is still there after
+/// 15 s.
+Status StopDaemonAndWait(Session& session, const control::StopRequest& request);
 
 }  // namespace coffer::cli

@@ -78,7 +78,7 @@ std::string Synopsis(const Command& command) {
     const std::string name = Italic(positional.name);
     text.append(positional.required ? " " + name : " [" + name + "]");
   }
-  for (const Option& option : command.options) text.append(" [" + OptionTerm(option) + "]");
+  for (const Option& option : command.ShownOptions()) text.append(" [" + OptionTerm(option) + "]");
   return Section("SYNOPSIS") + text + "\n";
 }
 
@@ -96,7 +96,8 @@ std::string PageOf(const Command& command) {
   for (const Positional& positional : command.positionals) {
     page.append(Item(Italic(positional.name), positional.help));
   }
-  if (!command.options.empty()) page.append(Section("OPTIONS") + OptionItems(command.options));
+  const std::vector<Option> shown = command.ShownOptions();
+  if (!shown.empty()) page.append(Section("OPTIONS") + OptionItems(shown));
   page.append(Section("GLOBAL OPTIONS") + OptionItems(GlobalOptions()));
   page.append(Section("EXAMPLES") + ".nf\n" + Roff(command.examples) + ".fi\n");
   page.append(Section("SEE ALSO") + "\\fBcoffer\\fR(1)\n");

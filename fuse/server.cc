@@ -113,6 +113,11 @@ Result<std::shared_ptr<Server::Directory>> Server::MountedAt(const std::string& 
   return directory;
 }
 
+Status Server::Check(const block::ExportSpec& spec) {
+  RETURN_IF_ERROR(PlaceOf(spec.address));
+  return {};
+}
+
 Result<block::ExportPlace> Server::Export(const block::ExportSpec& spec) {
   ASSIGN_OR_RETURN(const std::string path, PlaceOf(spec.address));
   const Image::Cache cache = CacheFor(spec);

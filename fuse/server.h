@@ -31,6 +31,7 @@ class Server final : public block::Exporter {
   ~Server() override;
 
   [[nodiscard]] std::string kind() const override { return "fuse"; }
+  Status Check(const block::ExportSpec& spec) override;
   /// `spec.address` is the directory, absolute; its last component is made if it is missing.
   Result<block::ExportPlace> Export(const block::ExportSpec& spec) override;
   /// From every directory it is exported in. A directory without exports is unmounted: lazily if

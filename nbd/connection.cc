@@ -42,6 +42,7 @@ const char* NameOf(Command command) {
 Connection::Connection(Descriptor socket, std::shared_ptr<Listener> listener,
                        ConnectionContext& context)
     : context_(context),
+      peer_(PeerOf(socket)),
       channel_(std::move(socket)),
       listener_(std::move(listener)),
       started_(context.clock.Now()),
@@ -221,6 +222,8 @@ void Connection::TakeOutput() {
 }
 
 void Connection::CarryOut(Request& request) {
+  has_written_ = has_written_ || request.command == Command::kWrite ||
+                 request.command == Command::kTrim || request.command == Command::kWriteZeroes;
   switch (request.command) {
     case Command::kRead:
       if (request.length <= kInPlaceBytesMax) {

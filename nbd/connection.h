@@ -67,6 +67,10 @@ class Connection final : public PollTarget {
   void OnDeadline();
 
   [[nodiscard]] const ServedExport* served() const { return export_.get(); }
+  /// In the transmission phase, and not about to leave it.
+  [[nodiscard]] bool talks() const { return state_ == State::kTalking && export_ != nullptr; }
+  [[nodiscard]] bool has_written() const { return has_written_; }
+  [[nodiscard]] const Peer& peer() const { return peer_; }
   void CheckInvariants() const;
 
  private:
@@ -105,6 +109,7 @@ class Connection final : public PollTarget {
   void UpdateInterest();
 
   ConnectionContext& context_;
+  const Peer peer_;
   Channel channel_;
   const std::shared_ptr<Listener> listener_;
   const MonotonicTime started_;
@@ -112,6 +117,7 @@ class Connection final : public PollTarget {
   ReplyQueue replies_;
   State state_ = State::kTalking;
   bool negotiating_ = true;
+  bool has_written_ = false;  // or trimmed or zeroed: asked to, at least
   ReplyStyle style_ = ReplyStyle::kSimple;
   bool send_blocked_ = false;
   bool starting_tls_ = false;  // agreed on; the answer is not sent yet

@@ -173,6 +173,17 @@ int Loop::ClientCount(const std::string& name) const {
   return found == exports_.end() ? 0 : found->second.served->clients;
 }
 
+std::vector<Loop::Client> Loop::Clients(const std::string& name) const {
+  std::vector<Client> clients;
+  const auto found = exports_.find(name);
+  if (found == exports_.end()) return clients;
+  for (const auto& [connection, owner] : connections_) {
+    if (connection->served() != found->second.served.get() || !connection->talks()) continue;
+    clients.push_back({connection->peer(), connection->has_written()});
+  }
+  return clients;
+}
+
 bool Loop::HasRoomFor(const Listener& listener) const {
   return listener.negotiating < limits_.negotiating_max && !listener.paused_until &&
          connections_.size() < static_cast<std::size_t>(limits_.connections_max);

@@ -48,6 +48,11 @@ class Loop {
   /// Withdraws everything and cuts every connection.
   void Shut(Call idle);
   [[nodiscard]] int ClientCount(const std::string& name) const;
+  struct Client {
+    Peer peer;
+    bool has_written;
+  };
+  [[nodiscard]] std::vector<Client> Clients(const std::string& name) const;
   /// REQUIRES: Shut, and its `idle` was called.
   void Stop() { stopped_ = true; }
 

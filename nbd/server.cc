@@ -59,7 +59,10 @@ Status Server::ListenShared(Descriptor inherited) {
   return added;
 }
 
-Result<Server::Own> Server::ListenOwn(const block::ExportSpec& spec) {
+namespace {
+
+/// Where a listener of one's own is to be, if it may be there.
+Result<Address> OwnAddress(const block::ExportSpec& spec) {
   ASSIGN_OR_RETURN(Address address, ParseAddress(spec.address));
   if (!address.IsLocal() && spec.tls.empty()) {
     return Fail(ErrorCode::kInvalidArgument,
@@ -68,6 +71,20 @@ Result<Server::Own> Server::ListenOwn(const block::ExportSpec& spec) {
                        "without TLS only 127.0.0.1 and ::1 are listened on"),
                 "--tls-x509=DIR or --tls-psk=FILE, or forward the port with ssh -L");
   }
+  return address;
+}
+
+}  // namespace
+
+Status Server::Check(const block::ExportSpec& spec) {
+  if (spec.address.empty()) return {};
+  ASSIGN_OR_RETURN(const Address address, OwnAddress(spec));
+  if (address.kind != Address::Kind::kUnix) return {};
+  return CheckSocketDirectory(fs_, address.path, DirectoryRule::kNotHijacked);
+}
+
+Result<Server::Own> Server::ListenOwn(const block::ExportSpec& spec) {
+  ASSIGN_OR_RETURN(Address address, OwnAddress(spec));
   std::shared_ptr<const TlsCredentials> tls;
   std::optional<TlsInUri> shown;
   if (!spec.tls.empty()) {
@@ -140,6 +157,21 @@ int Server::client_count(const std::string& name) const {
   int count = 0;
   RunOnLoop([&] { count = loop_->ClientCount(name); });
   return count;
+}
+
+std::vector<MountHolder> Server::Clients(const std::string& name) const {
+  std::vector<Loop::Client> clients;
+  RunOnLoop([&] { clients = loop_->Clients(name); });
+  std::vector<MountHolder> holders;
+  for (const Loop::Client& client : clients) {
+    const int pid = client.peer.pid;
+    std::string who = pid > 0 ? ProgramName(pid) : client.peer.address;
+    if (who.empty()) who = "a program";
+    holders.push_back(
+        {pid, std::move(who),
+         client.has_written ? "is connected over NBD and has written" : "is connected over NBD"});
+  }
+  return holders;
 }
 
 void Server::RunOnLoop(const std::function<void()>& call) const {

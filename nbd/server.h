@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/base/clock.h"
 #include "core/base/executor.h"
@@ -43,9 +44,11 @@ class Server final : public block::Exporter {
   ~Server() override;
 
   [[nodiscard]] std::string kind() const override { return "nbd"; }
+  Status Check(const block::ExportSpec& spec) override;
   Result<block::ExportPlace> Export(const block::ExportSpec& spec) override;
   Status Withdraw(const std::string& name) override;
   [[nodiscard]] int client_count(const std::string& name) const override;
+  [[nodiscard]] std::vector<MountHolder> Clients(const std::string& name) const override;
 
  private:
   Server(Options options, Executor& workers, const Clock& clock, FileSystem& fs,

@@ -187,6 +187,28 @@ Accepted Accept(const Descriptor& listener) {
   }
 }
 
+Peer PeerOf(const Descriptor& connection) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (::getpeername(connection.fd(), reinterpret_cast<sockaddr*>(&storage), &length) != 0)
+    return {};
+  if (storage.ss_family == AF_UNIX) {
+    ucred credentials{};
+    length = sizeof credentials;
+    (void)::getsockopt(connection.fd(), SOL_SOCKET, SO_PEERCRED, &credentials, &length);
+    return {credentials.pid, ""};
+  }
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (storage.ss_family == AF_INET6) {
+    const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
+    ::inet_ntop(AF_INET6, &v6->sin6_addr, text.data(), text.size());
+    return {0, Concat("[", text.data(), "]:", ntohs(v6->sin6_port))};
+  }
+  const auto* v4 = reinterpret_cast<const sockaddr_in*>(&storage);
+  ::inet_ntop(AF_INET, &v4->sin_addr, text.data(), text.size());
+  return {0, Concat(text.data(), ":", ntohs(v4->sin_port))};
+}
+
 Transfer Receive(const Descriptor& socket, MutableByteView first, MutableByteView second) {
   std::array<iovec, 2> parts{{{first.data(), first.size()}, {second.data(), second.size()}}};
   const std::size_t skipped = first.empty() ? 1 : 0;

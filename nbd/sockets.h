@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "core/base/bytes.h"
@@ -49,6 +50,13 @@ struct Accepted {
   Descriptor connection;
 };
 [[nodiscard]] Accepted Accept(const Descriptor& listener);
+
+/// Who is at the other end of a connection.
+struct Peer {
+  int pid = 0;          // of a Unix socket's, when it connected; 0: not known
+  std::string address;  // "192.0.2.7:4711" of TCP; "" of a Unix socket
+};
+[[nodiscard]] Peer PeerOf(const Descriptor& connection);
 
 struct Transfer {
   enum class Outcome {

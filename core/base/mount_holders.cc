@@ -121,6 +121,8 @@ void AddMounts(const std::string& directory, std::vector<MountHolder>& holders) 
 
 }  // namespace
 
+std::string ProgramName(int pid) { return FirstLine(Concat("/proc/", pid, "/comm")); }
+
 std::vector<MountHolder> FindMountHolders(const std::string& directory) {
   std::vector<MountHolder> holders;
   AddProcesses(directory, holders);

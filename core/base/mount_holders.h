@@ -1,5 +1,6 @@
-// Who keeps a mounted directory busy: for the message of an unmount that is refused. What the
-// system shows this user; other users' processes remain unseen. Any thread.
+// Who keeps something in use that is to be taken away: a mounted directory, a served volume. For
+// the message of a refusal. What the system shows this user; other users' processes remain unseen.
+// Any thread.
 #pragma once
 
 #include <string>
@@ -8,10 +9,13 @@
 namespace coffer {
 
 struct MountHolder {
-  int pid;           // 0: the kernel itself
-  std::string name;  // of the program, or of the device
+  int pid;           // 0: the kernel itself, or another machine
+  std::string name;  // of the program, the device, or its address
   std::string how;   // "works in it", "has photos.img open"
 };
+
+/// Of a running process; "" if it is gone or not to be seen.
+[[nodiscard]] std::string ProgramName(int pid);
 
 /// Processes with a working directory, root, open file or mapping below `directory`, loop devices
 /// on files of it, and what is mounted below it. `directory` is absolute and without symlinks.

@@ -22,6 +22,7 @@ namespace coffer {
 namespace {
 
 constexpr std::size_t kOutputMax = 16 << 10;
+constexpr int kSignalled = 128;  // and the signal's number, as shells have it
 
 int PollMilliseconds(std::chrono::milliseconds limit) {
   return limit < std::chrono::milliseconds(0) ? -1 : static_cast<int>(limit.count());
@@ -40,7 +41,7 @@ bool AwaitReadable(int fd, std::chrono::milliseconds limit) {
 }
 
 int ExitCodeOf(int wait_status) {
-  return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+  return WIFSIGNALED(wait_status) ? kSignalled + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
 int Reap(pid_t pid) {
@@ -103,11 +104,19 @@ class SpawnPlan {
   posix_spawnattr_t attributes_;
 };
 
+/// False when time is up and nothing has got on.
+bool AwaitReadable(int fd, const RunOptions& options) {
+  while (!AwaitReadable(fd, options.limit)) {
+    if (!options.gets_on || !options.gets_on()) return false;
+  }
+  return true;
+}
+
 /// Everything that comes, of which the first kOutputMax bytes are kept; false when it is silent
-/// for `limit`.
-bool ReadAll(int fd, std::chrono::milliseconds limit, std::string* output) {
+/// for longer than `options` allow.
+bool ReadAll(int fd, const RunOptions& options, std::string* output) {
   std::array<char, 4096> buffer;
-  while (AwaitReadable(fd, limit)) {
+  while (AwaitReadable(fd, options)) {
     const ssize_t count = read(fd, buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return true;
@@ -135,6 +144,22 @@ std::string FindProgram(const std::string& name, const std::vector<std::string>&
   return {};
 }
 
+std::string InOneLine(std::string_view output) {
+  std::string line;
+  bool between = false;
+  for (const char c : output) {
+    const bool breaks = c == '\n' || c == '\t' || c == '\r';
+    if (breaks || (c == ' ' && between)) {
+      between = true;
+      continue;
+    }
+    if (between && !line.empty()) line.push_back(' ');
+    between = false;
+    line.push_back(c);
+  }
+  return line;
+}
+
 Result<ProgramEnd> RunProgram(const std::vector<std::string>& words, const RunOptions& options) {
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return Fail(ErrorFromErrno(errno, "making a pipe"));
@@ -147,14 +172,13 @@ Result<ProgramEnd> RunProgram(const std::vector<std::string>& words, const RunOp
   }
   ProgramEnd end{0, {}};
   const UniqueFd handle = OpenPid(pid);
-  const std::chrono::milliseconds limit = options.limit;
-  if (!ReadAll(read_end.get(), limit, &end.output) ||
-      (handle.valid() && !AwaitReadable(handle.get(), limit))) {
+  if (!ReadAll(read_end.get(), options, &end.output) ||
+      (handle.valid() && !AwaitReadable(handle.get(), options))) {
     kill(pid, SIGKILL);
     // One that waits in the kernel ends later; whoever waits for it here would wait as long.
     if (handle.valid() && AwaitReadable(handle.get(), std::chrono::seconds(1))) Reap(pid);
     return Fail(ErrorCode::kUnavailable, words.front() + " did not end within " +
-                                             std::to_string(limit.count() / 1000) +
+                                             std::to_string(options.limit.count() / 1000) +
                                              " s and was killed");
   }
   end.exit_code = Reap(pid);
@@ -167,10 +191,11 @@ Result<Child> Child::Start(const std::vector<std::string>& words, int output_fd)
   return Child(pid);
 }
 
-bool Child::Runs(pid_t pid) {
+std::optional<int> Child::EndOf(pid_t pid) {
   siginfo_t info{};
-  return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-         info.si_pid == 0;
+  if (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0) return 0;
+  if (info.si_pid == 0) return std::nullopt;
+  return info.si_code == CLD_EXITED ? info.si_status : kSignalled + info.si_status;
 }
 
 bool Child::HasEnded() {

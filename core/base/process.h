@@ -6,7 +6,10 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/result.h"
@@ -34,11 +37,17 @@ inline constexpr int kPassedAs = 3;
 struct RunOptions {
   /// When it was silent for so long without ending, it is killed.
   std::chrono::milliseconds limit = kNoLimit;
+  /// Asked when `limit` is over: whether what it works at has got on meanwhile, and it may go on
+  /// for as long again. Called on the thread that waits.
+  std::function<bool()> gets_on = {};
   /// This descriptor of the caller's is kPassedAs in it. REQUIRES: none of the standard three.
   int passed_fd = -1;
   /// "NAME=value", beside the usual ones.
   std::vector<std::string> environment = {};
 };
+
+/// What a program has said as one line of a message: line ends and tabs become single spaces.
+[[nodiscard]] std::string InOneLine(std::string_view output);
 
 /// Waits for the end of the program whose path is the first of `words`. kNotFound when there is
 /// none; kUnavailable when `limit` is over.
@@ -53,8 +62,9 @@ class Child {
   Child() = default;
 
   [[nodiscard]] pid_t pid() const { return pid_; }
-  /// Whether that child of ours runs; asks without reaping it, from any thread.
-  [[nodiscard]] static bool Runs(pid_t pid);
+  /// The exit code of that child of ours, nothing while it runs; asks without reaping it, from any
+  /// thread. Of one that has been reaped: 0.
+  [[nodiscard]] static std::optional<int> EndOf(pid_t pid);
   /// Whether it has ended by now; it is gone then.
   bool HasEnded();
   /// At most `limit`; false if it runs on.

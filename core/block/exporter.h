@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/mount_holders.h"
 #include "core/base/result.h"
 #include "core/block/block_device.h"
 
@@ -52,6 +53,12 @@ class Exporter {
   virtual ~Exporter() = default;
   /// "nbd" or "fuse": the field name in status and API.
   [[nodiscard]] virtual std::string kind() const = 0;
+  /// Whether `spec` says something that Export would refuse whatever the device; it is not looked
+  /// at.
+  virtual Status Check(const ExportSpec& spec) {
+    static_cast<void>(spec);
+    return {};
+  }
   virtual Result<ExportPlace> Export(const ExportSpec& spec) = 0;
   /// Stops serving `name`: new clients are refused, connected ones are cut after their requests in
   /// flight are answered. Returns when no call into the device is left.
@@ -67,6 +74,12 @@ class Exporter {
   virtual void Resized(const std::string& name) { static_cast<void>(name); }
   /// Clients connected to `name` now.
   [[nodiscard]] virtual int client_count(const std::string& name) const = 0;
+  /// Who they are, as far as the protocol knows; nobody where the kernel alone does (who has a file
+  /// open).
+  [[nodiscard]] virtual std::vector<MountHolder> Clients(const std::string& name) const {
+    static_cast<void>(name);
+    return {};
+  }
 };
 
 }  // namespace coffer::block

@@ -211,8 +211,13 @@ Result<JobList> ControlClient::Jobs() { return Call<JobList>("GET", "/v1/jobs", 
 Result<JobInfo> ControlClient::Job(const std::string& id) {
   return Call<JobInfo>("GET", "/v1/jobs/" + PercentEncode(id), {});
 }
-Status ControlClient::StopDaemon() {
-  const auto reply = Call<Empty>("POST", "/v1/daemon/stop", {});
+Status ControlClient::CheckOpen(const std::string& reference, const OpenRequest& request) {
+  const auto reply = Call<Empty>("POST", VolumePath(reference, "/check-open"), EncodeJson(request));
+  if (!reply.has_value()) return Fail(reply.error());
+  return {};
+}
+Status ControlClient::StopDaemon(const StopRequest& request) {
+  const auto reply = Call<Empty>("POST", "/v1/daemon/stop", EncodeJson(request));
   if (!reply.has_value()) return Fail(reply.error());
   return {};
 }

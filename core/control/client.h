@@ -33,6 +33,7 @@ class ControlClient {
   Result<VolumeStatus> Volume(const std::string& reference);
   Result<SettingList> Settings(const std::string& reference);
   Result<OpenReply> Open(const std::string& reference, const OpenRequest& request);
+  Status CheckOpen(const std::string& reference, const OpenRequest& request);
   /// REQUIRES: request.background.
   Result<JobInfo> StartOpen(const std::string& reference, const OpenRequest& request);
   /// An empty reference: every open volume.
@@ -47,7 +48,7 @@ class ControlClient {
   Result<JobInfo> Survey(const std::string& reference, const SurveyRequest& request);
   Result<JobList> Jobs();
   Result<JobInfo> Job(const std::string& id);
-  Status StopDaemon();
+  Status StopDaemon(const StopRequest& request);
 
   /// Asks for the job until it has ended, telling `progress` each time. The job's own error is in
   /// the JobInfo; the Result's is that of asking.

@@ -78,6 +78,11 @@ Answer OpenVolume(Call& call) {
   }
   return ReplyOf(call.service.Open(call.arguments[0], std::move(request)));
 }
+Answer CheckOpen(Call& call) {
+  ASSIGN_OR_RETURN(const auto request, call.Decode<OpenRequest>());
+  RETURN_IF_ERROR(call.service.CheckOpen(call.arguments[0], request));
+  return Reply(Empty{});
+}
 Answer SyncVolume(Call& call) { return ReplyOf(call.service.Sync(call.arguments[0]), kAccepted); }
 Answer SyncAll(Call& call) { return ReplyOf(call.service.Sync(""), kAccepted); }
 Answer CloseVolume(Call& call) {
@@ -114,7 +119,8 @@ Answer SurveyVolume(Call& call) {
   return ReplyOf(call.service.Survey(call.arguments[0], std::move(request)), kAccepted);
 }
 Answer StopDaemon(Call& call) {
-  RETURN_IF_ERROR(call.service.StopDaemon());
+  ASSIGN_OR_RETURN(const auto request, call.Decode<StopRequest>());
+  RETURN_IF_ERROR(call.service.StopDaemon(request));
   return Reply(Empty{}, kAccepted);
 }
 
@@ -139,6 +145,7 @@ constexpr Route kRoutes[] = {
     {"GET", {"v1", "volumes", kAny}, 3, GetVolume},
     {"GET", {"v1", "volumes", kAny, "settings"}, 4, GetSettings},
     {"PUT", {"v1", "volumes", kAny, "open"}, 4, OpenVolume},
+    {"POST", {"v1", "volumes", kAny, "check-open"}, 4, CheckOpen},
     {"POST", {"v1", "volumes", kAny, "sync"}, 4, SyncVolume},
     {"POST", {"v1", "volumes", kAny, "close"}, 4, CloseVolume},
     {"POST", {"v1", "volumes", kAny, "passwd"}, 4, ChangePassword},

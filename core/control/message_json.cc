@@ -160,6 +160,7 @@ void Fields(V& v, MountInfo& m) {
   v("made", m.made);
   v("passed_over", m.passed_over);
   v("note", m.note);
+  v("mounted", m.mounted);
   v("trouble", m.trouble);
 }
 template <class V>
@@ -231,6 +232,16 @@ template <class V>
 void Fields(V& v, CloseRequest& m) {
   v("no_wait", m.no_wait);
   v("force", m.force);
+}
+template <class V>
+void Fields(V& v, StopRequest& m) {
+  v("force", m.force);
+}
+template <class V>
+void Fields(V& v, HolderInfo& m) {
+  v("pid", m.pid);
+  v("program", m.program);
+  v("what", m.what);
 }
 template <class V>
 void Fields(V& v, PasswdRequest& m) {
@@ -354,6 +365,7 @@ void Fields(V& v, JobInfo& m) {
   v("notes", m.notes);
   v("waiting_bytes", m.waiting_bytes);
   v("error", m.error);
+  v("holders", m.holders);
   v("opened", m.opened);
   v("deleted", m.deleted);
 }
@@ -605,6 +617,7 @@ COFFER_BODY(OpenReply)
 COFFER_BODY(VolumeStatus)
 COFFER_BODY(VolumeList)
 COFFER_BODY(CloseRequest)
+COFFER_BODY(StopRequest)
 COFFER_BODY(PasswdRequest)
 COFFER_BODY(PasswdReply)
 COFFER_BODY(KeysRequest)

@@ -150,9 +150,10 @@ struct MountInfo {
   std::string way;                       // as above
   std::string device;                    // "/dev/loop0"; empty for fuse2fs
   std::string file_system;               // "ext4"
-  bool made = false;                     // by this open
+  bool made = false;                     // for the open that mounted it
   std::vector<std::string> passed_over;  // ways that did not work, each with why
   std::string note;                      // what does not work here, with the cure; mostly empty
+  bool mounted = true;                   // as the kernel says now
   std::string trouble;                   // why it is not mounted any more; empty while it is
 };
 
@@ -269,7 +270,16 @@ struct SurveyInfo {
 
 struct CloseRequest {
   bool no_wait = false;  // leave what is not uploaded in the journal
-  bool force = false;    // although somebody uses what is mounted, or the image
+  bool force = false;    // although somebody is connected, or uses what is mounted, or the image
+};
+struct StopRequest {
+  bool force = false;  // as above, of any volume
+};
+/// Who uses a volume that was to be closed.
+struct HolderInfo {
+  std::int64_t pid = 0;  // 0: the kernel, or a client on another machine
+  std::string program;   // or the device, or the client's address
+  std::string what;      // "works in it", "is connected over NBD and has written"
 };
 
 /// The vault's password; what a volume's name stands for here is its vault.
@@ -355,6 +365,7 @@ struct JobInfo {
   std::vector<std::string> notes;   // what it leaves to the user, or could not do; mostly empty
   std::uint64_t waiting_bytes = 0;  // left in journals when the job ended
   std::optional<Error> error;
+  std::vector<HolderInfo> holders;  // for whom a "close" was refused
   std::optional<OpenReply> opened;  // by an "open" that is done
   std::optional<Deleted> deleted;   // by a "delete" that is done
 };

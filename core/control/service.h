@@ -44,6 +44,8 @@ class ControlService {
   /// What holds for a volume, and who said so.
   virtual Result<SettingList> Settings(const std::string& reference) = 0;
   virtual Result<OpenReply> Open(const std::string& reference, OpenRequest request) = 0;
+  /// What of Open's errors can be told before a password is asked for.
+  virtual Status CheckOpen(const std::string& reference, const OpenRequest& request) = 0;
   /// Open as a job, which tells how the journal's replay gets on and carries the reply.
   virtual Result<JobInfo> StartOpen(const std::string& reference, OpenRequest request) = 0;
   /// An empty reference means every open volume.
@@ -64,8 +66,9 @@ class ControlService {
   virtual JobList Jobs() = 0;
   virtual Result<JobInfo> Job(const std::string& id) = 0;
   virtual std::unique_ptr<EventSubscription> Subscribe(EventSink sink) = 0;
-  /// Asks the daemon to end; returns before it does.
-  virtual Status StopDaemon() = 0;
+  /// Asks the daemon to end; returns before it does. kConflict while somebody uses a volume, who is
+  /// named, unless by force.
+  virtual Status StopDaemon(const StopRequest& request) = 0;
 };
 
 }  // namespace coffer::control

@@ -137,6 +137,12 @@ void JobTable::Reporter::Deleted(control::Deleted deleted) {
       number_, [&deleted](control::JobInfo& info) { info.deleted = std::move(deleted); }, false);
 }
 
+void JobTable::Reporter::Holder(control::HolderInfo holder) {
+  table_.Change(
+      number_, [&holder](control::JobInfo& info) { info.holders.push_back(std::move(holder)); },
+      false);
+}
+
 void JobTable::Reporter::WaitingBytes(std::uint64_t bytes) {
   table_.Change(
       number_, [bytes](control::JobInfo& info) { info.waiting_bytes = bytes; }, true);

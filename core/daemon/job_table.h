@@ -26,6 +26,8 @@ class JobTable {
     void Message(std::string message);
     /// What whoever asked for the job is to know when it has ended; "" says nothing.
     void Note(std::string note);
+    /// Who is in the way.
+    void Holder(control::HolderInfo holder);
     void WaitingBytes(std::uint64_t bytes);
     void Opened(control::OpenReply reply);
     void Deleted(control::Deleted deleted);

@@ -7,6 +7,7 @@
 #include "core/base/check.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/base/mount_holders.h"
 
 namespace coffer::daemon {
 namespace {
@@ -48,7 +49,7 @@ class OpenVolumes::Use {
       REQUIRES_LOCK(volumes.mutex_) {
     auto entry = volumes.FindLocked(key);
     if (entry == nullptr) return Fail(NotOpen(volumes.FullNameOf(key)));
-    if (entry->state != State::kOpen) {
+    if (entry->state != State::kOpen && entry->state != State::kMounting) {
       return Fail(ErrorCode::kConflict,
                   Concat("volume ", volumes.FullNameOf(key), " is just being ", entry->deed),
                   "try again when coffer status says that it is done");
@@ -64,7 +65,7 @@ class OpenVolumes::Use {
   Use(const Use&) = delete;
   Use& operator=(const Use&) = delete;
 
-  [[nodiscard]] const Entry& entry() const { return *entry_; }
+  [[nodiscard]] Entry& entry() const { return *entry_; }
 
  private:
   Use(OpenVolumes& volumes, std::shared_ptr<Entry> entry)
@@ -75,6 +76,9 @@ class OpenVolumes::Use {
 };
 
 namespace {
+
+/// The end has 10 s in all.
+constexpr std::chrono::milliseconds kPatienceAtEnd{3'000};
 
 /// design.md section 8, and FAILED-JOURNAL.
 constexpr std::string_view kStates[] = {
@@ -91,8 +95,17 @@ bool IsSameMount(const std::optional<control::MountRequest>& there,
 
 control::MountInfo MountInfoOf(mount::MountedImage& mounted) {
   const mount::MountedAs& as = mounted.as();
-  return {as.directory, as.path,        as.way,  as.device,        as.file_system,
-          as.made,      as.passed_over, as.note, mounted.trouble()};
+  const mount::Presence presence = mounted.presence();
+  return {as.directory,
+          as.path,
+          as.way,
+          as.device,
+          as.file_system,
+          as.made,
+          as.passed_over,
+          as.note,
+          presence == mount::Presence::kThere,
+          mount::TroubleText(as, presence)};
 }
 
 /// The state's name comes first, whatever was said around it.
@@ -151,11 +164,12 @@ std::string OpenVolumes::FullNameOf(const VolumeKey& key) const {
   return VaultNameOf(key) + "/" + key.volume;
 }
 
-/// Waits while the volume is being opened.
+/// Waits while the volume is being opened, or mounted again.
 void OpenVolumes::AwaitOpenedLocked(MutexLock& lock, const VolumeKey& key) {
   env_.sync_executor.Await(lock, changed_, [this, &key]() REQUIRES_LOCK(mutex_) {
     const auto found = FindLocked(key);
-    return found == nullptr || found->state != State::kOpening;
+    return found == nullptr ||
+           (found->state != State::kOpening && found->state != State::kMounting);
   });
 }
 
@@ -214,11 +228,7 @@ Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::st
     }
   }
   if (use != nullptr) {
-    ASSIGN_OR_RETURN(control::OpenReply reply, DescribeIfSame(key, use->entry(), request));
-    for (block::Exporter* const exporter : ExportersOf(use->entry())) {
-      RETURN_IF_ERROR(exporter->Restore(export_name));
-    }
-    return reply;
+    return OpenAgain(key, use->entry(), request);
   }
   Status built = Build(key, *entry, request, unlock, progress);
   if (!built.has_value()) built = Fail(NameVault(built.error(), VaultNameOf(key)));
@@ -266,7 +276,9 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
   Remember(key, entry, !entry.read_only, entry.volume->status().behind_bytes);
   Status exported = CleanUpMount(key, entry);
   if (exported.has_value()) exported = ExportAll(key, entry, request);
-  if (exported.has_value()) exported = Mount(key, entry);
+  if (exported.has_value() && entry.mount_request) {
+    exported = Mount(key, entry, entry.mount_request->mkfs);
+  }
   if (exported.has_value()) return {};
   WithdrawAll(entry);
   const Status closed = entry.volume->Close(volume::CloseMode::kLeaveInJournal, {});
@@ -274,9 +286,43 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
   return exported;
 }
 
+/// What of it is said by the request and the config.
+block::ExportSpec OpenVolumes::SpecOf(const VolumeKey& key, const config::Overrides& overrides,
+                                      const control::ExportRequest& wanted) const {
+  const config::Effective config = config_.For(VaultNameOf(key), key.volume, overrides);
+  block::ExportSpec spec;
+  spec.description = "coffer volume " + key.volume;
+  spec.address = wanted.address;
+  spec.tls = TlsFor(config, wanted.address);
+  spec.cache = CacheFor(config);
+  return spec;
+}
+
+Status OpenVolumes::CheckOpen(const VolumeKey& key, const control::OpenRequest& request) const {
+  {
+    MutexLock lock(mutex_);
+    if (FindLocked(key) != nullptr) return {};  // what is there already is no hindrance to it
+  }
+  ASSIGN_OR_RETURN(const config::Overrides overrides, OverridesOf(request.settings));
+  for (const control::ExportRequest& wanted : WantedExports(request)) {
+    ASSIGN_OR_RETURN(block::Exporter* const exporter, ExporterOf(wanted.kind));
+    if (wanted.address == mounting_.images_directory && !wanted.address.empty()) continue;
+    RETURN_IF_ERROR(exporter->Check(SpecOf(key, overrides, wanted)));
+  }
+  if (!request.mount) return {};
+  if (mounting_.mounter == nullptr) {
+    return Fail(ErrorCode::kUnsupported, "this cofferd mounts nothing");
+  }
+  mount::MountSpec spec;
+  spec.directory = request.mount->directory;
+  spec.way = request.mount->way;
+  spec.make = request.mount->mkfs;
+  spec.read_only = request.read_only;
+  return mounting_.mounter->Check(spec);
+}
+
 Status OpenVolumes::ExportAll(const VolumeKey& key, Entry& entry,
                               const control::OpenRequest& request) {
-  const config::Effective config = config_.For(VaultNameOf(key), key.volume, entry.overrides);
   const std::vector<control::ExportRequest> all = WantedExports(request);
   for (const control::ExportRequest& wanted : all) {
     ASSIGN_OR_RETURN(block::Exporter * exporter, ExporterOf(wanted.kind));
@@ -284,14 +330,10 @@ Status OpenVolumes::ExportAll(const VolumeKey& key, Entry& entry,
       const Status made = env_.fs.CreateDirectory(wanted.address);
       if (!made.has_value() && made.error().code != ErrorCode::kAlreadyExists) return made;
     }
-    block::ExportSpec spec;
+    block::ExportSpec spec = SpecOf(key, entry.overrides, wanted);
     spec.name = entry.export_name;
-    spec.description = "coffer volume " + key.volume;
     spec.device = entry.volume.get();
-    spec.address = wanted.address;
     spec.read_only = entry.read_only;
-    spec.tls = TlsFor(config, wanted.address);
-    spec.cache = CacheFor(config);
     spec.sole = all.size() == 1;
     auto place = exporter->Export(spec);
     if (!place.has_value()) return Fail(place.error().Within("exporting " + key.volume));
@@ -343,7 +385,7 @@ Status OpenVolumes::Sync(const VolumeKey& key, const volume::SyncProgress& progr
 }
 
 Status OpenVolumes::Close(const VolumeKey& key, CloseHow how, const volume::SyncProgress& progress,
-                          std::uint64_t* waiting_bytes) {
+                          Closed* closed) {
   std::shared_ptr<Entry> entry;
   {
     MutexLock lock(mutex_);
@@ -361,7 +403,7 @@ Status OpenVolumes::Close(const VolumeKey& key, CloseHow how, const volume::Sync
   }
   Announce(key, "closing");
   // With waits for room as ever: what unmounting writes is not to fail.
-  if (const Status unmounted = Unmount(key, *entry, how.force); !unmounted.has_value()) {
+  if (const Status unmounted = Unmount(key, *entry, how, closed); !unmounted.has_value()) {
     {
       MutexLock lock(mutex_);
       entry->state = State::kOpen;
@@ -379,7 +421,7 @@ Status OpenVolumes::Close(const VolumeKey& key, CloseHow how, const volume::Sync
   const Status status = entry->volume->Close(how.mode, progress);
   const volume::VolumeStatus after = entry->volume->status();
   const std::uint64_t left = after.behind_bytes;
-  *waiting_bytes = left;
+  closed->waiting_bytes = left;
   // What a failed journal holds is known when it is opened again, as after a crash.
   Remember(key, *entry, /*open=*/after.failed, left);
   LearnVolumes(entry->lease.vault());
@@ -388,6 +430,21 @@ Status OpenVolumes::Close(const VolumeKey& key, CloseHow how, const volume::Sync
   Announce(key, "closed");
   if (!status.has_value()) return Fail(status.error().Within("closing " + key.volume));
   return {};
+}
+
+Status OpenVolumes::CheckUnused() {
+  std::string used;
+  for (const VolumeKey& key : keys()) {
+    const auto use = Use::Begin(*this, key);
+    if (!use.has_value()) continue;  // it is just being closed, or not open yet
+    const auto holders = HoldersOf((*use)->entry());
+    if (holders.empty()) continue;
+    used.append(used.empty() ? "" : "; ")
+        .append("volume " + FullNameOf(key) + " is in use: " + DescribeHolders(holders));
+  }
+  if (used.empty()) return {};
+  return Fail(ErrorCode::kConflict, "cofferd goes on, since " + used,
+              "end what uses it, or say --force, which takes it away from under it");
 }
 
 int OpenVolumes::ClientsOf(const Entry& entry) {
@@ -404,10 +461,11 @@ Status OpenVolumes::CheckResizeOf(const VolumeKey& key, const Entry& entry, std:
     return Fail(ErrorCode::kConflict, Concat("volume ", FullNameOf(key), " is open read-only"),
                 Concat("coffer close ", FullNameOf(key), " first"));
   }
-  if (tail == volume::Volume::Tail::kDiscard && size < entry.volume->size() &&
-      entry.mounted != nullptr) {
+  const auto mounted = MountedOf(entry);
+  if (tail == volume::Volume::Tail::kDiscard && size < entry.volume->size() && mounted != nullptr &&
+      mounted->presence() != mount::Presence::kUnmounted) {
     return Fail(ErrorCode::kConflict,
-                Concat("volume ", FullNameOf(key), " is mounted at ", entry.mounted->as().directory,
+                Concat("volume ", FullNameOf(key), " is mounted at ", mounted->as().directory,
                        " and cannot become smaller"),
                 Concat("coffer close ", FullNameOf(key), " first"));
   }
@@ -439,7 +497,8 @@ Result<std::string> OpenVolumes::Resize(const VolumeKey& key, std::uint64_t size
   if (!resized.has_value()) return Fail(resized.error().Within("volume " + FullNameOf(key)));
   for (block::Exporter* const exporter : ExportersOf(entry)) exporter->Resized(entry.export_name);
   // Said again where the size is the same: perhaps it was not taken up the last time.
-  std::string note = entry.mounted == nullptr ? std::string() : entry.mounted->ImageGrew(size);
+  const auto mounted = MountedOf(entry);
+  std::string note = mounted == nullptr ? std::string() : mounted->ImageGrew(size);
   Remember(key, entry, /*open=*/true, entry.volume->status().behind_bytes);
   LOG(kInfo, "resized ", FullNameOf(key), " to ", size, " bytes");
   Announce(key, "open");
@@ -469,18 +528,19 @@ Result<std::unique_ptr<OpenVolumes::Exclusion>> OpenVolumes::Exclude(const Volum
 void OpenVolumes::CloseAllForEnd(Executor& executor) {
   const std::vector<VolumeKey> all = keys();
   ParallelFor(executor, all.size(), [&](std::size_t i) {
-    std::uint64_t waiting = 0;
-    const Status closed =
-        Close(all[i], {volume::CloseMode::kLeaveInJournal, mount::Force::kYes}, {}, &waiting);
-    if (!closed.has_value()) LOG(kWarning, "at the end: ", closed.error().message);
+    Closed closed;
+    const CloseHow how{volume::CloseMode::kLeaveInJournal, mount::Force::kYes, kPatienceAtEnd};
+    const Status status = Close(all[i], how, {}, &closed);
+    if (!status.has_value()) LOG(kWarning, "at the end: ", status.error().message);
+    for (const std::string& note : closed.notes) LOG(kWarning, "at the end: ", note);
   });
   MutexLock lock(mutex_);
   env_.sync_executor.Await(lock, changed_,
                            [this]() REQUIRES_LOCK(mutex_) { return entries_.empty(); });
 }
 
-Result<control::OpenReply> OpenVolumes::DescribeIfSame(const VolumeKey& key, const Entry& entry,
-                                                       const control::OpenRequest& request) const {
+Status OpenVolumes::CheckSame(const VolumeKey& key, const Entry& entry,
+                              const control::OpenRequest& request) const {
   const std::vector<control::ExportRequest> wanted = WantedExports(request);
   const bool same_exports =
       std::equal(wanted.begin(), wanted.end(), entry.exports.begin(), entry.exports.end(),
@@ -496,17 +556,28 @@ Result<control::OpenReply> OpenVolumes::DescribeIfSame(const VolumeKey& key, con
                 "coffer config show " + FullNameOf(key) + " lists them; coffer close " +
                     FullNameOf(key) + " first");
   }
+  const auto mounted = MountedOf(entry);
   if (!same_exports || entry.read_only != request.read_only ||
       !IsSameMount(entry.mount_request, request.mount)) {
-    return Fail(
-        ErrorCode::kConflict,
-        "volume " + FullNameOf(key) + " is open already, " +
-            (entry.read_only ? "read-only, at " : "at ") +
-            (entry.mounted != nullptr ? entry.mounted->as().directory : entry.exports[0].uri),
-        "coffer close " + FullNameOf(key) + " first");
+    return Fail(ErrorCode::kConflict,
+                "volume " + FullNameOf(key) + " is open already, " +
+                    (entry.read_only ? "read-only, at " : "at ") +
+                    (mounted != nullptr ? mounted->as().directory : entry.exports[0].uri),
+                "coffer close " + FullNameOf(key) + " first");
   }
+  return {};
+}
+
+Result<control::OpenReply> OpenVolumes::OpenAgain(const VolumeKey& key, Entry& entry,
+                                                  const control::OpenRequest& request) {
+  RETURN_IF_ERROR(CheckSame(key, entry, request));
+  for (block::Exporter* const exporter : ExportersOf(entry)) {
+    RETURN_IF_ERROR(exporter->Restore(entry.export_name));
+  }
+  if (request.mount) RETURN_IF_ERROR(RestoreMount(key, entry));
   control::OpenReply reply = Describe(key, entry);
   reply.already_open = true;
+  if (reply.mount) reply.mount->made = false;
   return reply;
 }
 
@@ -521,7 +592,7 @@ control::OpenReply OpenVolumes::Describe(const VolumeKey& key, const Entry& entr
                              exported.exporter->client_count(entry.export_name)});
   }
   reply.uri = reply.exports.front().uri;
-  if (entry.mounted != nullptr) reply.mount = MountInfoOf(*entry.mounted);
+  if (const auto mounted = MountedOf(entry)) reply.mount = MountInfoOf(*mounted);
   return reply;
 }
 
@@ -576,7 +647,7 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
     status->exports.push_back({exported.exporter->kind(), exported.address, exported.uri,
                                exported.exporter->client_count(entry.export_name)});
   }
-  if (entry.mounted != nullptr) status->mount = MountInfoOf(*entry.mounted);
+  if (const auto mounted = MountedOf(entry)) status->mount = MountInfoOf(*mounted);
   return true;
 }
 

@@ -1,15 +1,17 @@
 // OpenVolumes: the volumes that this daemon has open, each with its exports and its lease on the
 // vault. Calls block for as long as their work takes.
 //
-// States of an entry: opening -> open -> closing -> gone; opening -> gone when it fails; excluded
-// -> gone for a volume that must stay closed. `opening`, `closing` and `excluded` belong to one
-// thread each; while `open`, any thread may use the volume after counting itself in `users`.
-// What is mounted is unmounted first, while the volume works as ever; while somebody uses it, the
-// volume is `open` again. Closing goes on when `users` has fallen to zero. Invariants: a volume's
-// device is exported only while `open`, and withdrawn before it closes; it is mounted only while it
-// is exported. Thread-safe.
+// States of an entry: opening -> open -> closing -> gone; opening -> gone when it fails; open ->
+// mounting -> open where somebody else has unmounted it and it is opened once more; excluded ->
+// gone for a volume that must stay closed. `opening`, `mounting`, `closing` and `excluded` belong
+// to one thread each; while `open` or `mounting`, any thread may use the volume after counting
+// itself in `users`. What is mounted is unmounted first, while the volume works as ever; while
+// somebody uses it, the volume is `open` again. Closing goes on when `users` has fallen to zero.
+// Invariants: a volume's device is exported only while `open`, and withdrawn before it closes; it
+// is mounted only while it is exported. Thread-safe.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,6 +20,7 @@
 #include <vector>
 
 #include "core/base/executor.h"
+#include "core/base/mount_holders.h"
 #include "core/base/mutex.h"
 #include "core/block/exporter.h"
 #include "core/control/event_hub.h"
@@ -58,7 +61,8 @@ class OpenVolumes {
   ~OpenVolumes();  // everything is closed
 
   /// Opens, exports and mounts. A volume open already with the same exports and mode is left as it
-  /// is; kConflict when they differ. `export_name` is what clients ask for.
+  /// is, but for what somebody has unmounted: that is mounted again. kConflict when they differ.
+  /// `export_name` is what clients ask for.
   Result<control::OpenReply> Open(const VolumeKey& key, const std::string& export_name,
                                   const control::OpenRequest& request, const Unlock& unlock,
                                   const volume::ReplayProgress& progress);
@@ -66,12 +70,24 @@ class OpenVolumes {
   struct CloseHow {
     volume::CloseMode mode;
     mount::Force force = mount::Force::kNo;
+    /// By force: how long what is flushed may stand still.
+    std::chrono::milliseconds patience = mount::UnmountHow().patience;
   };
-  /// Unmounts, withdraws the exports, waits for syncs that run, closes. Returns how many bytes are
-  /// left in the journal. kConflict while somebody uses what is mounted, or the image: it stays
-  /// open, unless forced. Any other failure is the upload's, the volume is closed all the same.
+  struct Closed {
+    std::uint64_t waiting_bytes = 0;   // left in the journal
+    std::vector<std::string> notes;    // what was lost, for a person
+    std::vector<MountHolder> holders;  // who keeps it open
+  };
+  /// Unmounts, withdraws the exports, waits for syncs that run, closes. kConflict while somebody is
+  /// connected, or uses what is mounted, or the image: it stays open, unless forced. Any other
+  /// failure is the upload's, the volume is closed all the same.
   Status Close(const VolumeKey& key, CloseHow how, const volume::SyncProgress& progress,
-               std::uint64_t* waiting_bytes);
+               Closed* closed);
+  /// kConflict while somebody uses any volume, who is named.
+  Status CheckUnused();
+
+  /// What of Open's errors can be told without a password.
+  Status CheckOpen(const VolumeKey& key, const control::OpenRequest& request) const;
 
   /// What stands in the way of a resize now: kConflict while it is open read-only, and to a smaller
   /// size while somebody is connected, since a client learns a size only when it connects.
@@ -113,7 +129,7 @@ class OpenVolumes {
   bool FillStatus(const VolumeKey& key, control::VolumeStatus* status);
 
  private:
-  enum class State { kOpening, kOpen, kClosing, kExcluded };
+  enum class State { kOpening, kOpen, kMounting, kClosing, kExcluded };
   struct Exported {
     block::Exporter* exporter;
     std::string address;
@@ -129,8 +145,8 @@ class OpenVolumes {
     config::Overrides overrides;
     std::vector<Exported> exports;
     std::optional<control::MountRequest> mount_request;
-    std::unique_ptr<mount::MountedImage>
-        mounted;             // made and let go of by whom the entry belongs to
+    /// Set by whom the entry belongs to, under the mutex; null: never was mounted.
+    std::shared_ptr<mount::MountedImage> mounted;
     VaultPool::Lease lease;  // before the volume, which stands on it
     std::unique_ptr<volume::Volume> volume;
   };
@@ -146,14 +162,26 @@ class OpenVolumes {
   void WithdrawAll(Entry& entry);
   /// Undoes what a killed daemon left mounted of it.
   Status CleanUpMount(const VolumeKey& key, const Entry& entry);
-  Status Mount(const VolumeKey& key, Entry& entry);
-  Status Unmount(const VolumeKey& key, Entry& entry, mount::Force force);
+  Status Mount(const VolumeKey& key, Entry& entry, const std::string& mkfs);
+  /// Mounts again what somebody else has unmounted.
+  Status RestoreMount(const VolumeKey& key, Entry& entry) EXCLUDES_LOCK(mutex_);
+  Status MountAgain(const VolumeKey& key, Entry& entry);
+  static Error ExplainNoMount(const Entry& entry, const Error& error);
+  [[nodiscard]] std::shared_ptr<mount::MountedImage> MountedOf(const Entry& entry) const
+      EXCLUDES_LOCK(mutex_);
+  Status Unmount(const VolumeKey& key, Entry& entry, CloseHow how, Closed* closed);
+  [[nodiscard]] std::vector<MountHolder> HoldersOf(const Entry& entry) const;
+  [[nodiscard]] std::string CloseHint(const VolumeKey& key) const;
+  [[nodiscard]] block::ExportSpec SpecOf(const VolumeKey& key, const config::Overrides& overrides,
+                                         const control::ExportRequest& wanted) const;
   [[nodiscard]] std::string MountRecordOf(const VolumeKey& key, const Entry& entry) const;
   [[nodiscard]] std::vector<control::ExportRequest> WantedExports(
       const control::OpenRequest& request) const;
   Result<block::Exporter*> ExporterOf(const std::string& kind) const;
-  Result<control::OpenReply> DescribeIfSame(const VolumeKey& key, const Entry& entry,
-                                            const control::OpenRequest& request) const;
+  Result<control::OpenReply> OpenAgain(const VolumeKey& key, Entry& entry,
+                                       const control::OpenRequest& request);
+  Status CheckSame(const VolumeKey& key, const Entry& entry,
+                   const control::OpenRequest& request) const;
   [[nodiscard]] std::string VaultNameOf(const VolumeKey& key) const;
   /// VAULT/VOLUME, as a message names it.
   [[nodiscard]] std::string FullNameOf(const VolumeKey& key) const;

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "core/base/mount_holders.h"
 #include "core/daemon/open_volumes.h"
 
 namespace coffer::daemon {
@@ -32,8 +33,12 @@ Status OpenVolumes::CleanUpMount(const VolumeKey& key, const Entry& entry) {
   return mounting_.mounter->CleanUp(MountRecordOf(key, entry));
 }
 
-Status OpenVolumes::Mount(const VolumeKey& key, Entry& entry) {
-  if (!entry.mount_request) return {};
+std::shared_ptr<mount::MountedImage> OpenVolumes::MountedOf(const Entry& entry) const {
+  MutexLock lock(mutex_);
+  return entry.mounted;
+}
+
+Status OpenVolumes::Mount(const VolumeKey& key, Entry& entry, const std::string& mkfs) {
   mount::MountSpec spec;
   for (const Exported& exported : entry.exports) {
     if (exported.exporter->kind() != kImageExporter) continue;
@@ -42,7 +47,7 @@ Status OpenVolumes::Mount(const VolumeKey& key, Entry& entry) {
   }
   spec.directory = entry.mount_request->directory;
   spec.way = entry.mount_request->way;
-  spec.make = entry.mount_request->mkfs;
+  spec.make = mkfs;
   spec.label = key.volume;
   spec.read_only = entry.read_only;
   spec.record_path = MountRecordOf(key, entry);
@@ -52,34 +57,115 @@ Status OpenVolumes::Mount(const VolumeKey& key, Entry& entry) {
   RETURN_IF_ERROR(
       CreateDirectories(env_.fs, spec.record_path.substr(0, spec.record_path.rfind('/'))));
   auto mounted = mounting_.mounter->Mount(spec);
-  if (!mounted.has_value()) return Fail(mounted.error().Within("volume " + key.volume));
-  entry.mounted = std::move(*mounted);
-  const mount::MountedAs& as = entry.mounted->as();
+  if (!mounted.has_value()) {
+    return Fail(ExplainNoMount(entry, mounted.error()).Within("volume " + key.volume));
+  }
+  std::shared_ptr<mount::MountedImage> image = std::move(*mounted);
+  if (image->presence() != mount::Presence::kThere) {
+    static_cast<void>(image->Unmount({}));
+    return Fail(ErrorCode::kIoError, "volume " + key.volume + ": " + image->as().way +
+                                         " says that it has mounted it at " + image->as().path +
+                                         ", and it is not there");
+  }
+  const mount::MountedAs& as = image->as();
   LOG(kInfo, "mounted ", key.volume, " at ", as.path, " by ", as.way);
+  MutexLock lock(mutex_);
+  entry.mounted = std::move(image);
   return {};
 }
 
-Status OpenVolumes::Unmount(const VolumeKey& key, Entry& entry, mount::Force force) {
-  if (mounting_.mounter == nullptr) return {};
-  const std::string hint = "end what uses it, or coffer close " + FullNameOf(key) +
-                           " --force, which takes it away from under it";
-  for (const Exported& exported : entry.exports) {
-    if (force == mount::Force::kYes || exported.exporter->kind() != kImageExporter) continue;
-    const auto others = mounting_.mounter->OthersOn(exported.uri, entry.mounted.get());
-    if (others.empty()) continue;
-    return Fail(ErrorCode::kConflict,
-                "volume " + FullNameOf(key) + " stays open: its image " + exported.uri +
-                    " is in use: " + DescribeHolders(others),
-                hint);
+/// "No file system yet" is true of what is blank alone.
+Error OpenVolumes::ExplainNoMount(const Entry& entry, const Error& error) {
+  if (error.code != ErrorCode::kNotFound) return error;
+  const auto is_blank = ReadsAsZeros(*entry.volume);
+  if (!is_blank.has_value() || *is_blank) return error;
+  return {ErrorCode::kInvalidArgument,
+          "there is data on the volume, but no file system that blkid knows", mount::kOtherHint};
+}
+
+Status OpenVolumes::RestoreMount(const VolumeKey& key, Entry& entry) {
+  {
+    MutexLock lock(mutex_);
+    env_.sync_executor.Await(lock, changed_, [&entry] { return entry.state != State::kMounting; });
+    if (entry.state != State::kOpen) {
+      return Fail(ErrorCode::kConflict,
+                  Concat("volume ", FullNameOf(key), " is just being ", entry.deed),
+                  "try again when coffer status says that it is done");
+    }
+    entry.state = State::kMounting;
   }
-  if (entry.mounted == nullptr) return {};
-  const Status unmounted = entry.mounted->Unmount(force);
-  if (!unmounted.has_value() && force == mount::Force::kNo) {
+  const Status mounted = MountAgain(key, entry);
+  {
+    MutexLock lock(mutex_);
+    entry.state = State::kOpen;
+    changed_.notify_all();
+  }
+  Announce(key, "open");
+  return mounted;
+}
+
+/// Never beside one that is still in use somewhere: two would write to one image.
+Status OpenVolumes::MountAgain(const VolumeKey& key, Entry& entry) {
+  const auto before = MountedOf(entry);
+  if (before != nullptr) {
+    if (before->presence() == mount::Presence::kThere) return {};
+    const auto settled = before->Unmount({});
+    if (!settled.has_value()) return Fail(settled.error().Within("volume " + FullNameOf(key)));
+    if (!settled->empty()) LOG(kWarning, "volume ", FullNameOf(key), ": ", *settled);
+  }
+  return Mount(key, entry, /*mkfs=*/"");
+}
+
+std::vector<MountHolder> OpenVolumes::HoldersOf(const Entry& entry) const {
+  std::vector<MountHolder> holders;
+  const auto add = [&holders](std::vector<MountHolder> more) {
+    holders.insert(holders.end(), more.begin(), more.end());
+  };
+  for (const block::Exporter* const exporter : ExportersOf(entry)) {
+    add(exporter->Clients(entry.export_name));
+  }
+  if (mounting_.mounter == nullptr) return holders;
+  const auto mounted = MountedOf(entry);
+  for (const Exported& exported : entry.exports) {
+    if (exported.exporter->kind() != kImageExporter) continue;
+    add(mounting_.mounter->OthersOn(exported.uri, mounted.get()));
+  }
+  if (mounted != nullptr && mounted->presence() == mount::Presence::kThere) {
+    add(FindMountHolders(mounted->as().path));
+  }
+  return holders;
+}
+
+std::string OpenVolumes::CloseHint(const VolumeKey& key) const {
+  return "end what uses it, or coffer close " + FullNameOf(key) +
+         " --force, which takes it away from under it";
+}
+
+Status OpenVolumes::Unmount(const VolumeKey& key, Entry& entry, CloseHow how, Closed* closed) {
+  const bool by_force = how.force == mount::Force::kYes;
+  if (!by_force) closed->holders = HoldersOf(entry);
+  if (!closed->holders.empty()) {
+    return Fail(ErrorCode::kConflict,
+                "volume " + FullNameOf(key) +
+                    " stays open, since it is in use: " + DescribeHolders(closed->holders),
+                CloseHint(key));
+  }
+  const auto mounted = MountedOf(entry);
+  if (mounted == nullptr) return {};
+  const auto acknowledged = [&entry] { return entry.volume->status().acknowledged_seq; };
+  const auto unmounted = mounted->Unmount({how.force, acknowledged, how.patience});
+  if (unmounted.has_value()) {
+    if (!unmounted->empty()) closed->notes.push_back(*unmounted);
+    return {};
+  }
+  if (!by_force) {
     return Fail(unmounted.error().code,
-                "volume " + FullNameOf(key) + " stays open: " + unmounted.error().message, hint);
+                "volume " + FullNameOf(key) + " stays open: " + unmounted.error().message,
+                CloseHint(key));
   }
   // The next open goes on from the record.
-  if (!unmounted.has_value()) LOG(kWarning, "unmounting: ", unmounted.error().message);
+  closed->notes.push_back(
+      unmounted.error().Within("what was mounted could not be unmounted").message);
   return {};
 }
 

@@ -10,6 +10,12 @@
 namespace coffer::daemon {
 namespace {
 
+constexpr char kFileSystemStays[] =
+    "a file system on it keeps its size until its own program makes it larger: with the volume "
+    "open "
+    "with --mount, as root: resize2fs DEVICE (ext4; coffer status --json names the device), "
+    "xfs_growfs DIR or btrfs filesystem resize max DIR";
+
 std::string KindName(format::SlotKind kind) {
   switch (kind) {
     case format::SlotKind::kPassword:
@@ -219,6 +225,7 @@ Status VolumeAdmin::ResizeClosed(Held& held, const VolumeKey& key, std::uint64_t
   auto opened = volume::Volume::Open(held.lease.resources(), listed.id, options);
   if (!opened.has_value()) return Fail(opened.error().Within("volume " + key.volume));
   volume::Volume& volume = **opened;
+  const bool grows = size > volume.size();
   const Status resized = volume.Resize(size, tail);
   const auto mode =
       resized.has_value() ? volume::CloseMode::kUpload : volume::CloseMode::kLeaveInJournal;
@@ -235,6 +242,7 @@ Status VolumeAdmin::ResizeClosed(Held& held, const VolumeKey& key, std::uint64_t
   if (!remembered.has_value()) LOG(kWarning, remembered.error().message);
   if (!resized.has_value()) return Fail(resized.error().Within("volume " + key.volume));
   LOG(kInfo, "resized ", key.volume, " to ", size, " bytes");
+  if (grows) reporter.Note(kFileSystemStays);
   reporter.WaitingBytes(left);
   if (!closed.has_value()) return Fail(closed.error().Within("closing " + key.volume));
   return {};

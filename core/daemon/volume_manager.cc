@@ -15,6 +15,25 @@ namespace {
 
 constexpr const char* kFromVolume = "the volume";
 
+/// What a close has to say beside its error.
+void Tell(OpenVolumes::Closed& closed, JobTable::Reporter& reporter) {
+  for (std::string& note : closed.notes) reporter.Note(std::move(note));
+  for (MountHolder& holder : closed.holders) {
+    reporter.Holder({holder.pid, std::move(holder.name), std::move(holder.how)});
+  }
+}
+
+/// The first error counts; of volumes that stay open each is named.
+void AddError(const Error& error, Status* all) {
+  if (all->has_value()) {
+    *all = Fail(error);
+  } else if (error.code == ErrorCode::kConflict && all->error().code == error.code) {
+    all->error().message.append("; ").append(error.message);
+    all->error().hint =
+        "end what uses them, or coffer close --all --force, which takes them away from under it";
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<VolumeManager>> VolumeManager::Open(vault::Environment& env, Executor& jobs,
@@ -74,7 +93,8 @@ Result<control::AddReply> VolumeManager::Add(control::AddRequest request) {
   return admin_.Add(request);
 }
 
-Status VolumeManager::StopDaemon() {
+Status VolumeManager::StopDaemon(const control::StopRequest& request) {
+  if (!request.force) RETURN_IF_ERROR(open_.CheckUnused());
   LOG(kInfo, "asked to end");
   options_.request_stop();
   return {};
@@ -305,6 +325,12 @@ Result<control::OpenReply> VolumeManager::Open(const std::string& reference,
                     [&] { return UnlockFor(target, request); }, {});
 }
 
+Status VolumeManager::CheckOpen(const std::string& reference, const control::OpenRequest& request) {
+  RETURN_IF_ERROR(CheckServing());
+  ASSIGN_OR_RETURN(const Target target, Resolve(reference));
+  return open_.CheckOpen(target.key, request);
+}
+
 Result<control::JobInfo> VolumeManager::StartOpen(const std::string& reference,
                                                   control::OpenRequest request) {
   RETURN_IF_ERROR(CheckServing());
@@ -443,15 +469,16 @@ Result<control::JobInfo> VolumeManager::Close(const std::string& reference,
   }
   return ListedAgain(jobs_.Start("close", target.full_name(), "bytes",
                                  [this, key = target.key, how](JobTable::Reporter& reporter) {
-                                   std::uint64_t waiting = 0;
-                                   const Status closed = open_.Close(
+                                   OpenVolumes::Closed closed;
+                                   Status ended = open_.Close(
                                        key, how,
                                        [&reporter](std::uint64_t done, std::uint64_t total) {
                                          reporter.Progress(done, total);
                                        },
-                                       &waiting);
-                                   reporter.WaitingBytes(waiting);
-                                   return closed;
+                                       &closed);
+                                   Tell(closed, reporter);
+                                   reporter.WaitingBytes(closed.waiting_bytes);
+                                   return ended;
                                  }));
 }
 
@@ -463,11 +490,12 @@ Result<control::JobInfo> VolumeManager::CloseAll(OpenVolumes::CloseHow how) {
     for (std::size_t i = 0; i < all.size(); ++i) {
       reporter.Progress(i, all.size());
       reporter.Message("closing " + all[i].volume);
-      std::uint64_t waiting = 0;
-      const Status status = open_.Close(all[i], how, {}, &waiting);
-      waiting_in_all += waiting;
+      OpenVolumes::Closed closed;
+      const Status status = open_.Close(all[i], how, {}, &closed);
+      Tell(closed, reporter);
+      waiting_in_all += closed.waiting_bytes;
       if (status.has_value() || status.error().code == ErrorCode::kNotFound) continue;
-      if (first_error.has_value()) first_error = Fail(status.error());
+      AddError(status.error(), &first_error);
     }
     reporter.Progress(all.size(), all.size());
     reporter.WaitingBytes(waiting_in_all);

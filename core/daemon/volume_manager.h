@@ -56,6 +56,7 @@ class VolumeManager final : public control::ControlService {
   Result<control::SettingList> Settings(const std::string& reference) override;
   Result<control::OpenReply> Open(const std::string& reference,
                                   control::OpenRequest request) override;
+  Status CheckOpen(const std::string& reference, const control::OpenRequest& request) override;
   Result<control::JobInfo> StartOpen(const std::string& reference,
                                      control::OpenRequest request) override;
   Result<control::JobInfo> Sync(const std::string& reference) override;
@@ -79,7 +80,7 @@ class VolumeManager final : public control::ControlService {
   std::unique_ptr<control::EventSubscription> Subscribe(EventSink sink) override {
     return events_.Subscribe(std::move(sink));
   }
-  Status StopDaemon() override;
+  Status StopDaemon(const control::StopRequest& request) override;
 
   /// The file was read again: what can change while the daemon runs does.
   void Reload(config::Config config);

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "core/base/result.h"
+#include "core/base/shell_words.h"
 #include "core/mount/file_systems.h"
 
 namespace coffer::mount {
@@ -16,8 +17,8 @@ constexpr char kOnTheImage[] =
 std::string GrowingCommand(const std::string& file_system, const std::string& device,
                            const std::string& path) {
   if (IsExt(file_system)) return "resize2fs " + device;
-  if (file_system == "xfs") return "xfs_growfs " + path;
-  if (file_system == "btrfs") return "btrfs filesystem resize max " + path;
+  if (file_system == "xfs") return "xfs_growfs " + ShellQuoted(path);
+  if (file_system == "btrfs") return "btrfs filesystem resize max " + ShellQuoted(path);
   return {};
 }
 

@@ -94,6 +94,26 @@ bool LoopDevices::TakesDiscards(const std::string& device) const {
   return true;
 }
 
+bool LoopDevices::IsInUse(const std::string& device) const {
+  if (BackingFileOf(device).empty()) return false;
+  // It would have gone at its last use.
+  if (ReadSystemLine(PathOf(device, "loop/autoclear")) == "1") return true;
+  const std::string name = device.substr(device.rfind('/') + 1);
+  const std::string file_systems = sys_block_ + "/../fs";
+  for (const char* const type : {"/ext4", "/xfs"}) {
+    for (const std::string& used : ListSystemDirectory(file_systems + type)) {
+      if (used == name) return true;
+    }
+  }
+  for (const std::string& id : ListSystemDirectory(file_systems + "/btrfs")) {
+    for (const std::string& used :
+         ListSystemDirectory(file_systems + "/btrfs/" + id + "/devices")) {
+      if (used == name) return true;
+    }
+  }
+  return false;
+}
+
 std::vector<std::string> LoopDevices::On(const std::string& image) const {
   std::vector<std::string> found;
   for (const std::string& name : ListSystemDirectory(sys_block_)) {

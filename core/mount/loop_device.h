@@ -31,6 +31,8 @@ class LoopDevices {
   [[nodiscard]] std::uint64_t SizeOf(const std::string& device) const;
   /// Whether what is freed on it is punched out of its file.
   [[nodiscard]] bool TakesDiscards(const std::string& device) const;
+  /// Whether a file system or anybody else has it open; "no" where that cannot be told.
+  [[nodiscard]] bool IsInUse(const std::string& device) const;
   /// All on that file.
   [[nodiscard]] std::vector<std::string> On(const std::string& image) const;
 

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "core/base/mount_table.h"
+#include "core/base/shell_words.h"
 #include "core/mount/system_files.h"
 
 namespace coffer::mount {
@@ -40,7 +41,7 @@ Status CheckNothingMounted(const std::string& path) {
   return Fail(
       ErrorCode::kConflict,
       "something is mounted at " + path + " already: " + mounted->type + " from " + mounted->source,
-      mounted->type.substr(0, 4) == "fuse" ? "fusermount3 -u " + path : "umount " + path);
+      (mounted->type.substr(0, 4) == "fuse" ? "fusermount3 -u " : "umount ") + ShellQuoted(path));
 }
 
 Status CheckEmpty(const std::string& path) {

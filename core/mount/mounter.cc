@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <utility>
 
@@ -19,6 +20,9 @@
 namespace coffer::mount {
 namespace {
 
+constexpr int kLetGoTries = 60;
+constexpr std::chrono::milliseconds kLetGoPause{50};
+
 /// With who it is that keeps it busy.
 Error Busy(const std::string& path, const Error& error) {
   const std::vector<MountHolder> holders = FindMountHolders(path);
@@ -31,15 +35,13 @@ Error Busy(const std::string& path, const Error& error) {
 /// Until nobody but this process has `image` open, or a few seconds have passed: what was unmounted
 /// lets go of it a moment later.
 void AwaitLetGo(const std::string& image) {
-  constexpr int kTries = 60;
-  constexpr std::chrono::milliseconds kPause{50};
-  for (int i = 0; i < kTries; ++i) {
+  for (int i = 0; i < kLetGoTries; ++i) {
     const std::vector<MountHolder> holders = FindMountHolders(image);
     if (std::all_of(holders.begin(), holders.end(),
                     [](const MountHolder& holder) { return holder.pid == getpid(); })) {
       return;
     }
-    Pause(kPause);
+    Pause(kLetGoPause);
   }
 }
 
@@ -57,13 +59,16 @@ class SystemMountedImage final : public MountedImage {
 
   [[nodiscard]] const MountedAs& as() const override { return as_; }
 
-  [[nodiscard]] std::string trouble() override {
-    if (server_pid_ != 0 && !Child::Runs(server_pid_)) {
-      return as_.way + ", which served " + as_.path +
-             ", has ended: what it had not yet written is lost";
+  [[nodiscard]] Presence presence() override {
+    if (undone_) return Presence::kUnmounted;
+    const bool is_seen = !way_.PathOf(record_).empty();
+    if (server_pid_ != 0) {
+      const auto end = Child::EndOf(server_pid_);
+      if (!end) return is_seen ? Presence::kThere : Presence::kHeld;
+      return *end == 0 && !is_seen ? Presence::kUnmounted : Presence::kDied;
     }
-    if (way_.PathOf(record_).empty()) return as_.path + " is not mounted any more";
-    return {};
+    if (is_seen) return Presence::kThere;
+    return way_.IsHeld(record_) ? Presence::kHeld : Presence::kUnmounted;
   }
 
   [[nodiscard]] std::string ImageGrew(std::uint64_t image_bytes) override {
@@ -73,20 +78,35 @@ class SystemMountedImage final : public MountedImage {
     });
   }
 
-  Status Unmount(Force force) override {
-    return WithOwnDescriptors([this, force]() -> Status {
-      const Status unmounted = way_.Unmount(record_, server_, force);
+  Result<std::string> Unmount(const UnmountHow& how) override {
+    return WithOwnDescriptors([this, &how]() -> Result<std::string> {
+      if (how.force == Force::kNo) RETURN_IF_ERROR(CheckNotHeld());
+      Unmounting unmounting{how};
+      const Status unmounted = way_.Unmount(record_, server_, unmounting);
       if (!unmounted.has_value()) {
-        if (unmounted.error().code != ErrorCode::kConflict) return unmounted;
+        if (unmounted.error().code != ErrorCode::kConflict) return Fail(unmounted.error());
         return Fail(Busy(as_.path, unmounted.error()));
       }
       AwaitLetGo(record_.image);
+      // Mounted once more elsewhere: in a container, or by mount --bind.
+      if (how.force == Force::kNo) RETURN_IF_ERROR(CheckNotHeld());
+      undone_ = true;
       RETURN_IF_ERROR(GiveBackMountPoint(record_.point, record_.link));
-      return RemoveRecord(fs_, record_path_);
+      RETURN_IF_ERROR(RemoveRecord(fs_, record_path_));
+      return std::move(unmounting.lost);
     });
   }
 
  private:
+  /// What was unmounted a moment ago may still be writing.
+  Status CheckNotHeld() {
+    for (int i = 0; i < kLetGoTries; ++i) {
+      if (presence() != Presence::kHeld) return {};
+      Pause(kLetGoPause);
+    }
+    return Fail(ErrorCode::kConflict, TroubleText(as_, Presence::kHeld));
+  }
+
   FileSystem& fs_;
   const std::string record_path_;
   Way& way_;
@@ -94,6 +114,7 @@ class SystemMountedImage final : public MountedImage {
   const pid_t server_pid_;  // 0: none
   Child server_;            // of whoever unmounts
   const MountedAs as_;
+  std::atomic<bool> undone_{false};
 };
 
 class SystemMounter final : public Mounter {
@@ -104,8 +125,16 @@ class SystemMounter final : public Mounter {
         tools_(options_.program_directories),
         loops_(options_.sys_block) {
     ways_.push_back(NewLoopWay(tools_, loops_, options_.uid));
-    ways_.push_back(NewUdisksWay(loops_, options_.connect_udisks));
+    ways_.push_back(NewUdisksWay(tools_, loops_, options_.connect_udisks));
     ways_.push_back(NewFuse2fsWay(tools_, options_.uid));
+  }
+
+  Status Check(const MountSpec& spec) override {
+    RETURN_IF_ERROR(CheckSpec(spec));
+    return WithOwnDescriptors([this, &spec]() -> Status {
+      RETURN_IF_ERROR(FindMountPoint(spec.directory, options_.uid));
+      return spec.make.empty() ? Status() : CheckMountable(spec);
+    });
   }
 
   Result<std::unique_ptr<MountedImage>> Mount(const MountSpec& spec) override {
@@ -120,11 +149,11 @@ class SystemMounter final : public Mounter {
       LOG(kWarning, record.error().message, ": it is left out of account");
       return RemoveRecord(fs_, record_path);
     }
-    if (!*record) return {};
+    if (!*record || (*record)->way.empty()) return {};
     LOG(kInfo, "undoing the mount at ", (*record)->point.path, " of a cofferd that was killed");
     return WithOwnDescriptors([&]() -> Status {
       RETURN_IF_ERROR(Undo(**record));
-      return RemoveRecord(fs_, record_path);
+      return SettleRecord(fs_, record_path, **record);
     });
   }
 
@@ -162,14 +191,19 @@ class SystemMounter final : public Mounter {
     ASSIGN_OR_RETURN(const MountPoint point, FindMountPoint(spec.directory, options_.uid));
     struct stat info {};
     if (stat(spec.image.c_str(), &info) != 0) return Fail(ErrorFromErrno(errno, spec.image));
-    ASSIGN_OR_RETURN(std::string file_system, FileSystemOn(spec));
-    Attempt attempt{spec, std::move(file_system), static_cast<std::uint64_t>(info.st_size)};
+    Attempt attempt{spec, "", static_cast<std::uint64_t>(info.st_size)};
     attempt.record.boot = BootId();
     attempt.record.image = spec.image;
     attempt.record.point = point;
     attempt.save = [this, &spec](const Record& record) {
       return WriteRecord(fs_, spec.record_path, record);
     };
+    RETURN_IF_ERROR(FindOrMakeFileSystem(attempt));
+    return MountInSomeWay(attempt);
+  }
+
+  Result<std::unique_ptr<MountedImage>> MountInSomeWay(Attempt& attempt) {
+    const MountSpec& spec = attempt.spec;
     std::vector<Error> refusals;
     for (const auto& way : ways_) {
       if (!spec.way.empty() && spec.way != way->name()) continue;
@@ -178,8 +212,15 @@ class SystemMounter final : public Mounter {
       refusals.push_back(mounted.error().Within(way->name()));
       if (mounted.error().code != ErrorCode::kUnsupported) break;
     }
-    RETURN_IF_ERROR(RemoveRecord(fs_, spec.record_path));
-    return Fail(Unmountable(point.path, attempt.file_system, refusals));
+    RETURN_IF_ERROR(SettleRecord(fs_, spec.record_path, attempt.record));
+    Error error = Unmountable(
+        "mounting the " + attempt.file_system + " at " + attempt.record.point.path, refusals);
+    if (!attempt.record.made.empty()) {
+      error.message.append("; the ")
+          .append(attempt.file_system)
+          .append(" itself is made, and the same command goes on with it");
+    }
+    return Fail(std::move(error));
   }
 
   /// One way; after a failure the mount point is as it was.
@@ -193,37 +234,89 @@ class SystemMounter final : public Mounter {
     return mounted;
   }
 
-  /// The type of what is there, made before if that is wanted.
-  Result<std::string> FileSystemOn(const MountSpec& spec) const {
-    ASSIGN_OR_RETURN(const Contents contents, tools_.Probe(spec.image));
-    if (spec.make.empty()) {
-      if (!contents.file_system.empty()) return contents.file_system;
-      if (contents.nothing()) {
-        return Fail(ErrorCode::kNotFound, "there is no file system on the volume yet",
-                    "--mkfs makes one (ext4; --mkfs=xfs and --mkfs=btrfs are the others)");
-      }
-      return Fail(ErrorCode::kInvalidArgument,
-                  "the volume holds " + contents.other + ", no file system");
-    }
-    if (!contents.nothing()) {
-      const std::string& found =
-          contents.file_system.empty() ? contents.other : contents.file_system;
-      return Fail(ErrorCode::kAlreadyExists,
-                  "the volume holds " + found + " already, over which nothing is made",
-                  contents.file_system.empty() ? "" : "without --mkfs it is mounted");
-    }
-    if (!spec.is_blank) {
-      return Fail(ErrorCode::kAlreadyExists,
-                  "the volume holds data already, though no file system that blkid knows: nothing "
-                  "is made over it");
-    }
-    RETURN_IF_ERROR(tools_.Make(spec.image, {spec.make, spec.label, options_.uid, options_.gid,
-                                             spec.record_path + ".proto"}));
-    return spec.make;
+  /// What an earlier try made and could not mount; "" for nothing.
+  std::string MadeBefore(const std::string& record_path) {
+    const auto record = ReadRecord(fs_, record_path);
+    return record.has_value() && *record ? (*record)->made : std::string();
   }
 
-  Result<std::unique_ptr<MountedImage>> Mounted(Way& way, const Attempt& attempt,
+  /// Fills in what there is to mount.
+  Status FindOrMakeFileSystem(Attempt& attempt) {
+    const MountSpec& spec = attempt.spec;
+    ASSIGN_OR_RETURN(const Contents contents, tools_.Probe(spec.image));
+    attempt.file_system = contents.file_system;
+    const std::string there = contents.file_system + " " + contents.uuid;
+    // Else somebody has put something else in its place since.
+    if (there == MadeBefore(spec.record_path)) attempt.record.made = there;
+    if (spec.make.empty()) return CheckIsFileSystem(contents);
+    if (!attempt.record.made.empty() && contents.file_system == spec.make) return {};
+    RETURN_IF_ERROR(CheckIsNothing(contents, spec));
+    RETURN_IF_ERROR(CheckMountable(spec));
+    return MakeFileSystem(attempt);
+  }
+
+  static Status CheckIsFileSystem(const Contents& contents) {
+    if (!contents.file_system.empty()) return {};
+    if (contents.nothing()) {
+      return Fail(ErrorCode::kNotFound, "there is no file system on the volume yet",
+                  "--mkfs makes one (ext4; --mkfs=xfs and --mkfs=btrfs are the others)");
+    }
+    return Fail(ErrorCode::kInvalidArgument,
+                "the volume holds " + contents.other + ", no file system", kOtherHint);
+  }
+
+  static Status CheckIsNothing(const Contents& contents, const MountSpec& spec) {
+    if (!contents.file_system.empty()) {
+      return Fail(
+          ErrorCode::kAlreadyExists,
+          "the volume holds " + contents.file_system + " already, over which nothing is made",
+          "without --mkfs it is mounted");
+    }
+    if (!contents.nothing()) {
+      return Fail(ErrorCode::kAlreadyExists,
+                  "the volume holds " + contents.other + " already, over which nothing is made",
+                  kOtherHint);
+    }
+    if (spec.is_blank) return {};
+    return Fail(ErrorCode::kAlreadyExists,
+                "the volume holds data already, though no file system that blkid knows: nothing "
+                "is made over it",
+                kOtherHint);
+  }
+
+  /// Before anything is made: as far as can be told, it can be mounted afterwards.
+  Status CheckMountable(const MountSpec& spec) const {
+    std::vector<Error> refusals;
+    for (const auto& way : ways_) {
+      if (!spec.way.empty() && spec.way != way->name()) continue;
+      const Status can = way->CheckCan(spec, spec.make);
+      if (can.has_value()) return {};
+      refusals.push_back(can.error().Within(way->name()));
+    }
+    return Fail(Unmountable("no file system is made, since " + spec.make + " could not be mounted",
+                            refusals));
+  }
+
+  Status MakeFileSystem(Attempt& attempt) {
+    const MountSpec& spec = attempt.spec;
+    const std::string uuid = NewUuid();
+    attempt.record.made = spec.make + " " + uuid;
+    attempt.file_system = spec.make;
+    RETURN_IF_ERROR(attempt.save(attempt.record));
+    const Status made = tools_.Make(spec.image, {spec.make, uuid, spec.label, options_.uid,
+                                                 options_.gid, spec.record_path + ".proto"});
+    if (!made.has_value()) RETURN_IF_ERROR(RemoveRecord(fs_, spec.record_path));
+    return made;
+  }
+
+  Result<std::unique_ptr<MountedImage>> Mounted(Way& way, Attempt& attempt,
                                                 const std::vector<Error>& refusals) {
+    if (!attempt.record.made.empty()) {
+      attempt.record.made.clear();
+      // Not saved, it is only taken for made and never mounted once more.
+      const Status saved = attempt.save(attempt.record);
+      if (!saved.has_value()) LOG(kWarning, saved.error().message);
+    }
     MountedAs as;
     as.directory = attempt.record.point.path;
     as.path = attempt.path;
@@ -241,9 +334,8 @@ class SystemMounter final : public Mounter {
                                                 attempt.server, std::move(as));
   }
 
-  static Error Unmountable(const std::string& path, const std::string& file_system,
-                           const std::vector<Error>& refusals) {
-    Error error{refusals.back().code, "mounting the " + file_system + " at " + path};
+  static Error Unmountable(const std::string& what, const std::vector<Error>& refusals) {
+    Error error{refusals.back().code, what};
     for (const Error& refusal : refusals) {
       error.message.append(&refusal == &refusals.front() ? ": " : "; ").append(refusal.message);
       if (refusal.hint.empty()) continue;
@@ -262,8 +354,12 @@ class SystemMounter final : public Mounter {
       for (const auto& way : ways_) {
         if (record.way != way->name()) continue;
         Child none;
-        if (way->Unmount(record, none, Force::kNo).has_value()) continue;
-        const Status forced = way->Unmount(record, none, Force::kYes);
+        const UnmountHow gently;
+        Unmounting first{gently};
+        if (way->Unmount(record, none, first).has_value()) continue;
+        const UnmountHow by_force{Force::kYes};
+        Unmounting second{by_force};
+        const Status forced = way->Unmount(record, none, second);
         if (!forced.has_value()) {
           return Fail(forced.error().Within("unmounting what a killed cofferd left at " +
                                             record.point.path));
@@ -282,6 +378,23 @@ class SystemMounter final : public Mounter {
 };
 
 }  // namespace
+
+std::string TroubleText(const MountedAs& as, Presence presence) {
+  switch (presence) {
+    case Presence::kThere:
+      break;
+    case Presence::kUnmounted:
+      return as.path + " was unmounted by somebody else; nothing is lost, the volume has it all";
+    case Presence::kHeld:
+      return as.path +
+             " was unmounted by somebody else while it was in use, and programs still use what "
+             "they have open there";
+    case Presence::kDied:
+      return as.way + ", which served " + as.path +
+             ", has died: what it had not yet written is lost";
+  }
+  return {};
+}
 
 const std::vector<std::string>& WayNames() {
   static const std::vector<std::string> names = {"loop", "udisks", "fuse2fs"};

@@ -9,7 +9,9 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,7 +43,7 @@ struct MountedAs {
   std::string way;                       // "loop", "udisks", "fuse2fs"
   std::string device;                    // "/dev/loop0"; "" for fuse2fs
   std::string file_system;               // "ext4"
-  bool made = false;                     // it was made just now
+  bool made = false;                     // it was made for this
   std::vector<std::string> passed_over;  // the ways before, each with why
   std::string note;                      // what it does not do here, with the cure; "" for nothing
   pid_t server = 0;                      // the child that serves it, if one does
@@ -53,28 +55,55 @@ enum class Force {
   kYes,
 };
 
+struct UnmountHow {
+  Force force = Force::kNo;
+  /// A number that grows while what is being flushed arrives: by force, a flush is waited for only
+  /// as long as it does. Must not block.
+  std::function<std::uint64_t()> progress = {};
+  /// By force: how long what is done may stand still.
+  std::chrono::milliseconds patience{10'000};
+};
+
+/// What the kernel says of a mount at the moment of the question.
+enum class Presence {
+  kThere,
+  /// Somebody else has unmounted it, and nobody holds on to it: all that was written is with the
+  /// image.
+  kUnmounted,
+  /// Somebody else has taken it out of sight (umount -l), and programs use it all the same.
+  kHeld,
+  /// What served it has died, with what it had not yet written.
+  kDied,
+};
+
 class MountedImage {
  public:
   virtual ~MountedImage() = default;  // does not unmount
   [[nodiscard]] virtual const MountedAs& as() const = 0;
-  /// Why it is not what it was: its server has died, somebody else has unmounted it. "" while all
-  /// is well.
-  [[nodiscard]] virtual std::string trouble() = 0;
+  [[nodiscard]] virtual Presence presence() = 0;
   /// The image has `image_bytes` now, not fewer than before: what is mounted takes that over, as
   /// far as it can while it is mounted. Returns what is left to the user, for whom the file system
   /// on it keeps its size in any case; "" if it is not mounted any more.
   [[nodiscard]] virtual std::string ImageGrew(std::uint64_t image_bytes) = 0;
-  /// Everything written is with the image when it returns. kConflict while in use, by whom. What
-  /// is not mounted any more is well.
-  virtual Status Unmount(Force force) = 0;
+  /// Everything written is with the image when it returns, but for what it returns: what could not
+  /// be flushed and why, "" for nothing. kConflict while in use, by whom. What is not mounted any
+  /// more is well.
+  virtual Result<std::string> Unmount(const UnmountHow& how) = 0;
 };
+
+/// For a person: why what was mounted `as` that is not what it was; "" while it is there.
+[[nodiscard]] std::string TroubleText(const MountedAs& as, Presence presence);
 
 class Mounter {
  public:
   virtual ~Mounter() = default;
+  /// What can be told of Mount without an image: its errors for what is asked for, for the
+  /// directory, and for a file system that is to be made and could not be mounted.
+  virtual Status Check(const MountSpec& spec) = 0;
   /// kUnsupported when no way works, with why of each; kNotFound when the image holds no file
   /// system; kAlreadyExists when one was to be made and there is something; kCorruption for a
-  /// damaged one; errors of FindMountPoint.
+  /// damaged one; errors of FindMountPoint. A file system that was made and then could not be
+  /// mounted is recorded: the next Mount that is to make one of its type takes it.
   virtual Result<std::unique_ptr<MountedImage>> Mount(const MountSpec& spec) = 0;
   /// Undoes what the record at `record_path` says that a process left that was killed; nothing
   /// where there is none.
@@ -83,6 +112,12 @@ class Mounter {
   [[nodiscard]] virtual std::vector<MountHolder> OthersOn(const std::string& image,
                                                           const MountedImage* mounted) = 0;
 };
+
+/// For a volume that holds something that cannot be mounted.
+inline constexpr char kOtherHint[] =
+    "coffer open NAME --fuse=DIR serves the volume as the file NAME.img in DIR, where other "
+    "programs "
+    "can use it; if nothing on it is needed, fallocate -p -l SIZE NAME.img empties it there";
 
 /// "loop", "udisks", "fuse2fs", in the order in which they are tried.
 [[nodiscard]] const std::vector<std::string>& WayNames();

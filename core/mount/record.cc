@@ -32,7 +32,8 @@ bool ParseLine(std::string_view line, Record* record) {
   if (word == "directory") return ParsePoint(line, &record->point);
   const std::pair<std::string_view, std::string*> fields[] = {
       {"boot", &record->boot},     {"image", &record->image},   {"way", &record->way},
-      {"device", &record->device}, {"object", &record->object}, {"link", &record->link}};
+      {"device", &record->device}, {"object", &record->object}, {"link", &record->link},
+      {"made", &record->made}};
   for (const auto& [name, value] : fields) {
     if (word == name) return Unescape(line, value);
   }
@@ -57,6 +58,7 @@ std::string EncodeRecord(const Record& record) {
   if (!record.device.empty()) text.append(Concat("device ", EscapeForLine(record.device), "\n"));
   if (!record.object.empty()) text.append(Concat("object ", EscapeForLine(record.object), "\n"));
   if (!record.link.empty()) text.append(Concat("link ", EscapeForLine(record.link), "\n"));
+  if (!record.made.empty()) text.append(Concat("made ", EscapeForLine(record.made), "\n"));
   return text;
 }
 
@@ -95,6 +97,16 @@ Status RemoveRecord(FileSystem& fs, const std::string& path) {
   const Status removed = fs.Remove(path);
   if (removed.has_value() || removed.error().code == ErrorCode::kNotFound) return {};
   return removed;
+}
+
+Status SettleRecord(FileSystem& fs, const std::string& path, const Record& record) {
+  if (record.made.empty()) return RemoveRecord(fs, path);
+  Record left;
+  left.boot = record.boot;
+  left.image = record.image;
+  left.point = record.point;
+  left.made = record.made;
+  return WriteRecord(fs, path, left);
 }
 
 std::string BootId() { return ReadSystemLine("/proc/sys/kernel/random/boot_id"); }

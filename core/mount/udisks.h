@@ -15,13 +15,17 @@ class Udisks {
  public:
   virtual ~Udisks() = default;
 
+  /// kUnsupported when no udisks2 answers.
+  virtual Status Check() = 0;
+
   struct Loop {
     std::string object;  // how to speak of it from now on
     std::string device;  // "/dev/loop0"
   };
   virtual Result<Loop> SetUpLoop(int image_fd, bool read_only) = 0;
-  /// Mounts what is on it; where. kNotFound when udisks sees no file system on it.
-  virtual Result<std::string> Mount(const std::string& object, bool read_only) = 0;
+  /// Mounts what is on it, with options of mount(8) ("ro,noload"); where. kNotFound when udisks
+  /// sees no file system on it.
+  virtual Result<std::string> Mount(const std::string& object, const std::string& options) = 0;
   /// From now on the loop device goes when it is unmounted, by whomever.
   virtual Status ClearAfterUse(const std::string& object) = 0;
 

@@ -63,6 +63,15 @@ class UdisksBus final : public Udisks {
   explicit UdisksBus(std::unique_ptr<sdbus::IConnection> connection)
       : connection_(std::move(connection)) {}
 
+  Status Check() override {
+    try {
+      static_cast<void>(Proxy(kManagerPath)->getProperty("Version").onInterface(kManager));
+      return {};
+    } catch (const sdbus::Error& error) {
+      return Fail(ErrorOf(error, "asking udisks2 for its version"));
+    }
+  }
+
   Result<Loop> SetUpLoop(int image_fd, bool read_only) override {
     try {
       Options options = Quiet();
@@ -83,9 +92,9 @@ class UdisksBus final : public Udisks {
     }
   }
 
-  Result<std::string> Mount(const std::string& object, bool read_only) override {
+  Result<std::string> Mount(const std::string& object, const std::string& words) override {
     Options options = Quiet();
-    if (read_only) options["options"] = sdbus::Variant(std::string("ro"));
+    if (!words.empty()) options["options"] = sdbus::Variant(words);
     for (int i = 0; i < kSeenTries; ++i) {
       try {
         std::string path;

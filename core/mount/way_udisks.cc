@@ -1,6 +1,7 @@
 // A desktop user's way: udisks2 sets up the loop device and mounts it where it mounts his disks.
 #include "core/base/mount_table.h"
 #include "core/base/unique_fd.h"
+#include "core/mount/flush.h"
 #include "core/mount/growth.h"
 #include "core/mount/loop_device.h"
 #include "core/mount/way.h"
@@ -46,9 +47,14 @@ std::string PlaceOf(const std::string& device) {
 
 class UdisksWay final : public Way {
  public:
-  UdisksWay(const LoopDevices& loops, ConnectUdisks connect)
-      : loops_(loops), connect_(std::move(connect)) {}
+  UdisksWay(const FileSystems& tools, const LoopDevices& loops, ConnectUdisks connect)
+      : tools_(tools), loops_(loops), connect_(std::move(connect)) {}
   [[nodiscard]] const char* name() const override { return "udisks"; }
+
+  [[nodiscard]] Status CheckCan(const MountSpec&, const std::string&) const override {
+    ASSIGN_OR_RETURN(const auto udisks, connect_());
+    return udisks->Check();
+  }
 
   Status Mount(Attempt& attempt) override {
     ASSIGN_OR_RETURN(const auto udisks, connect_());
@@ -62,15 +68,16 @@ class UdisksWay final : public Way {
     return mounted;
   }
 
-  Status Unmount(const Record& record, Child&, Force force) override {
+  Status Unmount(const Record& record, Child&, Unmounting& unmounting) override {
     const std::vector<std::string> devices = DevicesOf(record);
     if (devices.empty()) return {};
     ASSIGN_OR_RETURN(const auto udisks, connect_());
     for (const std::string& device : devices) {
       const std::string object = ObjectOf(device);
-      if (!PlaceOf(device).empty()) {
+      if (const std::string place = PlaceOf(device); !place.empty()) {
+        if (unmounting.by_force()) FlushByForce(tools_, place, unmounting);
         RETURN_IF_ERROR(udisks->Unmount(
-            object, force == Force::kYes ? Udisks::Force::kLazily : Udisks::Force::kNo));
+            object, unmounting.by_force() ? Udisks::Force::kLazily : Udisks::Force::kNo));
       }
       // Let go of already by what ClearAfterUse asked for, or not: both are well.
       if (loops_.BackingFileOf(device) == record.image) {
@@ -86,6 +93,13 @@ class UdisksWay final : public Way {
       if (std::string place = PlaceOf(device); !place.empty()) return place;
     }
     return {};
+  }
+
+  [[nodiscard]] bool IsHeld(const Record& record) const override {
+    for (const std::string& device : DevicesOf(record)) {
+      if (loops_.IsInUse(device)) return true;
+    }
+    return false;
   }
 
   [[nodiscard]] std::string ImageGrew(const Record& record, const std::string& file_system,
@@ -114,12 +128,52 @@ class UdisksWay final : public Way {
     return {};
   }
 
+  /// With what udisks itself takes to be right for the type, and what has to be said beyond.
+  static Result<std::string> MountWithOptions(Udisks& udisks, Attempt& attempt) {
+    const std::string& object = attempt.record.object;
+    if (!attempt.spec.read_only) return WithTwin(udisks.Mount(object, ""), attempt);
+    Result<std::string> path = Fail(ErrorCode::kUnsupported, "not tried");
+    for (const MountOptions& options : ReadOnlyOptions(attempt.file_system)) {
+      auto tried = udisks.Mount(object, options.words);
+      attempt.note = options.note;
+      if (tried.has_value()) return tried;
+      if (options.note.empty()) path = std::move(tried);  // what is said of the plainest counts
+    }
+    return WithTwin(std::move(path), attempt);
+  }
+
+  /// udisks allows no nouuid.
+  static std::vector<MountOptions> ReadOnlyOptions(const std::string& file_system) {
+    constexpr std::string_view kNoUuid = ",nouuid";
+    std::vector<MountOptions> all = KernelOptions(file_system, Access::kReadOnly);
+    for (MountOptions& options : all) {
+      const std::size_t at = options.words.find(kNoUuid);
+      if (at != std::string::npos) options.words.erase(at, kNoUuid.size());
+    }
+    return all;
+  }
+
+  /// What is said where the kernel refuses an xfs may have nothing to do with what is wrong.
+  static Result<std::string> WithTwin(Result<std::string> path, const Attempt& attempt) {
+    if (path.has_value() || attempt.file_system != "xfs" || !path.error().hint.empty()) return path;
+    const auto mounts = ReadMountTable();
+    if (!mounts.has_value()) return path;
+    for (const MountEntry& entry : *mounts) {
+      if (entry.type != "xfs") continue;
+      path.error().hint = "if the xfs at " + entry.mount_point +
+                          " is a copy of it or what it was copied from: two with one UUID are not "
+                          "mounted together by udisks; unmount that one, or open as root";
+      break;
+    }
+    return path;
+  }
+
   Status MountDevice(Udisks& udisks, Attempt& attempt) {
     Record& record = attempt.record;
     RETURN_IF_ERROR(attempt.save(record));
     const std::uint64_t loop_bytes = loops_.SizeOf(record.device);
     if (loop_bytes != attempt.image_bytes) return Fail(EmptyLoop(record.device, loop_bytes));
-    auto path = udisks.Mount(record.object, attempt.spec.read_only);
+    auto path = MountWithOptions(udisks, attempt);
     if (!path.has_value()) {
       if (path.error().code == ErrorCode::kNotFound) path.error().code = ErrorCode::kUnsupported;
       return Fail(path.error());
@@ -140,14 +194,16 @@ class UdisksWay final : public Way {
     return {};
   }
 
+  const FileSystems& tools_;
   const LoopDevices& loops_;
   const ConnectUdisks connect_;
 };
 
 }  // namespace
 
-std::unique_ptr<Way> NewUdisksWay(const LoopDevices& loops, ConnectUdisks connect) {
-  return std::make_unique<UdisksWay>(loops, std::move(connect));
+std::unique_ptr<Way> NewUdisksWay(const FileSystems& tools, const LoopDevices& loops,
+                                  ConnectUdisks connect) {
+  return std::make_unique<UdisksWay>(tools, loops, std::move(connect));
 }
 
 }  // namespace coffer::mount

@@ -8,6 +8,7 @@
 
 #include "core/base/mount_holders.h"
 #include "core/base/mount_table.h"
+#include "core/base/shell_words.h"
 #include "core/base/unique_fd.h"
 #include "tests/support/temporary_directory.h"
 
@@ -64,6 +65,13 @@ TEST(MountHolders, AreProcessesThatWorkInADirectoryOrHaveAFileOpenOrMapped) {
   EXPECT_EQ(HowThisProcessHolds(held), "works in it");
   ASSERT_EQ(chdir("/"), 0);
   EXPECT_EQ(HowThisProcessHolds(held), "not at all");
+}
+
+TEST(ShellWords, AreQuotedWhereAShellWouldTakeThemApart) {
+  EXPECT_EQ(ShellQuoted("/home/me/photos-1.img"), "/home/me/photos-1.img");
+  EXPECT_EQ(ShellQuoted("/home/me/my photos"), "'/home/me/my photos'");
+  EXPECT_EQ(ShellQuoted("it's"), "'it'\\''s'");
+  EXPECT_EQ(ShellQuoted(""), "''");
 }
 
 TEST(MountHolders, AreDescribedInALineThatStaysShort) {

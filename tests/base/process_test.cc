@@ -40,6 +40,32 @@ TEST(Process, TellsWhatAProgramSaidAndHowItEnded) {
   EXPECT_FAILS(RunProgram({"/no/such/program"}), kNotFound);
 }
 
+TEST(Process, WhatAProgramSaidFitsOnALine) {
+  EXPECT_EQ(InOneLine("mount: /x: wrong fs type,\n\tor another error.\n       dmesg(1) has more\n"),
+            "mount: /x: wrong fs type, or another error. dmesg(1) has more");
+  EXPECT_EQ(InOneLine("a  b"), "a  b");
+  EXPECT_EQ(InOneLine("\n"), "");
+}
+
+TEST(Process, OneThatIsSilentGoesOnAsLongAsItsWorkGetsOn) {
+  int asked = 0;
+  const auto end = RunProgram(
+      Shell("while :; do sleep 0.01; done"),
+      {.limit = std::chrono::milliseconds(1), .gets_on = [&asked] { return ++asked < 3; }});
+  EXPECT_FAILS(end, kUnavailable);
+  EXPECT_EQ(asked, 3);
+}
+
+TEST(Process, TheEndOfAChildIsToldWithoutReapingIt) {
+  ASSERT_OK_AND_ASSIGN(const ChildOutput output, ChildOutput::Create());
+  ASSERT_OK_AND_ASSIGN(Child child, Child::Start(Shell("exit 3"), output.fd()));
+  std::optional<int> end;
+  while (!(end = Child::EndOf(child.pid()))) Pause(std::chrono::milliseconds(1));
+  EXPECT_EQ(end, 3);
+  EXPECT_EQ(Child::EndOf(child.pid()), 3);
+  EXPECT_TRUE(child.HasEnded());
+}
+
 TEST(Process, KeepsTheBeginningOfWhatIsLong) {
   ASSERT_OK_AND_ASSIGN(const ProgramEnd end, RunProgram(Shell("seq 1 100000")));
   EXPECT_TRUE(end.ok());
@@ -128,7 +154,7 @@ TEST(Child, RunsUntilItIsEnded) {
       Child::Start(Shell("echo here; trap 'exit 7' TERM; while :; do sleep 0.01; done"),
                    output.fd()));
   while (output.Text() != "here") Pause(std::chrono::milliseconds(1));
-  EXPECT_TRUE(Child::Runs(child.pid()));
+  EXPECT_FALSE(Child::EndOf(child.pid()).has_value());
   EXPECT_FALSE(child.HasEnded());
   EXPECT_FALSE(child.AwaitEnd(std::chrono::milliseconds(1)));
   const pid_t pid = child.pid();
@@ -136,7 +162,7 @@ TEST(Child, RunsUntilItIsEnded) {
   EXPECT_TRUE(child.AwaitEnd(kNoLimit));
   EXPECT_EQ(child.exit_code(), 7);
   EXPECT_TRUE(child.HasEnded());
-  EXPECT_FALSE(Child::Runs(pid));
+  EXPECT_EQ(Child::EndOf(pid), 0);  // reaped
 }
 
 TEST(ChildOutput, TakesNoMoreThanItMay) {

@@ -210,7 +210,7 @@ class CofferTest(unittest.TestCase):
 
     def tearDown(self):
         for machine in self.machines:
-            machine.run("daemon", "stop", password=False)
+            machine.run("daemon", "stop", "--force", password=False)
 
     def new_machine(self, name, programs=None):
         machine = Machine(self.root / name, programs)

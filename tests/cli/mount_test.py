@@ -256,13 +256,196 @@ class Mount(e2e.CofferTest):
         self.assertEqual((self.place / "file").read_text(), "kept")
         self.close()
 
-    def test_one_who_unmounts_it_himself_is_told_and_closes_it(self):
+    def unmount_from_outside(self, *options):
+        program = ["umount"] if WAY == "loop" else ["fusermount3", "-u"]
+        subprocess.run([*program, *options, self.place], check=True)
+
+    def status(self):
+        return json.loads(self.expect(0, "status", "photos", "--json", password=False).stdout)
+
+    def test_what_somebody_else_unmounts_is_told_to_be_no_loss_and_mounted_again(self):
         self.made()
-        subprocess.run(["umount" if WAY == "loop" else "fusermount3", *([] if WAY == "loop" else ["-u"]), self.place],
-                       check=True)
-        self.assertIn("mounted no more", self.expect(0, "status", "photos", password=False).stdout)
+        (self.place / "file").write_text("kept")
+        self.unmount_from_outside()
+        e2e.wait_until(lambda: "nothing is lost" in self.status()["mount"]["trouble"], "a clean end")
+        self.assertFalse(self.status()["mount"]["mounted"])
+        said = self.expect(0, "status", "photos", password=False).stdout
+        self.assertIn("photos is not mounted any more", said)
+        self.assertIn(f"coffer open photos --mount={self.place} mounts it again", said)
+        self.assertIn("(not mounted)", said)
+        # In clear on the local disk: what is there now would be hidden.
+        self.place.mkdir(exist_ok=True)
+        (self.place / "clear").write_text("x")
+        self.assertIn("not empty", self.mount(code=6).stderr)
+        self.assertEqual(mounts().count(str(self.place)), 0)
+        (self.place / "clear").unlink()
+        again = self.mount("--mkfs")  # the line that opened it
+        self.assertNotIn("made just now", again.stderr)
+        self.assertEqual(mounts().count(str(self.place)), 1)
+        self.assertEqual((self.place / "file").read_text(), "kept")
+        self.assertTrue(self.status()["mount"]["mounted"])
+        self.unmount_from_outside()
         self.close()
         self.assertFalse(self.place.exists())
+
+    def test_what_is_in_use_out_of_sight_is_not_mounted_beside(self):
+        self.made()
+        with open(self.place / "file", "w") as file:
+            file.write("kept")
+            file.flush()
+            self.unmount_from_outside("-l" if WAY == "loop" else "-z")
+            self.assertIn("programs still use", self.mount(code=6).stderr)
+            self.assertIn("programs still use", self.close(code=6).stderr)
+            self.assertEqual(self.state(), "open")
+            file.write(" whole")
+        self.mount()
+        self.assertEqual((self.place / "file").read_text(), "kept whole")
+        self.close()
+
+    def test_whoever_serves_it_and_dies_loses_what_it_had(self):
+        if WAY == "loop":  # the kernel itself does
+            self.made()
+            self.assertEqual(self.status()["mount"]["device"][:9], "/dev/loop")
+            return
+        self.made()
+        (self.place / "file").write_text("kept")
+        uri = self.status()["exports"][0]["uri"]
+        for comm in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if uri.encode() in comm.read_bytes() and b"fuse2fs" in comm.read_bytes():
+                    os.kill(int(comm.parent.name), 9)
+            except OSError:
+                pass
+        e2e.wait_until(lambda: "is lost" in self.status()["mount"]["trouble"], "the death is seen")
+        self.mount()
+        self.assertEqual(mounts().count(str(self.place)), 1)
+        self.close()
+
+    def test_daemon_stop_names_who_uses_a_drive_and_goes_on(self):
+        self.made()
+        user = subprocess.Popen(["sleep", "1000"], cwd=self.place)
+        self.addCleanup(user.wait)
+        self.addCleanup(user.kill)
+        for command in ("stop", "restart"):
+            refused = self.expect(6, "daemon", command, password=False)
+            self.assertIn(f"sleep (pid {user.pid}) works in it", refused.stderr)
+            self.assertIn("--force", refused.stderr)
+        self.assertEqual(self.state(), "open")
+        self.assertIn(str(self.place), mounts())
+        job = json.loads(self.expect(6, "close", "photos", "--json", password=False).stdout)
+        self.assertIn({"pid": user.pid, "program": "sleep", "what": "works in it"}, job["holders"])
+        self.expect(0, "daemon", "stop", "--force", password=False)
+        self.assertFalse(self.place.exists())
+
+    def test_term_flushes_what_is_in_use_and_unmounts_it(self):
+        self.made()
+        file = open(self.place / "file", "w")  # busy
+        self.addCleanup(file.close)
+        file.write("kept")
+        file.flush()
+        pid = self.machine.pid()
+        os.kill(pid, 15)
+        e2e.wait_until(lambda: not e2e.running(pid), "the end", 20)
+        self.assertNotIn(str(self.place), mounts())
+        self.mount()
+        self.assertEqual((self.place / "file").read_text(), "kept")
+        self.close()
+
+    def test_close_from_inside_does_not_name_itself(self):
+        self.made()
+        done = self.machine.run("close", "photos", cwd=self.place)
+        self.assertEqual(done.returncode, 0, done)
+
+    def test_read_only_what_a_crash_left_is_mounted_and_that_is_said(self):
+        systems = ("ext4", "xfs") if WAY == "loop" else ("ext4",)
+        for system in systems:
+            name = "v" + system
+            self.init(name, size="512M")
+            self.expect(0, "open", name, f"--mount={self.place}", f"--mkfs={system}", f"--mount-with={WAY}")
+            with open(self.place / "file", "w") as file:
+                file.write("kept")
+                file.flush()
+                os.fsync(file.fileno())
+            # As it is on the image at this moment.
+            info = json.loads(self.expect(0, "status", name, "--json", password=False).stdout)
+            image = self.root / "copy"
+            subprocess.run(["cp", "--sparse=always", info["exports"][0]["uri"], image], check=True)
+            self.expect(0, "close", name, password=False)
+            images = self.root / "images"
+            self.expect(0, "open", name, f"--fuse={images}")
+            subprocess.run(["dd", f"if={image}", f"of={images}/{name}.img", "bs=1M", "conv=notrunc",
+                            "status=none"], check=True)
+            self.expect(0, "close", name, password=False)
+            done = self.expect(0, "open", name, f"--mount={self.place}", "--read-only", f"--mount-with={WAY}")
+            self.assertIn("in use when it was last written", done.stderr, system)
+            self.assertTrue(os.listdir(self.place) is not None)
+            self.expect(0, "close", name, password=False)
+
+    def test_an_xfs_and_its_copy_are_mounted_together(self):
+        if WAY != "loop":
+            self.init(size="512M")
+            self.assertIn("fuse2fs is for ext4", self.mount("--mkfs=xfs", code=2).stderr)
+            return
+        self.init(size="512M")
+        self.mount("--mkfs=xfs")
+        (self.place / "file").write_text("kept")
+        self.close()
+        self.init("twin", size="512M")
+        images = self.root / "images"
+        for name in ("photos", "twin"):
+            self.expect(0, "open", name, f"--fuse={images}")
+        subprocess.run(["cp", "--sparse=always", images / "photos.img", self.root / "copy"], check=True)
+        subprocess.run(["dd", f"if={self.root}/copy", f"of={images}/twin.img", "bs=1M", "conv=notrunc",
+                        "status=none"], check=True)
+        for name in ("photos", "twin"):
+            self.expect(0, "close", name, password=False)
+        self.mount()
+        self.expect(0, "open", "twin", f"--mount={self.root}/second")
+        self.assertEqual((self.root / "second" / "file").read_text(), "kept")
+        for name in ("photos", "twin"):
+            self.expect(0, "close", name, password=False)
+
+    def test_data_that_is_no_file_system_is_called_that_and_can_be_emptied(self):
+        self.init(size="64M")
+        images = self.root / "my images"
+        self.expect(0, "open", "photos", f"--fuse={images}")
+        image = images / "photos.img"
+        with open(image, "r+b") as file:
+            file.write(os.urandom(1 << 20))
+        self.close()
+        for option in ((), ("--mkfs",)):
+            refused = self.mount(*option, code=4 if option else 2)
+            self.assertIn("data", refused.stderr)
+            self.assertIn("fallocate -p -l SIZE NAME.img", refused.stderr)
+        # As it says.
+        self.expect(0, "open", "photos", f"--fuse={images}")
+        subprocess.run(["fallocate", "-p", "-l", str(64 << 20), image], check=True)
+        self.close()
+        self.mount("--mkfs")
+        self.close()
+
+    def test_what_is_wrong_is_said_before_the_password_is_asked_for(self):
+        self.init(size="64M")
+        for words, code, text in ((("--mount=/proc",), 6, "mounted at /proc already"),
+                                  ((f"--mount={self.place}", "--mkfs=ntfs"), 2, "ntfs"),
+                                  (("--nbd=tcp:0.0.0.0:1",), 2, "TLS"),
+                                  (("--nbd=elsewhere",), 2, "elsewhere")):
+            # With a password that is not even there.
+            refused = self.expect(code, "open", "photos", *words, "--password-file=/no/such", password=False)
+            self.assertIn(text, refused.stderr)
+
+    def test_lost_and_found_is_the_users(self):
+        self.made()
+        self.assertEqual((self.place / "lost+found").stat().st_uid, os.geteuid())
+        self.close()
+
+    def test_status_shows_every_place(self):
+        self.init(size="64M")
+        self.expect(0, "open", "photos", "--nbd", f"--fuse={self.root}/images")
+        said = self.expect(0, "status", "photos", password=False).stdout
+        self.assertIn("nbd+unix://", said)
+        self.assertIn(f"{self.root}/images/photos.img", said)
+        self.close()
 
 
 if __name__ == "__main__":

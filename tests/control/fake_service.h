@@ -192,7 +192,9 @@ class FakeService final : public ControlService {
     return events.Subscribe(std::move(sink));
   }
 
-  Status StopDaemon() override {
+  Status CheckOpen(const std::string&, const OpenRequest&) override { return {}; }
+
+  Status StopDaemon(const StopRequest&) override {
     MutexLock lock(mutex_);
     stop_asked_ = true;
     return {};

@@ -39,9 +39,18 @@ class FakeExporter final : public block::Exporter {
     return {};
   }
   [[nodiscard]] int client_count(const std::string&) const override { return clients; }
+  [[nodiscard]] std::vector<MountHolder> Clients(const std::string&) const override {
+    return connected;
+  }
+  Status Check(const block::ExportSpec& spec) override {
+    if (spec.address == "refuse") return Fail(ErrorCode::kIoError, "no place there");
+    return {};
+  }
   void Resized(const std::string&) override {
     if (at_resized) at_resized();
   }
+
+  std::vector<MountHolder> connected;  // to every export; while no call runs
 
   std::atomic<int> clients{0};  // of every export
   std::function<void()> at_resized;
@@ -78,16 +87,24 @@ class FakeMounter final : public mount::Mounter {
   std::optional<Error> refuse_mount;
   std::optional<Error> refuse_unmount;
   std::optional<Error> refuse_clean_up;
-  std::vector<MountHolder> others;    // on every image
-  std::function<void()> at_clean_up;  // while the caller waits
+  std::optional<Error> refuse_check;
+  mount::Presence presence = mount::Presence::kThere;  // of all that is mounted
+  std::string lost;                                    // by every unmount
+  std::vector<MountHolder> others;                     // on every image
+  std::function<void()> at_clean_up;                   // while the caller waits
+  std::function<void()> at_mount;
   std::vector<mount::MountSpec> mounted;
   std::vector<std::string> log;
 
   Result<std::unique_ptr<mount::MountedImage>> Mount(const mount::MountSpec& spec) override {
     log.push_back("mount");
+    if (at_mount) at_mount();
     if (refuse_mount) return Fail(*refuse_mount);
     mounted.push_back(spec);
     return std::make_unique<Image>(*this, spec);
+  }
+  Status Check(const mount::MountSpec&) override {
+    return refuse_check ? Status(Fail(*refuse_check)) : Status();
   }
   Status CleanUp(const std::string& record_path) override {
     log.push_back("clean up " + record_path);
@@ -112,15 +129,15 @@ class FakeMounter final : public mount::Mounter {
       as_.passed_over = {"loop: not root"};
     }
     [[nodiscard]] const mount::MountedAs& as() const override { return as_; }
-    [[nodiscard]] std::string trouble() override { return {}; }
+    [[nodiscard]] mount::Presence presence() override { return mounter_.presence; }
     [[nodiscard]] std::string ImageGrew(std::uint64_t image_bytes) override {
       mounter_.log.push_back("grew to " + std::to_string(image_bytes));
       return "run resize2fs";
     }
-    Status Unmount(mount::Force force) override {
-      mounter_.log.push_back(force == mount::Force::kYes ? "unmount by force" : "unmount");
+    Result<std::string> Unmount(const mount::UnmountHow& how) override {
+      mounter_.log.push_back(how.force == mount::Force::kYes ? "unmount by force" : "unmount");
       if (mounter_.refuse_unmount) return Fail(*mounter_.refuse_unmount);
-      return {};
+      return mounter_.lost;
     }
 
    private:

@@ -120,6 +120,10 @@ TEST_F(MountedVolumeTest, WhoHasTheImageOpenKeepsItOpenToo) {
   ASSERT_OK_AND_ASSIGN(const auto refused, machine_.Close("photos"));
   ASSERT_TRUE(refused.error.has_value());
   EXPECT_NE(refused.error->message.find("qemu (pid 42)"), std::string::npos);
+  ASSERT_EQ(refused.holders.size(), 1U);
+  EXPECT_EQ(refused.holders[0].pid, 42);
+  EXPECT_EQ(refused.holders[0].program, "qemu");
+  EXPECT_EQ(refused.holders[0].what, "has it open");
   EXPECT_EQ(machine_.Status("photos").state, "open");
   ASSERT_OK_AND_ASSIGN(const auto closed, machine_.Close("photos", false, /*force=*/true));
   EXPECT_EQ(closed.state, "done");
@@ -138,6 +142,109 @@ TEST_F(MountedVolumeTest, ForceTakesItAway) {
   ASSERT_OK_AND_ASSIGN(const auto again, machine_.Close("photos", false, /*force=*/true));
   EXPECT_EQ(again.state, "done");
   ExpectClosed();
+}
+
+TEST_F(MountedVolumeTest, WhatForceCouldNotFlushIsSaid) {
+  ASSERT_OK(Open());
+  machine_.mounter.lost = "what was last written is lost: sync: Input/output error";
+  ASSERT_OK_AND_ASSIGN(const auto closed, machine_.Close("photos", false, /*force=*/true));
+  EXPECT_EQ(closed.state, "done");
+  EXPECT_EQ(closed.notes, std::vector<std::string>{machine_.mounter.lost});
+}
+
+TEST_F(MountedVolumeTest, WhatSomebodyElseUnmountedIsToldAndMountedAgain) {
+  ASSERT_OK(Open(WithMount("ext4")));
+  machine_.mounter.presence = mount::Presence::kUnmounted;
+  const auto status = machine_.Status("photos");
+  ASSERT_TRUE(status.mount.has_value());
+  EXPECT_FALSE(status.mount->mounted);
+  EXPECT_NE(status.mount->trouble.find("nothing is lost"), std::string::npos);
+  machine_.mounter.at_mount = [this] {
+    EXPECT_EQ(machine_.Status("photos").state, "open");  // it works on meanwhile
+    machine_.mounter.presence = mount::Presence::kThere;
+  };
+  ASSERT_OK_AND_ASSIGN(const auto again, Open(WithMount("ext4")));
+  EXPECT_TRUE(again.already_open);
+  EXPECT_TRUE(again.mount->mounted);
+  ASSERT_EQ(machine_.mounter.mounted.size(), 2U);
+  EXPECT_EQ(machine_.mounter.mounted[1].make, "");  // there is one by now
+  EXPECT_EQ(log()[log().size() - 2], "unmount");
+  // What is there stays.
+  ASSERT_OK(Open(WithMount()));
+  EXPECT_EQ(machine_.mounter.mounted.size(), 2U);
+}
+
+TEST_F(MountedVolumeTest, AMountIsThereOrOpenFails) {
+  ASSERT_OK(Open());
+  machine_.mounter.presence = mount::Presence::kUnmounted;
+  machine_.mounter.refuse_mount = Error{ErrorCode::kConflict, "it is not empty"};
+  EXPECT_FAILS(Open(), kConflict);
+  EXPECT_EQ(machine_.Status("photos").state, "open");
+  machine_.mounter.refuse_mount.reset();
+  EXPECT_FAILS(Open(), kIoError);  // mounted, says the mounter, and the kernel does not
+  machine_.mounter.presence = mount::Presence::kHeld;
+  machine_.mounter.refuse_unmount = Error{ErrorCode::kConflict, "programs still use it"};
+  EXPECT_FAILS(Open(), kConflict);  // never two file systems on one image
+  EXPECT_EQ(machine_.mounter.mounted.size(), 2U);
+  machine_.mounter.refuse_unmount.reset();
+  machine_.mounter.presence = mount::Presence::kUnmounted;
+  ASSERT_OK_AND_ASSIGN(const auto closed, machine_.Close("photos"));
+  EXPECT_EQ(closed.state, "done");
+  EXPECT_FAILS(Open(), kIoError);
+  ExpectClosed();
+}
+
+TEST_F(MountedVolumeTest, WhoIsConnectedIsNotCutOffUnasked) {
+  ASSERT_OK(machine_.Init("mail", provider_ / "backups"));
+  ASSERT_OK(Open({}));
+  ASSERT_OK(machine_.Open("mail", Machine::kPassword, {}));
+  machine_.exporter.connected = {{77, "qemu-nbd", "is connected over NBD and has written"}};
+  for (const auto& job : {machine_.Close("photos"), machine_.Close("")}) {
+    ASSERT_OK(job);
+    ASSERT_TRUE(job->error.has_value());
+    EXPECT_EQ(job->error->code, ErrorCode::kConflict);
+    EXPECT_NE(job->error->message.find("qemu-nbd (pid 77) is connected"), std::string::npos);
+    EXPECT_NE(job->error->hint.find("--force"), std::string::npos);
+    EXPECT_FALSE(job->holders.empty());
+  }
+  const Status stopped = machine_.manager().StopDaemon({});
+  ASSERT_FAILS(stopped, kConflict);
+  EXPECT_NE(stopped.error().message.find("backups/mail"), std::string::npos);
+  EXPECT_NE(stopped.error().message.find("backups/photos"), std::string::npos);
+  EXPECT_FALSE(machine_.stop_asked);
+  EXPECT_EQ(machine_.Status("photos").state, "open");
+  ASSERT_OK_AND_ASSIGN(const auto closed, machine_.Close("photos", false, /*force=*/true));
+  EXPECT_EQ(closed.state, "done");
+  ASSERT_OK(machine_.manager().StopDaemon({.force = true}));
+  EXPECT_TRUE(machine_.stop_asked);
+  machine_.exporter.connected.clear();
+  machine_.stop_asked = false;
+  ASSERT_OK(machine_.manager().StopDaemon({}));
+  EXPECT_TRUE(machine_.stop_asked);
+}
+
+TEST_F(MountedVolumeTest, WhatIsWrongWithAnOpenIsToldBeforeAPasswordIsNeeded) {
+  control::OpenRequest request;
+  request.exports = {{"nbd", "refuse"}};
+  EXPECT_FAILS(machine_.manager().CheckOpen("photos", request), kIoError);
+  EXPECT_FAILS(machine_.manager().CheckOpen("nothing", {}), kNotFound);
+  machine_.mounter.refuse_check = Error{ErrorCode::kInvalidArgument, "no directory to mount at"};
+  EXPECT_OK(machine_.manager().CheckOpen("photos", {}));
+  EXPECT_FAILS(machine_.manager().CheckOpen("photos", WithMount()), kInvalidArgument);
+  machine_.mounter.refuse_check.reset();
+  EXPECT_OK(machine_.manager().CheckOpen("photos", WithMount()));
+}
+
+TEST_F(MountedVolumeTest, DataThatIsNoFileSystemIsNotCalledNothing) {
+  ASSERT_OK(Open({}));
+  const Bytes block(block::kBlockSize, std::byte{1});
+  ASSERT_OK(machine_.exporter.device("photos")->Write(0, block, block::WriteFlag::kNone));
+  ASSERT_OK(machine_.Close("photos"));
+  machine_.mounter.refuse_mount = Error{ErrorCode::kNotFound, "nothing there", "--mkfs"};
+  const auto opened = Open();
+  ASSERT_FAILS(opened, kInvalidArgument);
+  EXPECT_NE(opened.error().message.find("there is data"), std::string::npos);
+  EXPECT_EQ(opened.error().hint.find("--mkfs"), std::string::npos);
 }
 
 TEST_F(MountedVolumeTest, TheEndOfTheDaemonUnmountsIt) {
@@ -193,13 +300,21 @@ TEST_F(MountedVolumeTest, GrowsAndSaysWhatIsLeftToTheUser) {
   EXPECT_EQ(told, 2U << 20);
   EXPECT_EQ(log().back(), "grew to 2097152");
   EXPECT_EQ(job.notes, std::vector<std::string>{"run resize2fs"});
-  // Whoever has nothing mounted has nothing to do.
+  // Whoever has it open otherwise sees the new size there.
   machine_.images.at_resized = {};
   ASSERT_OK(machine_.Close("photos"));
   ASSERT_OK(Open({}));
   ASSERT_OK_AND_ASSIGN(const auto plain, resize(3 << 20));
   EXPECT_EQ(plain.state, "done");
   EXPECT_EQ(plain.notes, std::vector<std::string>{});
+  ASSERT_OK(machine_.Close("photos"));
+  control::ResizeRequest request;
+  request.size_bytes = 4 << 20;
+  request.password = SecretBytes::CopyOf(AsBytes(Machine::kPassword));
+  ASSERT_OK_AND_ASSIGN(const auto closed,
+                       machine_.Finish(machine_.manager().Resize("photos", std::move(request))));
+  ASSERT_EQ(closed.notes.size(), 1U);
+  EXPECT_NE(closed.notes[0].find("keeps its size"), std::string::npos);
 }
 
 TEST_F(MountedVolumeTest, DoesNotBecomeSmaller) {

@@ -439,7 +439,7 @@ TEST_F(VolumeManagerTest, ChangesAreEvents) {
 TEST_F(VolumeManagerTest, StopIsAskedForAndWhatEndsServesNoMore) {
   Machine machine;
   ASSERT_OK(machine.Init("photos", store_));
-  ASSERT_OK(machine.manager().StopDaemon());
+  ASSERT_OK(machine.manager().StopDaemon({}));
   EXPECT_TRUE(machine.stop_asked);
   machine.manager().Shutdown();
   EXPECT_FAILS(machine.Open("photos"), kConflict);

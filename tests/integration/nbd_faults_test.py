@@ -284,7 +284,7 @@ class Row62(NbdTest):
     def test_a_read_only_export_refuses_every_write_and_says_so_in_its_flags(self):
         self.start()
         self.assertEqual(self.client().write(0, b"kept" * 1024, nbd.FUA), 0)
-        self.expect(0, "close", "photos", password=False)
+        self.expect(0, "close", "photos", "--force", password=False)
         self.expect(0, "open", "photos", "--read-only")
         for name, style in STYLES.items():
             client = self.client(style)
@@ -467,7 +467,7 @@ class Row65(NbdTest):
         self.assertEqual(client.map(), [(0, everything, nbd.HOLE)])
         self.assertLess(time.monotonic() - started, 60)
         self.assertLess(self.process("VmRSS") - memory, 64 << 10)
-        self.expect(0, "close", "photos", password=False)
+        self.expect(0, "close", "photos", "--force", password=False)
         self.expect(0, "open", "photos")
         self.assertEqual(self.client(EXTENDED).map(), [(0, everything, nbd.HOLE)])
 
@@ -483,7 +483,7 @@ class A33(NbdTest):
                 self.assertNotIn(f"socket:[{line.split()[9]}]", sockets, table)
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
         self.assertEqual(self.path.parent.stat().st_mode & 0o777, 0o700)
-        self.expect(0, "close", "photos", password=False)
+        self.expect(0, "close", "photos", "--force", password=False)
         for address in ("tcp:0.0.0.0:10809", "tcp:[::]:10809"):
             refused = self.machine.run("open", "photos", f"--nbd={address}")
             self.assertNotEqual(refused.returncode, 0, address)
@@ -560,10 +560,10 @@ class Clients(NbdTest):
         check("in the journal")
         self.expect(0, "sync", "photos", password=False)
         check("committed")
-        self.expect(0, "close", "photos", password=False)
+        self.expect(0, "close", "photos", "--force", password=False)
         self.expect(0, "open", "photos")
         check("after it was closed and opened")
-        self.expect(0, "close", "photos", password=False)
+        self.expect(0, "close", "photos", "--force", password=False)
         self.expect(0, "open", "photos", "--read-only")
         check("read-only")
 

@@ -11,7 +11,7 @@ truncate -s 256M "$work/disk.img"
 mkfs.ext4 -q -m 0 "$work/disk.img"
 mkdir -p "$XDG_STATE_HOME"
 mount -o loop "$work/disk.img" "$XDG_STATE_HOME" || { echo "skipped: no loop mounts here" >&2; exit 77; }
-unmount() { "$coffer" daemon stop >/dev/null 2>&1 || true; umount -l "$XDG_STATE_HOME" 2>/dev/null || true; }
+unmount() { "$coffer" daemon stop --force >/dev/null 2>&1 || true; umount -l "$XDG_STATE_HOME" 2>/dev/null || true; }
 trap 'status=$?; unmount; (exit $status); cleanup' EXIT
 
 field() { "$coffer" status disk --json | sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p"; }

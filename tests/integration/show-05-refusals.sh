@@ -8,7 +8,7 @@ source "$(dirname "$0")/desktop-machine.sh"
 source "$(dirname "$0")/show-common.sh"
 tidy_up() {
   local status=$?
-  [ ! -d "$work/home/run" ] || as_user "$coffer" daemon stop >/dev/null 2>&1 || true
+  [ ! -d "$work/home/run" ] || as_user "$coffer" daemon stop --force >/dev/null 2>&1 || true
   findmnt -rno TARGET | grep "^$work" | xargs -r -n 1 umount -l || true
   (exit "$status")
   cleanup

@@ -53,7 +53,7 @@ cleanup() {
   for machine in "$work"/*/run; do
     [ -d "$machine" ] || continue
     XDG_RUNTIME_DIR=$machine XDG_STATE_HOME=$(dirname "$machine")/state \
-      "$coffer" daemon stop >/dev/null 2>&1 || true
+      "$coffer" daemon stop --force >/dev/null 2>&1 || true
   done
   rm -rf "$work"
   exit "$status"

@@ -38,10 +38,11 @@ int Mount(coffer::mount::Mounter& mounter, const std::vector<std::string>& words
   for (std::string line; true;) {
     const bool ends = !std::getline(std::cin, line);
     if (line == "trouble") {
-      std::cout << "trouble " << (*mounted)->trouble() << std::endl;
+      std::cout << "trouble " << coffer::mount::TroubleText(as, (*mounted)->presence())
+                << std::endl;
       continue;
     }
-    const auto unmounted = (*mounted)->Unmount(line == "force" ? Force::kYes : Force::kNo);
+    const auto unmounted = (*mounted)->Unmount({line == "force" ? Force::kYes : Force::kNo});
     if (unmounted.has_value()) return 0;
     Explain(unmounted.error());
     if (ends) return 1;

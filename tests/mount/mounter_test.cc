@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "core/mount/file_systems.h"
 #include "core/mount/record.h"
 #include "tests/support/result_macros.h"
 #include "tests/support/temporary_directory.h"
@@ -25,7 +26,9 @@ constexpr uid_t kNobodysRoot = 4711;  // no root: the loop way is closed to it
 struct Script {
   std::optional<Error> connect;
   std::optional<Error> set_up;
+  std::optional<Error> check;
   std::optional<Error> mount;
+  std::string mount_works_with = "nothing";  // an option with which `mount` is not met
   std::optional<Error> unmount;
   std::uint64_t loop_bytes = kImageBytes;
   std::uint64_t discard_granularity = 4096;
@@ -51,9 +54,12 @@ class FakeUdisks final : public Udisks {
                   std::to_string(script_.discard_granularity) + "\n");
     return Loop{"/org/freedesktop/UDisks2/block_devices/loop7", "/dev/loop7"};
   }
-  Result<std::string> Mount(const std::string&, bool read_only) override {
-    Note(read_only ? "mount, read-only" : "mount");
-    if (script_.mount) return Fail(*script_.mount);
+  Status Check() override { return script_.check ? Status(Fail(*script_.check)) : Status(); }
+  Result<std::string> Mount(const std::string&, const std::string& options) override {
+    Note(options.empty() ? "mount" : "mount, " + options);
+    if (script_.mount && options.find(script_.mount_works_with) == std::string::npos) {
+      return Fail(*script_.mount);
+    }
     return std::string("/media/me/photos");
   }
   Status ClearAfterUse(const std::string&) override {
@@ -183,8 +189,12 @@ TEST_F(MounterTest, TakesUdisksAndPutsALinkWhereTheDirectoryWas) {
   ASSERT_TRUE(record.has_value());
   EXPECT_EQ(record->device, "/dev/loop7");
   EXPECT_EQ(record->link, "/media/me/photos");
-  EXPECT_NE((*mounted)->trouble(), "");  // it is not in the mount table, after all
-  ASSERT_OK((*mounted)->Unmount(Force::kNo));
+  // It is not in the mount table, after all.
+  EXPECT_EQ((*mounted)->presence(), Presence::kUnmounted);
+  EXPECT_NE(TroubleText(as, (*mounted)->presence()).find("nothing is lost"), std::string::npos);
+  EXPECT_EQ(TroubleText(as, Presence::kThere), "");
+  ASSERT_OK_AND_ASSIGN(const std::string lost, (*mounted)->Unmount({}));
+  EXPECT_EQ(lost, "");
   EXPECT_TRUE(Asked("delete loop7"));
   if (geteuid() == 0) {
     EXPECT_TRUE(files::is_directory(files::symlink_status(point_)));
@@ -228,7 +238,56 @@ TEST_F(MounterTest, ReadOnlyIsSoAllTheWay) {
   spec.read_only = true;
   ASSERT_OK(Mount(spec));
   EXPECT_TRUE(Asked("set up, read-only"));
-  EXPECT_TRUE(Asked("mount, read-only"));
+  EXPECT_TRUE(Asked("mount, ro"));
+}
+
+// What an unclean end leaves in a journal, a read-only device cannot take back.
+TEST_F(MounterTest, ReadOnlyWhatWasInUseIsMountedWithoutItsJournalAndThatIsSaid) {
+  HoldsExt4();
+  MountSpec spec = Spec();
+  spec.read_only = true;
+  script_.mount = Error{ErrorCode::kIoError, "mounting: needs recovery"};
+  script_.mount_works_with = "noload";
+  {
+    const auto mounted = Mount(spec);
+    ASSERT_OK(mounted);
+    EXPECT_TRUE(Asked("mount, ro"));
+    EXPECT_TRUE(Asked("mount, ro,noload"));
+    EXPECT_NE((*mounted)->as().note.find("in use when it was last written"), std::string::npos);
+    ASSERT_OK((*mounted)->Unmount({}));
+  }
+  script_.mount_works_with = "nothing";
+  const auto refused = Mount(spec);
+  ASSERT_FAILS(refused, kIoError);
+  ExpectSays(refused.error(), "needs recovery", "");
+}
+
+TEST_F(MounterTest, AnXfsIsNotHeldBackByItsCopy) {
+  const std::vector<MountOptions> options = KernelOptions("xfs", Access::kReadOnly);
+  ASSERT_EQ(options.size(), 2U);
+  EXPECT_EQ(options[0].words, "ro,nouuid");
+  EXPECT_EQ(options[1].words, "ro,nouuid,norecovery");
+  EXPECT_EQ(KernelOptions("xfs", Access::kReadWrite)[0].words, "rw,nouuid");
+  EXPECT_EQ(KernelOptions("ext4", Access::kReadWrite)[0].words, "rw");
+}
+
+/// As `umount -l` leaves it: out of sight, and its file system at work.
+TEST_F(MounterTest, WhatIsHeldOutOfSightIsNeitherClosedNorForgotten) {
+  HoldsExt4();
+  const auto mounted = Mount(Spec());
+  ASSERT_OK(mounted);
+  WriteTestFile(script_.sys_block + "/loop7/loop/autoclear", "1\n");
+  EXPECT_EQ((*mounted)->presence(), Presence::kHeld);
+  const auto refused = (*mounted)->Unmount({});
+  ASSERT_FAILS(refused, kConflict);
+  ExpectSays(refused.error(), "while it was in use", "");
+  EXPECT_TRUE(files::exists(record_));
+  files::remove(script_.sys_block + "/loop7/loop/autoclear");
+  EXPECT_EQ((*mounted)->presence(), Presence::kUnmounted);
+  files::create_directories(directory_ / "fs/ext4/loop7");
+  EXPECT_EQ((*mounted)->presence(), Presence::kHeld);
+  ASSERT_OK((*mounted)->Unmount({.force = Force::kYes}));
+  ExpectNothingLeft();
 }
 
 TEST_F(MounterTest, ALoopDeviceThatTheKernelSeesAsEmptyIsGivenBackAndExplained) {
@@ -309,7 +368,7 @@ TEST_F(MounterTest, WhatIsNoFileSystemIsNamed) {
   Holds("PTTYPE=gpt\n");
   const auto mounted = Mount(Spec());
   ASSERT_FAILS(mounted, kInvalidArgument);
-  ExpectSays(mounted.error(), "a partition table (gpt)", "");
+  ExpectSays(mounted.error(), "a partition table (gpt)", "coffer open NAME --fuse=DIR");
   Program("blkid", "exit 8");
   ExpectSays(Mount(Spec()).error(), "several kinds", "");
   Program("blkid", "echo cannot read; exit 4");
@@ -357,6 +416,72 @@ TEST_F(MakingTest, NothingIsMadeOverAnything) {
   EXPECT_FAILS(Mount(spec_), kInvalidArgument);
   EXPECT_EQ(made(), "");
   ExpectNothingLeft();
+}
+
+// Without fuse2fs and udisks, as an ordinary user.
+TEST_F(MakingTest, NothingIsMadeThatCouldNotBeMounted) {
+  script_.check = Unsupported("udisks2 does not answer", "apt install udisks2");
+  const auto refused = Mount(spec_);
+  ASSERT_FAILS(refused, kUnsupported);
+  ExpectSays(refused.error(), "no file system is made", "apt install fuse2fs");
+  ExpectSays(refused.error(), "udisks2 does not answer", "apt install udisks2");
+  EXPECT_EQ(made(), "");
+  ExpectNothingLeft();
+  EXPECT_FAILS(NewMounter()->Check(spec_), kUnsupported);
+  script_.check.reset();
+  EXPECT_OK(NewMounter()->Check(spec_));
+  spec_.make = "ntfs";
+  EXPECT_FAILS(NewMounter()->Check(spec_), kInvalidArgument);
+}
+
+TEST_F(MakingTest, WhatWasMadeAndNotMountedTheNextTryGoesOnWith) {
+  script_.mount = Unsupported("udisks2 does not allow it (polkit)");
+  const auto failed = Mount(spec_);
+  ASSERT_FAILS(failed, kUnsupported);
+  ExpectSays(failed.error(), "the same command goes on with it", "");
+  const std::string words = made();
+  ASSERT_OK_AND_ASSIGN(const auto record, ReadRecord(*fs_, record_));
+  ASSERT_TRUE(record.has_value());
+  EXPECT_EQ(record->way, "");
+  ASSERT_EQ(record->made.substr(0, 5), "ext4 ");
+  const std::string uuid = record->made.substr(5);
+  EXPECT_NE(words.find("-U " + uuid), std::string::npos) << words;
+  // What a killed daemon left is undone at each open; there is nothing to undo of this.
+  ASSERT_OK(NewMounter()->CleanUp(record_));
+  files::remove(directory_ / "made");
+  spec_.is_blank = false;
+
+  Holds("TYPE=ext4\nUSAGE=filesystem\nUUID=somebody-elses\n");
+  EXPECT_FAILS(Mount(spec_), kAlreadyExists);
+  Holds("TYPE=ext4\nUSAGE=filesystem\nUUID=" + uuid + "\n");
+  EXPECT_FAILS(Mount(spec_), kUnsupported);  // still not
+  script_.mount.reset();
+  const auto mounted = Mount(spec_);
+  ASSERT_OK(mounted);
+  EXPECT_TRUE((*mounted)->as().made);
+  EXPECT_FALSE(files::exists(directory_ / "made"));
+  ASSERT_OK((*mounted)->Unmount({}));
+  ExpectNothingLeft();
+  EXPECT_FAILS(Mount(spec_), kAlreadyExists);  // it has been mounted once
+}
+
+TEST_F(MakingTest, WhatMkfsLeavesHalfDoneIsTakenAway) {
+  Program("mke2fs", "printf half | dd of=\"" + image_ +
+                        "\" conv=notrunc 2>/dev/null; "
+                        "printf 'no room\\n\\tat all\\n'; exit 1");
+  const auto failed = Mount(spec_);
+  ASSERT_FAILS(failed, kIoError);
+  ExpectSays(failed.error(), "mke2fs: no room at all", "");
+  EXPECT_EQ(ReadTestFile(image_), std::string(kImageBytes, '\0'));
+  ExpectNothingLeft();
+}
+
+TEST_F(MakingTest, LostAndFoundBelongsToTheUser) {
+  Program("debugfs", "echo \"$*\" >> " + directory_.path() + "/owned");
+  ASSERT_OK(Mount(spec_));
+  EXPECT_EQ(ReadTestFile(directory_ / "owned"),
+            "-w -R set_inode_field /lost+found uid 4711 " + image_ +
+                "\n-w -R set_inode_field /lost+found gid 4711 " + image_ + "\n");
 }
 
 TEST_F(MakingTest, APlaceThatCannotBeMountedAtIsNoticedBefore) {

@@ -74,6 +74,9 @@ class FakeService {
           Throw("LoopSetup");
           return sdbus::ObjectPath(kLoopPath);
         });
+    manager_->registerProperty("Version")
+        .onInterface("org.freedesktop.UDisks2.Manager")
+        .withGetter([] { return std::string("2.9.4"); });
     manager_->finishRegistration();
     loop_ = sdbus::createObject(*connection_, kLoopPath);
     loop_->registerProperty("Device").onInterface("org.freedesktop.UDisks2.Block").withGetter([] {
@@ -177,10 +180,11 @@ TEST_F(UdisksBusTest, SpeaksToItWithoutAskingTheUserForAPassword) {
   FakeService service;
   service.ShowFilesystem();
   const auto udisks = Connect();
+  EXPECT_OK(udisks->Check());
   ASSERT_OK_AND_ASSIGN(const auto loop, udisks->SetUpLoop(image_.get(), false));
   EXPECT_EQ(loop.device, "/dev/loop7");
   EXPECT_EQ(loop.object, kLoopPath);
-  ASSERT_OK_AND_ASSIGN(const std::string path, udisks->Mount(loop.object, false));
+  ASSERT_OK_AND_ASSIGN(const std::string path, udisks->Mount(loop.object, ""));
   EXPECT_EQ(path, "/media/me/photos");
   EXPECT_OK(udisks->ClearAfterUse(loop.object));
   EXPECT_OK(udisks->Unmount(loop.object, Udisks::Force::kNo));
@@ -202,17 +206,17 @@ TEST_F(UdisksBusTest, ReadOnlyIsSaidBothTimes) {
   service.ShowFilesystem();
   const auto udisks = Connect();
   ASSERT_OK(udisks->SetUpLoop(image_.get(), true));
-  ASSERT_OK(udisks->Mount(kLoopPath, true));
+  ASSERT_OK(udisks->Mount(kLoopPath, "ro,noload"));
   const auto calls = service.calls();
   EXPECT_NE(calls[0].find("read-only=true"), std::string::npos) << calls[0];
-  EXPECT_NE(calls[1].find("options=ro"), std::string::npos) << calls[1];
+  EXPECT_NE(calls[1].find("options=ro,noload"), std::string::npos) << calls[1];
 }
 
 TEST_F(UdisksBusTest, WaitsUntilUdisksHasSeenWhatIsOnTheDevice) {
   FakeService service;
   const auto udisks = Connect();
   Result<std::string> path = Fail(ErrorCode::kCancelled, "not asked");
-  std::thread waiting([&] { path = udisks->Mount(kLoopPath, false); });
+  std::thread waiting([&] { path = udisks->Mount(kLoopPath, ""); });
   Pause(std::chrono::milliseconds(120));
   service.ShowFilesystem();
   waiting.join();
@@ -228,7 +232,7 @@ TEST_F(UdisksBusTest, TellsWhatIsDeniedFromWhatIsBusyAndWhatFailed) {
   ASSERT_FAILS(denied, kUnsupported);
   EXPECT_NE(denied.error().message.find("polkit"), std::string::npos);
   service.Fails("Mount", "org.freedesktop.UDisks2.Error.Failed");
-  const auto failed = udisks->Mount(kLoopPath, false);
+  const auto failed = udisks->Mount(kLoopPath, "");
   ASSERT_FAILS(failed, kIoError);
   EXPECT_NE(failed.error().message.find("its words"), std::string::npos);
   service.Fails("Unmount", "org.freedesktop.UDisks2.Error.DeviceBusy");
@@ -241,6 +245,7 @@ TEST_F(UdisksBusTest, TellsWhatIsDeniedFromWhatIsBusyAndWhatFailed) {
 
 TEST_F(UdisksBusTest, ThatIsNotThereIsToBeInstalled) {
   const auto udisks = Connect();
+  EXPECT_FAILS(udisks->Check(), kUnsupported);
   const auto none = udisks->SetUpLoop(image_.get(), false);
   ASSERT_FAILS(none, kUnsupported);
   EXPECT_EQ(none.error().hint, "apt install udisks2");

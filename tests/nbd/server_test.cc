@@ -2,6 +2,7 @@
 #include "nbd/server.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <random>
@@ -364,6 +365,49 @@ TEST_F(NbdServer, AGrownDeviceIsReachableOverOpenConnections) {
   EXPECT_EQ(client.Write(kSize, "new"), kEnospc);
   device_.Resize(2 * kSize);
   EXPECT_EQ(client.Write(kSize, "new"), 0u);
+}
+
+TEST_F(NbdServer, NamesWhoIsConnectedAndWhoHasWritten) {
+  Serve();
+  TestClient undecided = Connected();
+  EXPECT_EQ(undecided.Ask(OptionBytes(kList)).size(), 2u);
+  EXPECT_TRUE(server_->Clients("v").empty());
+  EXPECT_TRUE(server_->Clients("another").empty());
+  TestClient client = Ready();
+  EXPECT_EQ(client.Read(0, 1).size(), 1u);
+  auto clients = server_->Clients("v");
+  ASSERT_EQ(clients.size(), 1u);
+  EXPECT_EQ(clients[0].pid, getpid());
+  EXPECT_EQ(clients[0].name, ProgramName(getpid()));
+  EXPECT_EQ(clients[0].how, "is connected over NBD");
+  EXPECT_EQ(client.Write(0, "new"), 0u);
+  EXPECT_EQ(server_->Clients("v")[0].how, "is connected over NBD and has written");
+  // Whoever has said goodbye is not in the way, even if what it asked for is still being done.
+  device_.set_in_place(false);
+  device_.Hold();
+  client.Send(RequestBytes(kFlush, 0, 0, 1));
+  EXPECT_TRUE(device_.AwaitInside(1));
+  client.Send(RequestBytes(kDisc, 0, 0, 2));
+  TestClient other = Ready();
+  AwaitLoop(other);
+  EXPECT_EQ(server_->Clients("v").size(), 1u);
+  device_.LetGo();
+}
+
+TEST_F(NbdServer, NamesTheAddressOfAClientOverTcp) {
+  Serve();
+  MemoryDevice second(4096);
+  ASSERT_EQ(ExportError({"w", "", &second, "tcp:127.0.0.1:0", false}), "");
+  const std::string& uri = place_.uri;  // nbd://127.0.0.1:PORT/w
+  const std::size_t colon = uri.rfind(':');
+  TestClient client =
+      TestClient::ToPort(static_cast<std::uint16_t>(std::stoi(uri.substr(colon + 1))));
+  EXPECT_EQ(client.Go("w"), kAck);
+  const auto clients = server_->Clients("w");
+  ASSERT_EQ(clients.size(), 1u);
+  EXPECT_EQ(clients[0].pid, 0);
+  EXPECT_EQ(clients[0].name.rfind("127.0.0.1:", 0), 0u) << clients[0].name;
+  ASSERT_TRUE(server_->Withdraw("w").has_value());  // before its device goes
 }
 
 TEST_F(NbdServer, WithdrawAnswersWhatIsInFlightThenCuts) {
