@@ -87,5 +87,83 @@ TEST(SyncAttempt, ASyncIsNotAnsweredByTheFailureOfAnAttemptThatBeganBefore) {
   ASSERT_OK(volume->Close(CloseMode::kUpload, {}));
 }
 
+/// Tells when one of its timers is ended.
+class WatchedExecutor final : public Executor {
+ public:
+  explicit WatchedExecutor(Executor& inner) : inner_(inner) {}
+
+  void Post(Task task) override { inner_.Post(std::move(task)); }
+  [[nodiscard]] std::unique_ptr<Timer> PostAfter(Duration delay, Task task) override {
+    return std::make_unique<WatchedTimer>(*this, inner_.PostAfter(delay, std::move(task)));
+  }
+  void Await(MutexLock& lock, CondVar& changed, const std::function<bool()>& done) override {
+    inner_.Await(lock, changed, done);
+  }
+  bool AwaitFor(MutexLock& lock, CondVar& changed, Duration timeout,
+                const std::function<bool()>& done) override {
+    return inner_.AwaitFor(lock, changed, timeout, done);
+  }
+  [[nodiscard]] int parallelism() const override { return inner_.parallelism(); }
+
+  std::function<void()> on_end;
+
+ private:
+  class WatchedTimer final : public Timer {
+   public:
+    WatchedTimer(WatchedExecutor& executor, std::unique_ptr<Timer> inner)
+        : executor_(executor), inner_(std::move(inner)) {}
+    ~WatchedTimer() override {
+      if (executor_.on_end) executor_.on_end();
+    }
+
+   private:
+    WatchedExecutor& executor_;
+    const std::unique_ptr<Timer> inner_;
+  };
+
+  Executor& inner_;
+};
+
+/// Its task may be running and takes the syncer's lock: whoever stops the syncer must not get past
+/// the attempt meanwhile, since then the syncer goes.
+TEST(SyncAttempt, ThatFailsEndsTheTimerThatItReplacesWhileItStillRuns) {
+  store::MemoryStore provider;
+  vault::Machine machine(provider, TestSeed());
+  WatchedExecutor sync(machine.sync_executor);
+  vault::Environment env{machine.fs,
+                         machine.clock,
+                         machine.random,
+                         sync,
+                         machine.work_executor,
+                         machine.fetch_executor,
+                         vault::kCheapKdf,
+                         vault::kCheapBounds,
+                         machine.env.state_directory,
+                         "watched"};
+  ASSERT_OK_AND_ASSIGN(
+      const auto vault,
+      vault::Vault::Create(env, machine.Store(), vault::Password("x"),
+                           {.name = "photos", .size = 1 << 20, .chunk_size = 16 * 1024}));
+  cache::FrameCache frames(1 << 20);
+  VaultResources resources(*vault, frames, nullptr);
+  ASSERT_OK_AND_ASSIGN(const auto listed, vault->FindVolume("photos"));
+  ASSERT_OK_AND_ASSIGN(const auto volume,
+                       Volume::Open(resources, listed.id, {.settings = SmallSettings()}));
+
+  ASSERT_OK(volume->Write(0, Bytes(4096, std::byte{1}), block::WriteFlag::kNone));  // sets it
+  machine.line.FailAll(ErrorCode::kUnavailable);
+  int ended = 0;
+  sync.on_end = [&] {
+    ++ended;
+    EXPECT_TRUE(volume->status().syncing);
+  };
+  EXPECT_FAILS(volume->Sync({}), kUnavailable);
+  machine.scheduler.RunUntilIdle();
+  sync.on_end = nullptr;
+  EXPECT_EQ(ended, 1);
+  machine.line.Heal();
+  ASSERT_OK(volume->Close(CloseMode::kUpload, {}));
+}
+
 }  // namespace
 }  // namespace coffer::volume
