@@ -50,12 +50,10 @@ struct DaemonKdf {
 /// interfaces.md promises 10 s; what is left is for the process to be torn down.
 constexpr Duration kEndWithin = std::chrono::seconds(9);
 
-constexpr int kFetchThreads = 16;   // requests to stores for readers at once
-constexpr int kSyncThreads = 4;     // volumes that sync at once
-constexpr int kControlThreads = 8;  // requests of the control API that run at once
-constexpr int kJobThreads = 8;      // jobs of it
-constexpr int kNbdThreads = 16;     // NBD requests that block at once
-constexpr int kFuseThreads = 24;    // FUSE requests that block at once
+constexpr int kControlThreads = 32;  // requests of the control API that run at once
+constexpr int kJobThreads = daemon::JobTable::kRunningMax;  // jobs of it
+constexpr int kNbdThreads = 16;                             // NBD requests that block at once
+constexpr int kFuseThreads = 24;                            // FUSE requests that block at once
 /// 1,024 NBD clients, the volumes' files, requests to stores.
 constexpr std::uint64_t kDescriptorsWanted = 8192;
 
@@ -179,16 +177,15 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   ASSIGN_OR_RETURN(config::Config config, config_file.Read());
   RaiseDescriptorLimit(kDescriptorsWanted);
   SystemClock clock;
-  SystemRandom random;
-  const auto fetch = NewThreadExecutor("fetch", kFetchThreads);
+  static SystemRandom random;                        // as the file system of Run
+  const auto waits = NewThreadExecutor("waits", 1);  // runs nothing: each vault has lanes
   const auto work = NewThreadExecutor("work", WorkThreads(), ThreadPriority::kBackground);
-  const auto sync = NewThreadExecutor("sync", kSyncThreads, ThreadPriority::kBackground);
   const auto nbd_workers = NewThreadExecutor("nbd", kNbdThreads);
   const auto fuse_workers = NewThreadExecutor("fuse", kFuseThreads);
   const auto jobs = NewThreadExecutor("jobs", kJobThreads);
   const auto requests = NewThreadExecutor("requests", kControlThreads);
-  vault::Environment environment{fs,     clock,      random,     *sync,        *work,
-                                 *fetch, kdf.policy, kdf.bounds, places.state, HostName()};
+  vault::Environment environment{fs,     clock,      random,     *waits,       *work,
+                                 *waits, kdf.policy, kdf.bounds, places.state, HostName()};
 
   nbd::Server::Options nbd_options;
   nbd_options.shared_socket_path = places.nbd_socket();
@@ -229,7 +226,8 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
 
 Status Run(const DaemonOptions& options, const DaemonKdf& kdf, SignalLoop& signals,
            ReadyPipe& ready) {
-  const auto fs = NewPosixFileSystem();
+  // Never ends: a call of a store that does not return may be in it.
+  static FileSystem* const fs = NewPosixFileSystem().release();
   const control::UserEnvironment user = control::SystemUserEnvironment();
   ASSIGN_OR_RETURN(const control::Places places, control::FindPlaces(*fs, user));
   ASSIGN_OR_RETURN(Inherited inherited, TakeInherited(places));

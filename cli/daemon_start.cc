@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "core/control/error_table.h"
@@ -21,6 +22,7 @@ namespace {
 constexpr int kReadyFd = 3;
 constexpr int kReadyMilliseconds = 10'000;
 constexpr int kStopMilliseconds = 15'000;
+constexpr int kStopLookMilliseconds = 100;
 constexpr int kLockTries = 220;  // 50 ms apart: longer than another's start may take
 constexpr int kLockPause = 50;
 constexpr int kStartTries = 40;
@@ -126,11 +128,27 @@ Status StartInBackground(Session& session) {
   return Fail(CodeOfExit(report.exit_code), "cofferd did not start: " + report.message, hint);
 }
 
-/// Whether a daemon answers: one that is just being killed still takes connections.
-bool Answers(const Session& session) {
+/// Whether a daemon answers: one that is just being killed still takes connections. kUnavailable
+/// when it is there and does not.
+Result<bool> Answers(const Session& session) {
   if (!control::ConnectUnix(session.control_socket()).has_value()) return false;
   const auto version = session.RunningDaemon().Version();
-  return version.has_value() || version.error().code == ErrorCode::kCancelled;
+  if (version.has_value() || version.error().code == ErrorCode::kCancelled) return true;
+  if (version.error().code == ErrorCode::kUnavailable) return Fail(version.error());
+  return false;
+}
+
+/// Its main thread is gone, in order or not: a thread that is in a call of a store that never
+/// returns stays until the call does (a FUSE file system that is stopped), and the number with it.
+bool HasLeftOnlyStuckThreads(std::int64_t pid) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/stat";
+  const control::UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 512> buffer;
+  const ssize_t count = file.valid() ? read(file.get(), buffer.data(), buffer.size()) : -1;
+  if (count <= 0) return false;
+  const std::string text(buffer.data(), static_cast<std::size_t>(count));
+  const auto name_end = text.rfind(')');  // of the program, which may hold anything
+  return name_end != std::string::npos && text.substr(name_end, 3) == ") Z";
 }
 
 }  // namespace
@@ -138,12 +156,14 @@ bool Answers(const Session& session) {
 Status EnsureDaemonRuns(Session& session) {
   const control::Places& places = session.places();
   RETURN_IF_ERROR(control::CheckSocketPath(places.control_socket()));
-  if (Answers(session)) return {};
+  ASSIGN_OR_RETURN(bool answers, Answers(session));
+  if (answers) return {};
   RETURN_IF_ERROR(control::EnsurePrivateDirectory(session.fs(), places.runtime, geteuid()));
   for (int tries = 0; tries < kLockTries; ++tries) {
     const auto lock = session.fs().Lock(places.start_lock());
     if (lock.has_value()) {
-      if (Answers(session)) return {};  // somebody else started it meanwhile
+      ASSIGN_OR_RETURN(answers, Answers(session));
+      if (answers) return {};  // somebody else started it meanwhile
       const Status started = StartInBackground(session);
       // One that ends holds the state a little longer than it answers.
       const bool held = !started.has_value() && started.error().code == ErrorCode::kConflict;
@@ -172,13 +192,13 @@ Status StopDaemonAndWait(Session& session, const control::StopRequest& request) 
   RETURN_IF_ERROR(client.StopDaemon(request));
   if (!process.valid()) return {};  // gone already
   std::array<pollfd, 2> entries = {{{session.cancel_fd(), POLLIN, 0}, {process.get(), POLLIN, 0}}};
-  const int ready = poll(entries.data(), entries.size(), kStopMilliseconds);
-  if (ready > 0 && entries[0].revents != 0) return Fail(ErrorCode::kCancelled, "interrupted");
-  if (ready == 0) {
-    return Fail(ErrorCode::kUnavailable,
-                "cofferd (pid " + std::to_string(daemon.pid) + ") has not ended within 15 seconds");
+  for (int waited = 0; waited < kStopMilliseconds; waited += kStopLookMilliseconds) {
+    const int ready = poll(entries.data(), entries.size(), kStopLookMilliseconds);
+    if (ready > 0 && entries[0].revents != 0) return Fail(ErrorCode::kCancelled, "interrupted");
+    if (ready > 0 || HasLeftOnlyStuckThreads(daemon.pid)) return {};
   }
-  return {};
+  return Fail(ErrorCode::kUnavailable,
+              "cofferd (pid " + std::to_string(daemon.pid) + ") has not ended within 15 seconds");
 }
 
 }  // namespace coffer::cli

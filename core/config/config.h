@@ -36,8 +36,8 @@ struct Setting {
 class Overrides {
  public:
   Overrides() = default;
-  /// kInvalidArgument for an unknown key, one that is no volume's, or a bad value; `allowed` says
-  /// which kind of command asks.
+  /// kInvalidArgument for a key that is unknown or no setting of a volume, and for a value that is
+  /// not one of the key's.
   static Result<Overrides> Parse(const std::vector<std::pair<std::string, std::string>>& flags);
   bool operator==(const Overrides&) const = default;
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/control/dispatcher.h"
 #include "core/control/error_table.h"
 #include "core/control/message_json.h"
 #include "core/control/unix_socket.h"
@@ -20,31 +21,57 @@ namespace {
 
 constexpr std::size_t kEventBytesMax = 1 << 20;
 constexpr int kJobPauseMax = 200;  // milliseconds between two looks at a job
+/// For what the daemon answers at once, however busy the machine is.
+constexpr int kAnswerMilliseconds = 20'000;
 
 Error Cancelled() {
   return Error{ErrorCode::kCancelled, "interrupted; the work goes on in cofferd",
                "coffer status shows how far it is"};
 }
 
-/// Waits until `fd` is ready for `events`; kCancelled if `cancel_fd` is first.
-Status AwaitReady(int fd, short events, int cancel_fd, int timeout_milliseconds = -1) {
+/// Waits until `fd` is ready for `events`; kCancelled if `cancel_fd` is first. False if neither is
+/// in time (-1: however long it takes).
+Result<bool> AwaitReady(int fd, short events, int cancel_fd, int timeout_milliseconds) {
   std::array<pollfd, 2> entries = {{{cancel_fd, POLLIN, 0}, {fd, events, 0}}};
-  while (poll(entries.data(), entries.size(), timeout_milliseconds) < 0) {
+  int ready = 0;
+  while ((ready = poll(entries.data(), entries.size(), timeout_milliseconds)) < 0) {
     if (errno != EINTR) return Fail(ErrorFromErrno(errno, "waiting for cofferd"));
   }
   if (entries[0].revents != 0) return Fail(Cancelled());
-  return {};
+  return ready > 0;
 }
+
+Error DoesNotAnswer(int fd) {
+  const auto peer = PeerPid(fd);
+  const std::string pid = peer.has_value() ? std::to_string(*peer) : "PID";
+  return Error{ErrorCode::kUnavailable,
+               "cofferd (pid " + pid + ") does not answer; it may be stopped or stuck",
+               "kill -CONT " + pid + " lets a stopped one go on; kill -KILL " + pid +
+                   " ends it, the journals keep what is not uploaded"};
+}
+
+/// One exchange: its socket, what ends it, and for how long the daemon may be silent.
+struct Line {
+  int fd;
+  int cancel_fd;
+  int silence_milliseconds;  // -1: as long as it likes
+
+  [[nodiscard]] Status Await(short events) const {
+    ASSIGN_OR_RETURN(const bool ready, AwaitReady(fd, events, cancel_fd, silence_milliseconds));
+    if (!ready) return Fail(DoesNotAnswer(fd));
+    return {};
+  }
+};
 
 /// Sends all of `bytes`, or as much as the daemon takes: one that refuses a request answers before
 /// it has read all of it.
-Status SendAll(int fd, int cancel_fd, std::string_view bytes) {
+Status SendAll(const Line& line, std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t count = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t count = send(line.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (count >= 0) {
       bytes.remove_prefix(static_cast<std::size_t>(count));
     } else if (errno == EAGAIN) {
-      RETURN_IF_ERROR(AwaitReady(fd, POLLOUT, cancel_fd));
+      RETURN_IF_ERROR(line.Await(POLLOUT));
     } else if (errno == EPIPE || errno == ECONNRESET) {
       return {};
     } else if (errno != EINTR) {
@@ -60,10 +87,10 @@ Error ConnectionLost() {
 }
 
 /// Reads what is there into `reader`; false at the end of the stream.
-Result<bool> ReceiveSome(int fd, int cancel_fd, ResponseReader& reader) {
-  RETURN_IF_ERROR(AwaitReady(fd, POLLIN, cancel_fd));
+Result<bool> ReceiveSome(const Line& line, ResponseReader& reader) {
+  RETURN_IF_ERROR(line.Await(POLLIN));
   std::array<char, 16 << 10> buffer;
-  const ssize_t count = recv(fd, buffer.data(), buffer.size(), 0);
+  const ssize_t count = recv(line.fd, buffer.data(), buffer.size(), 0);
   if (count < 0) {
     if (errno == EAGAIN || errno == EINTR) return true;
     if (errno == ECONNRESET) return Fail(ConnectionLost());  // it was killed, say
@@ -120,10 +147,12 @@ Result<HttpReply> ControlClient::Exchange(const HttpRequest& request) {
   }
   ASSIGN_OR_RETURN(const UniqueFd socket, ConnectToOwnDaemon(socket_path_));
   const WipedString text = FormatRequest(request);
-  RETURN_IF_ERROR(SendAll(socket.get(), cancel_fd_, {text.data(), text.size()}));
+  const Line line{socket.get(), cancel_fd_,
+                  Dispatcher::IsAnsweredAtOnce(request) ? kAnswerMilliseconds : -1};
+  RETURN_IF_ERROR(SendAll(line, {text.data(), text.size()}));
   ResponseReader reader(kReplyBytesMax);
   while (!reader.done()) {
-    const auto more = ReceiveSome(socket.get(), cancel_fd_, reader);
+    const auto more = ReceiveSome(line, reader);
     if (!more.has_value()) return Fail(more.error());
     if (*more) continue;
     if (!reader.FeedEnd().has_value()) return Fail(ConnectionLost());
@@ -223,7 +252,9 @@ Status ControlClient::StopDaemon(const StopRequest& request) {
 }
 
 Status ControlClient::Pause(int milliseconds) {
-  return AwaitReady(-1, 0, cancel_fd_, milliseconds);
+  const auto cancelled = AwaitReady(-1, 0, cancel_fd_, milliseconds);
+  if (!cancelled.has_value()) return Fail(cancelled.error());
+  return {};
 }
 
 Result<JobInfo> ControlClient::WaitForJob(JobInfo job,
@@ -239,11 +270,12 @@ Result<JobInfo> ControlClient::WaitForJob(JobInfo job,
 Status ControlClient::WatchEvents(const std::function<bool(const Event&)>& sink) {
   ASSIGN_OR_RETURN(const UniqueFd socket, ConnectToOwnDaemon(socket_path_));
   const WipedString request = FormatRequest({"GET", "/v1/events", {}});
-  RETURN_IF_ERROR(SendAll(socket.get(), cancel_fd_, {request.data(), request.size()}));
+  const Line line{socket.get(), cancel_fd_, -1};
+  RETURN_IF_ERROR(SendAll(line, {request.data(), request.size()}));
   ResponseReader reader(0);
   WipedString lines;
   for (bool more = true; more && !reader.done();) {
-    ASSIGN_OR_RETURN(more, ReceiveSome(socket.get(), cancel_fd_, reader));
+    ASSIGN_OR_RETURN(more, ReceiveSome(line, reader));
     if (!reader.header_done()) continue;
     lines.append(reader.TakeBody());
     if (reader.status() >= 300) continue;

@@ -2,8 +2,9 @@
 // state but the socket's path, so any thread may use its own.
 //
 // Every call may fail with kNotFound "cofferd is not running", kCancelled when the descriptor given
-// became readable, and kUnsupported "run coffer daemon restart" when the daemon is of another
-// version and does not know the request.
+// became readable, kUnavailable when the daemon is silent for 20 s on what it answers at once
+// (dispatcher.h: a stopped process), and kUnsupported "run coffer daemon restart" when the daemon
+// is of another version and does not know the request.
 #pragma once
 
 #include <functional>

@@ -124,30 +124,36 @@ Answer StopDaemon(Call& call) {
   return Reply(Empty{}, kAccepted);
 }
 
+enum class Takes {
+  kNoTime,  // told from memory or the machine's own files, or only begun
+  kAWhile,  // may wait for a store, or hash a password
+};
+
 struct Route {
   std::string_view method;
   std::array<std::string_view, 4> parts;  // "*" stands for any one non-empty part
   std::size_t part_count;
   Answer (*handle)(Call&);
+  Takes takes = Takes::kAWhile;
 };
 
 constexpr std::string_view kAny = "*";
 constexpr Route kRoutes[] = {
-    {"GET", {"v1", "version"}, 2, GetVersion},
-    {"GET", {"v1", "vaults"}, 2, GetVaults},
+    {"GET", {"v1", "version"}, 2, GetVersion, Takes::kNoTime},
+    {"GET", {"v1", "vaults"}, 2, GetVaults, Takes::kNoTime},
     {"POST", {"v1", "vaults", "probe"}, 3, ProbeStore},
     {"POST", {"v1", "vaults", "init"}, 3, InitVault},
     {"POST", {"v1", "vaults", "add"}, 3, AddVault},
     {"POST", {"v1", "vaults", kAny, "trust"}, 4, ShowTrust},
     {"POST", {"v1", "vaults", kAny, "accept"}, 4, AcceptTrust},
     {"POST", {"v1", "vaults", kAny, "forget"}, 4, ForgetVault},
-    {"GET", {"v1", "volumes"}, 2, GetVolumes},
-    {"GET", {"v1", "volumes", kAny}, 3, GetVolume},
-    {"GET", {"v1", "volumes", kAny, "settings"}, 4, GetSettings},
+    {"GET", {"v1", "volumes"}, 2, GetVolumes, Takes::kNoTime},
+    {"GET", {"v1", "volumes", kAny}, 3, GetVolume, Takes::kNoTime},
+    {"GET", {"v1", "volumes", kAny, "settings"}, 4, GetSettings, Takes::kNoTime},
     {"PUT", {"v1", "volumes", kAny, "open"}, 4, OpenVolume},
     {"POST", {"v1", "volumes", kAny, "check-open"}, 4, CheckOpen},
-    {"POST", {"v1", "volumes", kAny, "sync"}, 4, SyncVolume},
-    {"POST", {"v1", "volumes", kAny, "close"}, 4, CloseVolume},
+    {"POST", {"v1", "volumes", kAny, "sync"}, 4, SyncVolume, Takes::kNoTime},
+    {"POST", {"v1", "volumes", kAny, "close"}, 4, CloseVolume, Takes::kNoTime},
     {"POST", {"v1", "volumes", kAny, "passwd"}, 4, ChangePassword},
     {"POST", {"v1", "volumes", kAny, "keys"}, 4, ListKeys},
     {"POST", {"v1", "volumes", kAny, "rename"}, 4, RenameVolume},
@@ -155,11 +161,11 @@ constexpr Route kRoutes[] = {
     {"POST", {"v1", "volumes", kAny, "delete"}, 4, DeleteVolume},
     {"GET", {"v1", "volumes", kAny, "info"}, 4, GetInfo},
     {"POST", {"v1", "volumes", kAny, "survey"}, 4, SurveyVolume},
-    {"POST", {"v1", "sync"}, 2, SyncAll},
-    {"POST", {"v1", "close"}, 2, CloseAll},
-    {"GET", {"v1", "jobs"}, 2, GetJobs},
-    {"GET", {"v1", "jobs", kAny}, 3, GetJob},
-    {"POST", {"v1", "daemon", "stop"}, 3, StopDaemon},
+    {"POST", {"v1", "sync"}, 2, SyncAll, Takes::kNoTime},
+    {"POST", {"v1", "close"}, 2, CloseAll, Takes::kNoTime},
+    {"GET", {"v1", "jobs"}, 2, GetJobs, Takes::kNoTime},
+    {"GET", {"v1", "jobs", kAny}, 3, GetJob, Takes::kNoTime},
+    {"POST", {"v1", "daemon", "stop"}, 3, StopDaemon, Takes::kNoTime},
 };
 
 bool Matches(const Route& route, std::span<const std::string> parts) {
@@ -211,6 +217,16 @@ HttpReply Dispatcher::Dispatch(HttpRequest request) {
     return answer.has_value() ? std::move(*answer) : ErrorReply(answer.error(), what);
   }
   return UnknownRequest(path_known ? 405 : 404, what);
+}
+
+bool Dispatcher::IsAnsweredAtOnce(const HttpRequest& request) {
+  const auto parts = SplitTarget(request.target);
+  if (!parts.has_value()) return true;
+  for (const Route& route : kRoutes) {
+    if (route.method == request.method && Matches(route, *parts))
+      return route.takes == Takes::kNoTime;
+  }
+  return true;
 }
 
 bool Dispatcher::IsEventStream(const HttpRequest& request) {

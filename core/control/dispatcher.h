@@ -17,6 +17,8 @@ class Dispatcher {
 
   /// GET /v1/events, which is answered by a stream instead.
   [[nodiscard]] static bool IsEventStream(const HttpRequest& request);
+  /// The service answers from memory or a local file: it waits for no store and no password hash.
+  [[nodiscard]] static bool IsAnsweredAtOnce(const HttpRequest& request);
 
  private:
   ControlService& service_;

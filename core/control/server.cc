@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <map>
+#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -25,6 +26,7 @@ namespace {
 
 constexpr std::size_t kStreamBacklogMax = 256 << 10;  // bytes, then events are dropped
 constexpr Duration kPauseWithoutDescriptors = std::chrono::milliseconds(100);
+constexpr int kAnswerThreads = 2;
 
 class PollingServer final : public ControlServer {
  public:
@@ -174,8 +176,19 @@ class PollingServer final : public ControlServer {
   void Handle(Id id, HttpRequest request) {
     LOG(kDebug, "control: ", request.method, " ", request.target);
     if (Dispatcher::IsEventStream(request)) return StartStream(id);
+    const bool at_once = Dispatcher::IsAnsweredAtOnce(request);
+    if (!at_once && waiting_.size() >= options_.waiting_max) {
+      const Error error{ErrorCode::kConflict,
+                        Concat(waiting_.size(), " requests wait for stores or passwords already"),
+                        "coffer status tells what the stores do; try again when they have ended"};
+      connections_.at(id).StartReply(ErrorReply(error, request.target), ServerName(),
+                                     clock_.Now() + options_.reply_time);
+      return;
+    }
+    if (!at_once) waiting_.insert(id);
     auto shared = std::make_shared<HttpRequest>(std::move(request));
-    handlers_.Post([this, id, shared] {
+    Executor& executor = at_once ? *answers_ : handlers_;
+    executor.Post([this, id, shared] {
       HttpReply reply = dispatcher_.Dispatch(std::move(*shared));
       // Under the lock, since the I/O thread may take the reply and end the server at once.
       MutexLock lock(mutex_);
@@ -222,6 +235,7 @@ class PollingServer final : public ControlServer {
     }
     const MonotonicTime deadline = clock_.Now() + options_.reply_time;
     for (auto& [id, reply] : mail.replies) {
+      waiting_.erase(id);
       const auto found = connections_.find(id);
       if (found != connections_.end()) found->second.StartReply(reply, ServerName(), deadline);
     }
@@ -288,6 +302,7 @@ class PollingServer final : public ControlServer {
   Id next_id_ = 0;
   MonotonicTime accept_after_{};
   std::map<Id, Connection> connections_;
+  std::set<Id> waiting_;  // of them, whose requests may wait for a store
   std::vector<pollfd> poll_fds_;
   std::vector<std::pair<Id, std::size_t>> polled_;  // connection, its place in poll_fds_
   bool listener_polled_ = false;
@@ -295,6 +310,7 @@ class PollingServer final : public ControlServer {
   const UniqueFd wake_;
   Mutex mutex_;
   Mailbox mailbox_ GUARDED_BY(mutex_);
+  const std::unique_ptr<Executor> answers_ = NewThreadExecutor("answers", kAnswerThreads);
   std::thread thread_;
 };
 

@@ -1,8 +1,10 @@
 // ControlServer: the control API on a Unix socket.
 //
 // One I/O thread ("control") polls all sockets and never blocks in anything else; requests run on
-// the executor given, which bounds how many run at once. A peer of another user is dropped before a
-// byte of it is read. At most `connections_max` clients are looked at; more wait in the backlog.
+// the executor given, which bounds how many run at once. What is answered at once (dispatcher.h)
+// runs on one of its own and is never behind what waits for a store: of that at most `waiting_max`
+// is taken in hand, more is refused. A peer of another user is dropped before a byte of it is read.
+// At most `connections_max` clients are looked at; more wait in the backlog.
 #pragma once
 
 #include <unistd.h>
@@ -25,6 +27,7 @@ class ControlServer {
     uid_t allowed_uid = geteuid();
     std::size_t connections_max = 64;
     std::size_t streams_max = 16;  // of them, /v1/events
+    std::size_t waiting_max = 32;  // of them, requests that may wait for a store
     Duration request_time = std::chrono::seconds(10);
     Duration reply_time = std::chrono::seconds(30);
   };

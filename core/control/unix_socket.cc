@@ -77,13 +77,27 @@ Result<UniqueFd> ConnectUnix(const std::string& path) {
   return Fail(ErrorFromErrno(error, "connecting to " + path));
 }
 
-Result<uid_t> PeerUid(int fd) {
+namespace {
+
+Result<ucred> PeerOf(int fd) {
   ucred credentials{};
   socklen_t length = sizeof credentials;
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) {
     return Fail(ErrorFromErrno(errno, "asking who is at the other end of a socket"));
   }
-  return credentials.uid;
+  return credentials;
+}
+
+}  // namespace
+
+Result<uid_t> PeerUid(int fd) {
+  ASSIGN_OR_RETURN(const ucred peer, PeerOf(fd));
+  return peer.uid;
+}
+
+Result<pid_t> PeerPid(int fd) {
+  ASSIGN_OR_RETURN(const ucred peer, PeerOf(fd));
+  return peer.pid;
 }
 
 }  // namespace coffer::control

@@ -23,5 +23,7 @@ Result<UniqueFd> ListenUnix(const std::string& path);
 Result<UniqueFd> ConnectUnix(const std::string& path);
 /// The user at the other end, as the kernel says.
 Result<uid_t> PeerUid(int fd);
+/// The process that listens, or listened first, at the other end.
+Result<pid_t> PeerPid(int fd);
 
 }  // namespace coffer::control

@@ -1,5 +1,6 @@
 #include "core/daemon/job_table.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -10,6 +11,9 @@ namespace {
 
 /// Between two events about a job that only gets on.
 constexpr Duration kProgressEvery = std::chrono::milliseconds(500);
+
+/// "" of a job for all volumes.
+std::string_view VaultOf(std::string_view volume) { return volume.substr(0, volume.find('/')); }
 
 }  // namespace
 
@@ -26,6 +30,11 @@ Result<control::JobInfo> JobTable::Start(std::string kind, std::string volume, s
     MutexLock lock(mutex_);
     if (running_ >= kRunningMax) {
       return Fail(ErrorCode::kConflict, Concat(running_, " jobs are running already"));
+    }
+    const std::string_view vault = VaultOf(volume);
+    if (const std::size_t running = RunningOfLocked(vault); running >= kRunningOfVaultMax) {
+      return Fail(ErrorCode::kConflict,
+                  Concat(running, " jobs of vault ", vault, " are running already"));
     }
     running_ += 1;
     number = ++last_number_;
@@ -76,6 +85,13 @@ void JobTable::ForgetOldLocked() {
   for (auto job = jobs_.begin(); job != jobs_.end() && jobs_.size() > kKept + running_;) {
     job = job->second.info.state == "running" ? std::next(job) : jobs_.erase(job);
   }
+}
+
+std::size_t JobTable::RunningOfLocked(std::string_view vault) const {
+  return static_cast<std::size_t>(std::count_if(jobs_.begin(), jobs_.end(), [vault](auto& entry) {
+    const control::JobInfo& info = entry.second.info;
+    return info.state == "running" && VaultOf(info.volume) == vault;
+  }));
 }
 
 std::optional<control::JobInfo> JobTable::FindRunning(const std::string& kind,

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "core/base/clock.h"
 #include "core/base/executor.h"
@@ -16,7 +17,9 @@ namespace coffer::daemon {
 
 class JobTable {
  public:
-  static constexpr std::size_t kRunningMax = 64;
+  /// More than a vault may have, so that one whose jobs all hang leaves room for others'.
+  static constexpr std::size_t kRunningMax = 256;
+  static constexpr std::size_t kRunningOfVaultMax = 64;
   static constexpr std::size_t kKept = 256;
 
   /// How a job tells where it stands; used by its own work only.
@@ -44,7 +47,8 @@ class JobTable {
       : executor_(executor), clock_(clock), events_(events) {}
   ~JobTable();  // waits for the running ones
 
-  /// kConflict when too many run. `kind`, `volume`, `unit` as in control::JobInfo.
+  /// kConflict when too many run, in all or of that volume's vault (the part of its name before the
+  /// slash). `kind`, `volume`, `unit` as in control::JobInfo.
   Result<control::JobInfo> Start(std::string kind, std::string volume, std::string unit, Work work);
   /// The running job of that kind and volume, if there is one.
   [[nodiscard]] std::optional<control::JobInfo> FindRunning(const std::string& kind,
@@ -62,6 +66,7 @@ class JobTable {
   void Change(std::uint64_t number, const std::function<void(control::JobInfo&)>& change,
               bool always_publish);
   void ForgetOldLocked() REQUIRES_LOCK(mutex_);
+  [[nodiscard]] std::size_t RunningOfLocked(std::string_view vault) const REQUIRES_LOCK(mutex_);
 
   Executor& executor_;
   Clock& clock_;

@@ -366,6 +366,8 @@ void OpenVolumes::Remove(const VolumeKey& key) {
   {
     MutexLock lock(mutex_);
     gone = FindLocked(key);
+    gone->may_hurry = false;
+    gone->hurry.reset();
   }
   // Outside the lock, and before anybody may open it again: lets go of lock files and keys.
   gone->volume.reset();
@@ -414,6 +416,13 @@ Status OpenVolumes::Close(const VolumeKey& key, CloseHow how, const volume::Sync
   }
   {
     MutexLock lock(mutex_);
+    entry->may_hurry = true;
+  }
+  // Whoever leaves the rest in the journal waits for no store: a sync or a reader that does fails,
+  // and those of the vault's other volumes try again.
+  if (how.mode == volume::CloseMode::kLeaveInJournal) HurryClose(key);
+  {
+    MutexLock lock(mutex_);
     entry->volume->RefuseWaits();
     env_.sync_executor.Await(lock, changed_, [&entry] { return entry->users == 0; });
   }
@@ -445,6 +454,13 @@ Status OpenVolumes::CheckUnused() {
   if (used.empty()) return {};
   return Fail(ErrorCode::kConflict, "cofferd goes on, since " + used,
               "end what uses it, or say --force, which takes it away from under it");
+}
+
+void OpenVolumes::HurryClose(const VolumeKey& key) {
+  MutexLock lock(mutex_);
+  const auto entry = FindLocked(key);
+  if (entry == nullptr || !entry->may_hurry || entry->hurry != nullptr) return;
+  entry->hurry = entry->lease.HurryStore();
 }
 
 int OpenVolumes::ClientsOf(const Entry& entry) {
@@ -627,7 +643,8 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
   status->journal_bytes_max = now.journal_bytes_max;
   status->uploading = now.syncing;
   status->writers_waiting = static_cast<std::uint64_t>(now.writers_waiting);
-  if (now.behind_bytes > 0 && now.sync_bytes_per_second > 0) {
+  // Of an upload that gets on: while the store is away nobody knows.
+  if (now.behind_bytes > 0 && now.sync_bytes_per_second > 0 && now.trouble.message.empty()) {
     status->upload_seconds = static_cast<std::uint64_t>(
         std::ceil(static_cast<double>(now.behind_bytes) / now.sync_bytes_per_second));
   }

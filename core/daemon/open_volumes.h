@@ -89,6 +89,10 @@ class OpenVolumes {
   /// What of Open's errors can be told without a password.
   Status CheckOpen(const VolumeKey& key, const control::OpenRequest& request) const;
 
+  /// A volume that is being closed waits for its vault's store no longer: what is not uploaded
+  /// stays in the journal.
+  void HurryClose(const VolumeKey& key);
+
   /// What stands in the way of a resize now: kConflict while it is open read-only, and to a smaller
   /// size while somebody is connected, since a client learns a size only when it connects.
   Status CheckResize(const VolumeKey& key, std::uint64_t size, volume::Volume::Tail tail);
@@ -149,6 +153,8 @@ class OpenVolumes {
     std::shared_ptr<mount::MountedImage> mounted;
     VaultPool::Lease lease;  // before the volume, which stands on it
     std::unique_ptr<volume::Volume> volume;
+    bool may_hurry = false;               // under the lock: while closing, and the lease is there
+    std::unique_ptr<store::Hurry> hurry;  // under the lock
   };
   /// The kind of the exporter whose exports are files.
   static constexpr const char* kImageExporter = "fuse";

@@ -5,8 +5,10 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <thread>
@@ -73,21 +75,27 @@ void SignalLoop::RequestStop() {
 }
 
 void SignalLoop::ExitAtLatestAfter(Duration limit) {
-  const MonotonicTime end = SystemClock().Now() + limit;
-  // Detached and on a descriptor of its own: it must outlast whatever the process is stuck in.
-  std::thread([fd = dup(signals_.get()), end] {
+  // On the clock that stands still while the machine sleeps, unlike base/clock.h's.
+  const int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit);
+  itimerspec end{};
+  end.it_value.tv_sec = seconds.count();
+  end.it_value.tv_nsec = std::max<std::int64_t>((limit - seconds).count(), 1);  // 0 would be never
+  if (timer < 0 || timerfd_settime(timer, 0, &end, nullptr) != 0) {
+    LOG(kWarning, "ending without a limit of time: ", ErrorFromErrno(errno, "timerfd").message);
+  }
+  // Detached and on descriptors of its own: it must outlast whatever the process is stuck in.
+  std::thread([fd = dup(signals_.get()), timer] {
     pthread_setname_np(pthread_self(), "exit-guard");
     for (;;) {
-      pollfd entry{fd, POLLIN, 0};
-      const auto left =
-          std::chrono::ceil<std::chrono::milliseconds>(end - SystemClock().Now()).count();
-      const int ready = left > 0 ? poll(&entry, 1, static_cast<int>(left)) : 0;
-      if (ready == 0) {
+      std::array<pollfd, 2> entries = {{{fd, POLLIN, 0}, {timer, POLLIN, 0}}};
+      if (poll(entries.data(), entries.size(), -1) < 0) continue;
+      if (entries[1].revents != 0) {
         LOG(kWarning,
             "not everything ended in time: exiting; the journals hold what is not uploaded");
         _exit(kExitForced);
       }
-      const int signal = ready > 0 ? ReadSignal(fd) : 0;
+      const int signal = ReadSignal(fd);
       if (signal == SIGTERM || signal == SIGINT) {
         LOG(kWarning, "second signal: exiting at once");
         _exit(kExitForced);

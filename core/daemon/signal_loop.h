@@ -25,8 +25,8 @@ class SignalLoop {
   Event Wait();
   /// As if TERM had come. Any thread.
   void RequestStop();
-  /// From now on a second TERM or INT ends the process at once, and so does the end of `limit`:
-  /// acknowledged bytes are in the journal files already.
+  /// From now on a second TERM or INT ends the process at once, and so does the end of `limit`, of
+  /// which the machine's sleep is no part: acknowledged bytes are in the journal files already.
   void ExitAtLatestAfter(Duration limit);
 
  private:

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/store/deadline_store.h"
+
 namespace coffer::daemon {
 namespace {
 
@@ -49,15 +51,18 @@ class GatedStore final : public store::ObjectStore {
 }  // namespace
 
 Result<StoreStack> OpenStoreStack(FileSystem& fs, Clock& clock, Random& random, Executor& waiting,
-                                  const std::atomic<bool>& shut, const store::StoreUrl& url,
-                                  store::StoreOpenMode mode) {
-  ASSIGN_OR_RETURN(auto bottom, store::OpenStore(fs, random, url, mode));
-  auto counting = std::make_unique<store::CountingStore>(std::move(bottom));
+                                  const std::atomic<bool>& shut,
+                                  std::shared_ptr<store::CallControl> control,
+                                  const store::StoreUrl& url, store::StoreOpenMode mode) {
+  const auto open = [&fs, &random, url, mode] { return store::OpenStore(fs, random, url, mode); };
+  ASSIGN_OR_RETURN(auto deadline,
+                   store::DeadlineStore::Open(url.ToString(), open, clock, waiting, control));
+  auto counting = std::make_unique<store::CountingStore>(std::move(deadline));
   store::CountingStore* counter = counting.get();
-  auto retrying =
-      std::make_unique<store::RetryingStore>(std::move(counting), clock, waiting, random);
-  store::RetryingStore* retrier = retrying.get();
-  return StoreStack{std::make_unique<GatedStore>(std::move(retrying), shut), counter, retrier};
+  auto retrying = std::make_unique<store::RetryingStore>(std::move(counting), clock, waiting,
+                                                         random, store::RetryOptions{}, control);
+  return StoreStack{std::make_unique<GatedStore>(std::move(retrying), shut), counter,
+                    std::move(control)};
 }
 
 }  // namespace coffer::daemon

@@ -1,5 +1,6 @@
 // The layers of one vault's store, composed in one place, from the bottom: the store itself, what
-// counts its requests, what repeats them, and a gate that a daemon about to end shuts.
+// lets callers go that it never answers, what counts its requests, what repeats them, and a gate
+// that a daemon about to end shuts.
 #pragma once
 
 #include <atomic>
@@ -9,6 +10,7 @@
 #include "core/base/executor.h"
 #include "core/base/file_system.h"
 #include "core/base/random.h"
+#include "core/store/call_control.h"
 #include "core/store/counting_store.h"
 #include "core/store/open_store.h"
 #include "core/store/retrying_store.h"
@@ -18,12 +20,14 @@ namespace coffer::daemon {
 struct StoreStack {
   std::unique_ptr<store::ObjectStore> store;  // owns the others
   store::CountingStore* counter;
-  store::RetryingStore* retrying;
+  std::shared_ptr<store::CallControl> control;
 };
 
-/// While `shut` is true every request to the store fails with kCancelled. All outlive the store.
+/// While `shut` is true every request to the store fails with kCancelled. All outlive the store;
+/// `fs` and `random` the process, since a call that never returns may be in them.
 Result<StoreStack> OpenStoreStack(FileSystem& fs, Clock& clock, Random& random, Executor& waiting,
-                                  const std::atomic<bool>& shut, const store::StoreUrl& url,
-                                  store::StoreOpenMode mode);
+                                  const std::atomic<bool>& shut,
+                                  std::shared_ptr<store::CallControl> control,
+                                  const store::StoreUrl& url, store::StoreOpenMode mode);
 
 }  // namespace coffer::daemon

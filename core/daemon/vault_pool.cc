@@ -3,10 +3,18 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/lane.h"
 #include "core/base/log.h"
 #include "core/cache/sqlite_index.h"
 
 namespace coffer::daemon {
+namespace {
+
+// Of one vault. Its readers', and three packs in flight for each of its volumes that syncs.
+constexpr int kFetchThreads = 32;
+constexpr int kSyncThreads = 4;  // volumes that sync at once
+
+}  // namespace
 
 VaultPool::Lease::Lease(Lease&& other) noexcept
     : pool_(std::exchange(other.pool_, nullptr)),
@@ -31,11 +39,32 @@ store::StoreCounts VaultPool::Lease::store_counts() const {
   return slot_->unlocked->counter->counts();
 }
 
-VaultPool::Unlocked::Unlocked(std::unique_ptr<vault::Vault> unlocked_vault, const StoreStack& stack,
+std::unique_ptr<store::Hurry> VaultPool::Lease::HurryStore() const {
+  return std::make_unique<store::Hurry>(slot_->unlocked->control);
+}
+
+// `work` waits for no store, so it always has a moment to start a lane's thread again.
+VaultPool::Lanes::Lanes(const vault::Environment& shared)
+    : fetch(NewLane("fetch", kFetchThreads, shared.work_executor)),
+      sync(NewLane("sync", kSyncThreads, shared.work_executor, ThreadPriority::kBackground)),
+      env{shared.fs,
+          shared.clock,
+          shared.random,
+          *sync,
+          shared.work_executor,
+          *fetch,
+          shared.kdf_policy,
+          shared.kdf_bounds,
+          shared.state_directory,
+          shared.host_name} {}
+
+VaultPool::Unlocked::Unlocked(std::unique_ptr<Lanes> vault_lanes,
+                              std::unique_ptr<vault::Vault> unlocked_vault, const StoreStack& stack,
                               cache::FrameCache& frames, cache::DiskCache* disk)
-    : vault(std::move(unlocked_vault)),
+    : lanes(std::move(vault_lanes)),
+      vault(std::move(unlocked_vault)),
       counter(stack.counter),
-      retrying(stack.retrying),
+      control(stack.control),
       resources(*vault, frames, disk) {}
 
 namespace {
@@ -72,8 +101,16 @@ bool VaultPool::HoldsKeys(const VaultId& id) const {
 }
 
 Result<StoreStack> VaultPool::OpenStack(const store::StoreUrl& url, store::StoreOpenMode mode) {
-  return OpenStoreStack(env_.fs, env_.clock, env_.random, env_.work_executor, stores_shut_, url,
-                        mode);
+  auto control = std::make_shared<store::CallControl>();
+  {
+    MutexLock lock(mutex_);
+    // Either the gate is seen shut here, or ShutStores finds the control.
+    if (stores_shut_) return Fail(ErrorCode::kCancelled, "cofferd is ending");
+    std::erase_if(controls_, [](const auto& one) { return one.expired(); });
+    controls_.push_back(control);
+  }
+  return OpenStoreStack(env_.fs, env_.clock, env_.random, env_.work_executor, stores_shut_,
+                        std::move(control), url, mode);
 }
 
 Result<VaultPool::Lease> VaultPool::Acquire(const VaultId& id, const store::StoreUrl& url,
@@ -99,9 +136,11 @@ Result<VaultPool::Lease> VaultPool::Acquire(const VaultId& id, const store::Stor
     options.single_writer = single_writer;
     options.keys_next = purpose == For::kKeys;
     if (purpose == For::kLooking) options.doubts = vault::Vault::Doubts::kTolerate;
+    auto lanes = std::make_unique<Lanes>(env_);
     ASSIGN_OR_RETURN(auto vault,
-                     vault::Vault::Unlock(env_, std::move(stack.store), password, options));
-    return std::make_unique<Unlocked>(std::move(vault), stack, frames_, DiskCacheAfterUnlock());
+                     vault::Vault::Unlock(lanes->env, std::move(stack.store), password, options));
+    return std::make_unique<Unlocked>(std::move(lanes), std::move(vault), stack, frames_,
+                                      DiskCacheAfterUnlock());
   };
   auto unlocked = unlock();
   lock.Lock();
@@ -119,10 +158,11 @@ Result<VaultPool::Lease> VaultPool::Create(const store::StoreUrl& url, const Sec
   ASSIGN_OR_RETURN(StoreStack stack, OpenStack(url, store::StoreOpenMode::kForInit));
   vault::Vault::CreateOptions options;
   options.single_writer = single_writer;
-  ASSIGN_OR_RETURN(auto vault, vault::Vault::Create(env_, std::move(stack.store), password,
+  auto lanes = std::make_unique<Lanes>(env_);
+  ASSIGN_OR_RETURN(auto vault, vault::Vault::Create(lanes->env, std::move(stack.store), password,
                                                     first_volume, options));
-  auto unlocked =
-      std::make_unique<Unlocked>(std::move(vault), stack, frames_, DiskCacheAfterUnlock());
+  auto unlocked = std::make_unique<Unlocked>(std::move(lanes), std::move(vault), stack, frames_,
+                                             DiskCacheAfterUnlock());
   MutexLock lock(mutex_);
   // Nobody can have had a slot for an id made a moment ago.
   Slot& slot = slots_[unlocked->vault->id()];
@@ -153,8 +193,8 @@ void VaultPool::EndLease(Slot& slot) {
 void VaultPool::ShutStores() {
   stores_shut_ = true;
   MutexLock lock(mutex_);
-  for (const auto& [id, slot] : slots_) {
-    if (slot.unlocked != nullptr) slot.unlocked->retrying->Cancel();
+  for (const auto& one : controls_) {
+    if (const auto control = one.lock(); control != nullptr) control->Cancel();
   }
 }
 

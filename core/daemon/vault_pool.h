@@ -4,12 +4,16 @@
 // States of a vault: locked -> busy (one thread unlocks or creates it; others wait) -> unlocked
 // (leases > 0) -> busy (the last lease ended; it is being put away) -> locked. Invariant: `vault`
 // is set exactly while unlocked. Thread-safe; a lease may be ended on any thread.
+//
+// A vault's trouble is its own: each has lanes for all that waits for its store, and shares with
+// the others only `work`, which waits for none.
 #pragma once
 
 #include <atomic>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/base/mutex.h"
 #include "core/cache/disk_cache.h"
@@ -41,6 +45,8 @@ class VaultPool {
     [[nodiscard]] vault::Vault& vault() const;
     [[nodiscard]] volume::VaultResources& resources() const;
     [[nodiscard]] store::StoreCounts store_counts() const;
+    /// While it lives nobody waits for the vault's store for longer than a moment.
+    [[nodiscard]] std::unique_ptr<store::Hurry> HurryStore() const;
     /// The password given for this lease has opened the vault; otherwise it was not looked at.
     [[nodiscard]] bool used_password() const { return used_password_; }
 
@@ -85,18 +91,28 @@ class VaultPool {
     if (disk_ != nullptr) disk_->SetBytesMax(bytes_max);
   }
 
-  /// From now on every request to a store fails, and no wait for a store goes on.
+  /// From now on every request to a store fails, and no wait for a store goes on, whoever waits.
   void ShutStores();
 
  private:
+  /// The executors of one vault, and its environment with them.
+  struct Lanes {
+    explicit Lanes(const vault::Environment& shared);
+
+    const std::unique_ptr<Executor> fetch;
+    const std::unique_ptr<Executor>
+        sync;  // its tasks wait for those of `fetch` and the shared work
+    vault::Environment env;
+  };
   /// An unlocked vault and what belongs to it, in the order of its building.
   struct Unlocked {
-    Unlocked(std::unique_ptr<vault::Vault> unlocked_vault, const StoreStack& stack,
-             cache::FrameCache& frames, cache::DiskCache* disk);
+    Unlocked(std::unique_ptr<Lanes> vault_lanes, std::unique_ptr<vault::Vault> unlocked_vault,
+             const StoreStack& stack, cache::FrameCache& frames, cache::DiskCache* disk);
 
+    std::unique_ptr<Lanes> lanes;
     std::unique_ptr<vault::Vault> vault;
     store::CountingStore* counter;
-    store::RetryingStore* retrying;
+    std::shared_ptr<store::CallControl> control;
     volume::VaultResources resources;
   };
   struct Slot {
@@ -116,6 +132,7 @@ class VaultPool {
   std::atomic<bool> stores_shut_{false};
   mutable Mutex mutex_;
   CondVar changed_;
+  std::vector<std::weak_ptr<store::CallControl>> controls_ GUARDED_BY(mutex_);  // of every store
   std::map<VaultId, Slot> slots_ GUARDED_BY(mutex_);  // entries stay; references to them hold
 };
 

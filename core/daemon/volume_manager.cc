@@ -23,15 +23,22 @@ void Tell(OpenVolumes::Closed& closed, JobTable::Reporter& reporter) {
   }
 }
 
-/// The first error counts; of volumes that stay open each is named.
-void AddError(const Error& error, Status* all) {
-  if (all->has_value()) {
-    *all = Fail(error);
-  } else if (error.code == ErrorCode::kConflict && all->error().code == error.code) {
-    all->error().message.append("; ").append(error.message);
-    all->error().hint =
+/// Of several volumes that stay open since they are in use each is named; otherwise the first error
+/// counts. REQUIRES: there is one.
+Error Join(std::vector<Error> errors, std::size_t volumes) {
+  Error first = std::move(errors.front());
+  const auto in_use = [](const Error& error) { return error.code == ErrorCode::kConflict; };
+  if (errors.size() == 1) return first;
+  if (in_use(first) && std::all_of(errors.begin() + 1, errors.end(), in_use)) {
+    for (std::size_t i = 1; i < errors.size(); ++i) {
+      first.message.append("; ").append(errors[i].message);
+    }
+    first.hint =
         "end what uses them, or coffer close --all --force, which takes them away from under it";
+    return first;
   }
+  first.message += Concat(" (and ", errors.size() - 1, " more of ", volumes, " volumes)");
+  return first;
 }
 
 }  // namespace
@@ -438,19 +445,29 @@ Result<control::JobInfo> VolumeManager::Sync(const std::string& reference) {
 
 Result<control::JobInfo> VolumeManager::SyncAll() {
   return jobs_.Start("sync", "", "volumes", [this](JobTable::Reporter& reporter) -> Status {
-    const std::vector<VolumeKey> all = open_.keys();
-    Status first_error;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      reporter.Progress(i, all.size());
-      reporter.Message("syncing " + all[i].volume);
-      const Status status = open_.Sync(all[i], {});
-      // One that was closed meanwhile has nothing to sync.
-      if (status.has_value() || status.error().code == ErrorCode::kNotFound) continue;
-      if (first_error.has_value()) first_error = Fail(status.error());
-    }
-    reporter.Progress(all.size(), all.size());
-    return first_error;
+    return ForEachOpen(reporter, [this](const VolumeKey& key) { return open_.Sync(key, {}); });
   });
+}
+
+Status VolumeManager::ForEachOpen(JobTable::Reporter& reporter,
+                                  const std::function<Status(const VolumeKey&)>& work) {
+  const std::vector<VolumeKey> all = open_.keys();
+  Mutex mutex;
+  std::size_t done = 0;
+  std::vector<Error> errors;
+  reporter.Progress(0, all.size());
+  // All at once: one whose store is sick holds up no other.
+  ParallelFor(jobs_executor_, all.size(), [&](std::size_t i) {
+    const Status status = work(all[i]);
+    const MutexLock lock(mutex);
+    reporter.Progress(++done, all.size());
+    // One that was closed meanwhile has nothing left to do.
+    if (status.has_value() || status.error().code == ErrorCode::kNotFound) return;
+    reporter.Note(status.error().message);
+    errors.push_back(status.error());
+  });
+  if (errors.empty()) return {};
+  return Fail(Join(std::move(errors), all.size()));
 }
 
 Result<control::JobInfo> VolumeManager::Close(const std::string& reference,
@@ -462,7 +479,10 @@ Result<control::JobInfo> VolumeManager::Close(const std::string& reference,
   if (reference.empty()) return CloseAll(how);
   ASSIGN_OR_RETURN(const Target target, ResolveKnown(reference));
   // Whoever asks again, after Ctrl-C say, gets the job that runs.
-  if (auto running = jobs_.FindRunning("close", target.full_name())) return *std::move(running);
+  if (auto running = jobs_.FindRunning("close", target.full_name())) {
+    if (request.no_wait) open_.HurryClose(target.key);
+    return *std::move(running);
+  }
   control::VolumeStatus status;
   if (!open_.FillStatus(target.key, &status)) {
     return Fail(NotOpen(target.full_name()));
@@ -484,22 +504,16 @@ Result<control::JobInfo> VolumeManager::Close(const std::string& reference,
 
 Result<control::JobInfo> VolumeManager::CloseAll(OpenVolumes::CloseHow how) {
   return jobs_.Start("close", "", "volumes", [this, how](JobTable::Reporter& reporter) -> Status {
-    const std::vector<VolumeKey> all = open_.keys();
-    Status first_error;
-    std::uint64_t waiting_in_all = 0;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      reporter.Progress(i, all.size());
-      reporter.Message("closing " + all[i].volume);
+    std::atomic<std::uint64_t> waiting_in_all = 0;
+    const Status all = ForEachOpen(reporter, [&](const VolumeKey& key) {
       OpenVolumes::Closed closed;
-      const Status status = open_.Close(all[i], how, {}, &closed);
+      const Status status = open_.Close(key, how, {}, &closed);
       Tell(closed, reporter);
       waiting_in_all += closed.waiting_bytes;
-      if (status.has_value() || status.error().code == ErrorCode::kNotFound) continue;
-      AddError(status.error(), &first_error);
-    }
-    reporter.Progress(all.size(), all.size());
+      return status;
+    });
     reporter.WaitingBytes(waiting_in_all);
-    return first_error;
+    return all;
   });
 }
 

@@ -114,6 +114,9 @@ class VolumeManager final : public control::ControlService {
   std::string ExportNameOf(const Target& target) const;
   Result<control::JobInfo> SyncAll();
   Result<control::JobInfo> CloseAll(OpenVolumes::CloseHow how);
+  /// `work` on every open volume, all at once; the first error, each of them a note of the job.
+  Status ForEachOpen(JobTable::Reporter& reporter,
+                     const std::function<Status(const VolumeKey&)>& work);
   Result<control::JobInfo> ListedAgain(Result<control::JobInfo> started);
   Status CheckServing() const;
 

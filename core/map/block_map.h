@@ -55,6 +55,6 @@ struct FoldResult {
 /// nothing else. Memory: one page per level, 8 MiB of pages and the packs in flight.
 Result<FoldResult> Fold(PageCache& pages, const Tree& tree, const Overlay& overlay,
                         std::uint64_t size, const FoldOptions& options, store::ObjectStore& store,
-                        Executor& work, Random& random);
+                        Executor& work, Executor& uploads, Random& random);
 
 }  // namespace coffer::map

@@ -21,11 +21,12 @@ std::uint64_t Span(std::uint8_t level) { return std::uint64_t{1} << (8 * (level 
 /// Appends pages to packs and hands full packs to the uploader.
 class PageWriter {
  public:
-  PageWriter(const FoldOptions& options, store::ObjectStore& store, Executor& work, Random& random)
+  PageWriter(const FoldOptions& options, store::ObjectStore& store, Executor& work,
+             Executor& uploads, Random& random)
       : options_(options),
         random_(random),
         compressor_(options.codec),
-        uploader_(store, work, options.packs_in_flight_max) {}
+        uploader_(store, work, uploads, options.packs_in_flight_max) {}
 
   /// A reference whose pack is known once the pack with that number is sealed.
   struct Written {
@@ -213,8 +214,8 @@ Result<Folder::Node> Raise(PageWriter& writer, std::uint32_t chunk_size, Folder:
 
 Result<FoldResult> Fold(PageCache& pages, const Tree& tree, const Overlay& overlay,
                         std::uint64_t size, const FoldOptions& options, store::ObjectStore& store,
-                        Executor& work, Random& random) {
-  PageWriter writer(options, store, work, random);
+                        Executor& work, Executor& uploads, Random& random) {
+  PageWriter writer(options, store, work, uploads, random);
   // The old root may be lower than the volume's size wants by now: it becomes the first of its
   // raised parent's children. Changes beyond its reach belong to the siblings.
   const std::uint8_t level = std::max(tree.level, RootLevel(size, tree.chunk_size));

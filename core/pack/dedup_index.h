@@ -1,5 +1,5 @@
 // DedupIndex: where the content with a given id lies already. Best effort: it forgets under
-// pressure and starts empty; a miss only costs an upload. Filled from commits and from pages read.
+// pressure and starts empty; a miss only costs an upload. Filled by this run's commits alone.
 //
 // Entries are 32 bytes in buckets of eight, doubled up to 4 million (128 MiB), from then on a new
 // entry takes the place of an arbitrary one of its bucket. Thread-safe.

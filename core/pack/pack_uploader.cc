@@ -19,12 +19,12 @@ std::size_t PackUploader::Submit(std::unique_ptr<PackBuilder> builder) {
   ++unsealed_;
   ++in_flight_;
   work_.Post([this, number, shared = std::shared_ptr<PackBuilder>(std::move(builder))]() mutable {
-    Run(number, std::move(shared));
+    Seal(number, std::move(shared));
   });
   return number;
 }
 
-void PackUploader::Run(std::size_t number, std::shared_ptr<PackBuilder> builder) {
+void PackUploader::Seal(std::size_t number, std::shared_ptr<PackBuilder> builder) {
   auto sealed = builder->Seal(work_);
   builder.reset();  // the compressed frames have served: one copy in memory is enough
   {
@@ -34,19 +34,24 @@ void PackUploader::Run(std::size_t number, std::shared_ptr<PackBuilder> builder)
     changed_.notify_all();
   }
   COFFER_FAILPOINT("pack-sealed");
-  Status status;
-  if (sealed.has_value()) {
-    status = store_.Create(
-        format::PackName(sealed->id), sealed->object,
-        sealed->has_metadata ? store::ObjectClass::kMetadata : store::ObjectClass::kData);
-  } else {
-    status = Fail(std::move(sealed).error());
-  }
+  if (!sealed.has_value()) return Finish(Fail(std::move(sealed).error()), 0);
+  uploads_.Post(
+      [this, shared = std::make_shared<const SealedPack>(*std::move(sealed))] { Upload(*shared); });
+}
+
+void PackUploader::Upload(const SealedPack& sealed) {
+  Status status = store_.Create(
+      format::PackName(sealed.id), sealed.object,
+      sealed.has_metadata ? store::ObjectClass::kMetadata : store::ObjectClass::kData);
   COFFER_FAILPOINT("pack-uploaded");
+  Finish(std::move(status), sealed.object.size());
+}
+
+void PackUploader::Finish(Status status, std::uint64_t bytes) {
   MutexLock lock(mutex_);
   --in_flight_;
   if (status.has_value()) {
-    uploaded_bytes_ += sealed->object.size();
+    uploaded_bytes_ += bytes;
   } else if (first_error_.has_value()) {
     first_error_ = std::move(status);
   }

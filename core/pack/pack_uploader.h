@@ -1,6 +1,6 @@
 // PackUploader: seals and uploads packs in the background, a few at once, and tells their ids as
-// soon as they are sealed. One for each commit; one thread drives it, the work executor does the
-// work.
+// soon as they are sealed. One for each commit; one thread drives it, the work executor seals, and
+// what waits for the store is the vault's own executor for that: `work` is everybody's.
 #pragma once
 
 #include <atomic>
@@ -16,8 +16,9 @@ namespace coffer::pack {
 
 class PackUploader {
  public:
-  PackUploader(store::ObjectStore& store, Executor& work, std::size_t in_flight_max)
-      : store_(store), work_(work), in_flight_max_(in_flight_max) {}
+  PackUploader(store::ObjectStore& store, Executor& work, Executor& uploads,
+               std::size_t in_flight_max)
+      : store_(store), work_(work), uploads_(uploads), in_flight_max_(in_flight_max) {}
   /// Waits for what is in flight.
   ~PackUploader();
 
@@ -33,10 +34,13 @@ class PackUploader {
   [[nodiscard]] std::uint64_t uploaded_bytes() const;
 
  private:
-  void Run(std::size_t number, std::shared_ptr<PackBuilder> builder);
+  void Seal(std::size_t number, std::shared_ptr<PackBuilder> builder);
+  void Upload(const SealedPack& sealed);
+  void Finish(Status status, std::uint64_t bytes);
 
   store::ObjectStore& store_;
   Executor& work_;
+  Executor& uploads_;
   const std::size_t in_flight_max_;
   mutable Mutex mutex_;
   CondVar changed_;

@@ -46,7 +46,7 @@ class RetryingStore::Attempts {
     LOG(kDebug, "store ", store_.description(), ": ", error.message, "; next try in ",
         std::chrono::duration_cast<std::chrono::milliseconds>(wait).count(), " ms");
     bound_ = std::min(bound_ * 2, store_.options_.wait_max);
-    return store_.Wait(wait);
+    return store_.Wait(wait, error);
   }
 
   template <class Request>
@@ -68,12 +68,14 @@ class RetryingStore::Attempts {
 };
 
 RetryingStore::RetryingStore(std::unique_ptr<ObjectStore> inner, Clock& clock, Executor& executor,
-                             Random& random, const RetryOptions& options)
+                             Random& random, const RetryOptions& options,
+                             std::shared_ptr<CallControl> control)
     : inner_(std::move(inner)),
       clock_(clock),
       executor_(executor),
       random_(random),
-      options_(options) {}
+      options_(options),
+      control_(std::move(control)) {}
 
 Status RetryingStore::Create(const std::string& name, ByteView data, ObjectClass object_class) {
   Attempts attempts(*this);
@@ -126,17 +128,13 @@ Status RetryingStore::Delete(const std::string& name) {
   return deleted;
 }
 
-void RetryingStore::Cancel() {
-  const MutexLock lock(mutex_);
-  cancelled_ = true;
-  cancel_changed_.notify_all();
-}
-
-Status RetryingStore::Wait(Duration wait) {
-  MutexLock lock(mutex_);
-  const bool cancelled = executor_.AwaitFor(lock, cancel_changed_, wait,
-                                            [this]() REQUIRES_LOCK(mutex_) { return cancelled_; });
-  if (!cancelled) return {};
+Status RetryingStore::Wait(Duration wait, const Error& error) {
+  MutexLock lock(control_->mutex);
+  const auto told = [this]() NO_THREAD_SAFETY_ANALYSIS {
+    return control_->cancelled || control_->hurries > 0;
+  };
+  if (!executor_.AwaitFor(lock, control_->changed, wait, told)) return {};
+  if (!control_->cancelled) return Fail(error);
   return Fail(ErrorCode::kCancelled, Concat("store ", description(), ": stopped while waiting"));
 }
 

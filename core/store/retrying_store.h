@@ -7,7 +7,9 @@
 // bytes: our lost reply, success. Others: somebody else was first. Likewise "not found" answers a
 // repeated delete with success.
 //
-// Thread-safe. Waits go through the executor; Cancel ends them, for a daemon that must stop.
+// Thread-safe. Waits go through the executor, on the caller's thread, which is his vault's own
+// (daemon/vault_pool.h). CallControl ends them: cancelled when a daemon must stop, hurried when a
+// volume is closed and shall not wait.
 #pragma once
 
 #include <memory>
@@ -16,8 +18,8 @@
 
 #include "core/base/clock.h"
 #include "core/base/executor.h"
-#include "core/base/mutex.h"
 #include "core/base/random.h"
+#include "core/store/call_control.h"
 #include "core/store/object_store.h"
 
 namespace coffer::store {
@@ -38,7 +40,8 @@ struct RetryOptions {
 class RetryingStore final : public ObjectStore {
  public:
   RetryingStore(std::unique_ptr<ObjectStore> inner, Clock& clock, Executor& executor,
-                Random& random, const RetryOptions& options = {});
+                Random& random, const RetryOptions& options = {},
+                std::shared_ptr<CallControl> control = std::make_shared<CallControl>());
   RetryingStore(const RetryingStore&) = delete;
   RetryingStore& operator=(const RetryingStore&) = delete;
 
@@ -53,13 +56,13 @@ class RetryingStore final : public ObjectStore {
   [[nodiscard]] std::string description() const override { return inner_->description(); }
 
   /// From now on nothing is repeated: waits end with kCancelled.
-  void Cancel();
+  void Cancel() { control_->Cancel(); }
 
  private:
   class Attempts;
 
-  /// Waits up to `wait`; kCancelled when told to stop.
-  Status Wait(Duration wait);
+  /// Waits up to `wait`; kCancelled when told to stop, `error` when there is no time to try again.
+  Status Wait(Duration wait, const Error& error);
   Status SettleExisting(const std::string& name, ByteView data, Error exists, Attempts& attempts);
 
   const std::unique_ptr<ObjectStore> inner_;
@@ -67,10 +70,7 @@ class RetryingStore final : public ObjectStore {
   Executor& executor_;
   Random& random_;
   const RetryOptions options_;
-
-  Mutex mutex_;
-  CondVar cancel_changed_;
-  bool cancelled_ GUARDED_BY(mutex_) = false;
+  const std::shared_ptr<CallControl> control_;
 };
 
 }  // namespace coffer::store

@@ -17,8 +17,8 @@ struct Environment {
   Clock& clock;
   Random& random;
   Executor& sync_executor;   // drives syncs: its tasks may wait for work_executor's
-  Executor& work_executor;   // compresses, seals, uploads: its tasks wait for fetch_executor's only
-  Executor& fetch_executor;  // requests to the store for readers: its tasks wait for nothing
+  Executor& work_executor;   // compresses, seals, writes journals: its tasks wait for no store
+  Executor& fetch_executor;  // requests to the store, for readers and of packs: wait for it alone
   crypto::KdfPolicy kdf_policy;
   crypto::KdfBounds kdf_bounds;
   std::string state_directory;  // $XDG_STATE_HOME/coffer, exists

@@ -390,7 +390,7 @@ Result<map::FoldResult> Syncer::FoldTree() {
   ASSIGN_OR_RETURN(
       map::FoldResult folded,
       map::Fold(resources_.pages(), live_.tree(), live_.overlay(), newest_.head.map.size, options,
-                resources_.vault().store(), env_.work_executor, env_.random));
+                resources_.vault().store(), env_.work_executor, env_.fetch_executor, env_.random));
   COFFER_FAILPOINT("commit-folded");
   LOG(kDebug, "folded ", newest_.head.map.deltas.size(), " deltas into ", folded.pages, " pages, ",
       folded.uploaded_bytes, " bytes");

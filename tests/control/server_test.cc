@@ -207,6 +207,33 @@ TEST_F(ServerTest, ABlockedRequestDoesNotHoldUpOthers) {
   opener.join();
 }
 
+TEST_F(ServerTest, WhatIsAnsweredAtOnceIsWhateverHangs) {
+  ControlServer::Options options;
+  options.waiting_max = 6;  // more than the executor has threads
+  Start(options);
+  service_.AddVolume("photos");
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  service_.before_open = [&] { released.wait(); };
+  std::vector<UniqueFd> hanging;
+  constexpr std::string_view kOpen =
+      "PUT /v1/volumes/photos/open HTTP/1.1\r\nHost: c\r\nContent-Length: 2\r\n\r\n{}";
+  for (std::size_t i = 0; i < options.waiting_max; ++i) {
+    hanging.push_back(Connect());
+    Send(hanging.back(), kOpen);
+  }
+  // All are in hand when one more is refused.
+  EXPECT_NE(Ask(kOpen).find("wait for stores or passwords"), std::string::npos);
+  EXPECT_OK(client_.Version());
+  EXPECT_OK(client_.Volumes());
+  EXPECT_OK(client_.Volume("photos"));
+  EXPECT_OK(client_.Jobs());
+  EXPECT_OK(client_.StopDaemon({}));
+  release.set_value();
+  for (const UniqueFd& socket : hanging) EXPECT_NE(ReceiveAll(socket), "");
+  EXPECT_OK(client_.Open("photos", {}));
+}
+
 TEST_F(ServerTest, ACancelledCallReturnsAndTheWorkGoesOn) {
   Start();
   service_.AddVolume("photos");

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/log.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/result_macros.h"
 #include "tests/support/sim_executor.h"
@@ -74,12 +75,26 @@ TEST_F(JobTableTest, UnknownIdsAreNotFound) {
 }
 
 TEST_F(JobTableTest, TooManyAtOnceAreRefused) {
+  const auto start = [this](const std::string& volume) {
+    return jobs_.Start("sync", volume, "", [](auto&) -> Status { return {}; });
+  };
   for (std::size_t i = 0; i < JobTable::kRunningMax; ++i) {
-    ASSERT_OK(jobs_.Start("sync", "", "", [](auto&) -> Status { return {}; }));
+    ASSERT_OK(start(Concat("vault", i / JobTable::kRunningOfVaultMax, "/a")));
   }
-  EXPECT_FAILS(jobs_.Start("sync", "", "", [](auto&) -> Status { return {}; }), kConflict);
+  EXPECT_FAILS(start("other/a"), kConflict);
   executor_.scheduler().RunUntilIdle();
-  EXPECT_OK(jobs_.Start("sync", "", "", [](auto&) -> Status { return {}; }));
+  EXPECT_OK(start("other/a"));
+  executor_.scheduler().RunUntilIdle();
+}
+
+TEST_F(JobTableTest, AVaultWhoseJobsAllHangLeavesRoomForOthers) {
+  const auto start = [this](const std::string& volume) {
+    return jobs_.Start("sync", volume, "", [](auto&) -> Status { return {}; });
+  };
+  for (std::size_t i = 0; i < JobTable::kRunningOfVaultMax; ++i) ASSERT_OK(start("sick/a"));
+  EXPECT_FAILS(start("sick/b"), kConflict);
+  EXPECT_OK(start("well/a"));
+  EXPECT_OK(start(""));
   executor_.scheduler().RunUntilIdle();
 }
 

@@ -4,9 +4,25 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
+
+#include "core/base/clock.h"
+
+namespace {
+std::atomic<time_t> slept_seconds{0};
+}  // namespace
+
+/// For this program: the clock that counts the machine's sleep is further by slept_seconds.
+extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept {
+  const auto failed = static_cast<int>(syscall(SYS_clock_gettime, clock, time));
+  if (failed == 0 && clock == CLOCK_BOOTTIME) time->tv_sec += slept_seconds;
+  return failed;
+}
 
 namespace coffer::daemon {
 namespace {
@@ -70,6 +86,21 @@ TEST_F(SignalLoopDeathTest, AProcessThatIsStuckEndsWhenItsTimeIsUp) {
         Sleep();
       },
       ExitedWithCode(1), "not everything ended in time");
+}
+
+TEST_F(SignalLoopDeathTest, SleepOfTheMachineIsNoPartOfItsTime) {
+  EXPECT_EXIT(
+      {
+        const auto loop = Loop();
+        const MonotonicTime before = SystemClock().Now();
+        loop->ExitAtLatestAfter(std::chrono::hours(1));
+        slept_seconds = 12 * 3600;
+        if (SystemClock().Now() - before < std::chrono::hours(12)) std::exit(kSeen);
+        kill(getpid(), SIGUSR1);  // has the guard look; it is told first of the two
+        kill(getpid(), SIGTERM);
+        Sleep();
+      },
+      ExitedWithCode(1), "second signal");
 }
 
 }  // namespace

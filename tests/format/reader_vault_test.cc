@@ -74,7 +74,7 @@ class Writer {
     const map::Tree tree{kChunkSize, head_.map.level, head_.map.page};
     const map::FoldOptions options{vault_.id(), vault_.keys().current(), {}, 8 << 20, 1};
     const auto folded =
-        map::Fold(pages_, tree, overlay, kSize, options, vault_.store(), work_, random_);
+        map::Fold(pages_, tree, overlay, kSize, options, vault_.store(), work_, work_, random_);
     ASSERT_TRUE(folded.has_value()) << folded.error().message;
     head_.map.level = folded->tree.level;
     head_.map.page = folded->tree.root;

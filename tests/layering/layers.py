@@ -219,11 +219,16 @@ SYSTEM_HEADERS = {
         "fuse/operations.h": "uid_t and gid_t of the files",
     },
     "pwd.h": {"core/control/places.cc": "home directory of a user without HOME"},
+    "sys/timerfd.h": {
+        "core/daemon/signal_loop.cc": "the end's limit, on the clock that stands still in sleep",
+    },
     "pthread.h": {
+        "core/store/deadline_store.cc": "its threads have a name",
         "core/control/server.cc": "the server's thread has a name",
         "core/daemon/signal_loop.cc": "signals are blocked in every thread",
     },
     "thread": {
+        "core/store/deadline_store.cc": "a call that never returns keeps its thread, which nobody may wait for",
         "core/mount/own_descriptors.h": "a thread with descriptors of its own, for one call",
         "core/control/server.cc": "one I/O thread that polls (core/README.md)",
         "core/daemon/signal_loop.cc": "the guard that ends a daemon which hangs at its end",
@@ -262,6 +267,7 @@ BASE_HEADERS = {
 
 # (file or folder, kind of call) -> why. The kinds are in layering_test.py.
 CALLS = {
+    ("core/store/deadline_store.cc", "threads"): "threads that an executor's end would wait for",
     ("core/control/server.cc", "threads"): "one I/O thread that polls (core/README.md)",
     ("core/mount/own_descriptors.h", "threads"): "one with descriptors of its own, for one call",
     ("core/mount/mount_point.cc", "files"): "links and directories that are the user's, not coffer's",
