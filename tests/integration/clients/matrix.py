@@ -149,6 +149,7 @@ def main():
     arguments.add_argument("--only", help="rows whose client or text contains this; nothing is compared or written then")
     arguments.add_argument("--kernels", default="", help="of the kernels, these: 6.12 6.1")
     arguments.add_argument("--without-tls", action="store_true")
+    arguments.add_argument("--trixie", action="store_true", help="the rows of Debian 13's clients, and no others")
     arguments.add_argument("way", nargs="*")
     given = arguments.parse_args()
 
@@ -156,6 +157,7 @@ def main():
     import rows_libnbd  # noqa: F401  pylint: disable=unused-import
     import rows_others  # noqa: F401  pylint: disable=unused-import
     import rows_tls  # noqa: F401  pylint: disable=unused-import
+    import rows_trixie  # noqa: F401  pylint: disable=unused-import
     import rows_qemu  # noqa: F401  pylint: disable=unused-import
 
     # nbdsh starts `python3`: the one that has the bindings, which runs this.
@@ -166,6 +168,7 @@ def main():
         "kernel " + kernel for kernel in given.kernels.split()}
     if given.without_tls:
         left_out |= {entry.client for entry in ROWS if entry.client.startswith("TLS, ")}
+    left_out |= {entry.client for entry in ROWS if entry.client.startswith("Debian 13 ") != given.trixie}
     rows = [entry for entry in ROWS if (given.coffer or not entry.daemon_only) and
             entry.client not in left_out]
     if given.only:
@@ -180,8 +183,11 @@ def main():
     if failed:
         sys.exit(f"{failed} of {len(rows)} rows failed")
     if given.write and not given.only:
+        with open(given.write, encoding="utf-8") as file:
+            kept = [line for line in file.read().splitlines() if line.split("\t")[0] in left_out]
         with open(given.write, "w", encoding="utf-8") as out:
-            out.write("\n".join(lines) + "\n")
+            rest = kept + lines[1:] if given.trixie else lines[1:] + kept
+            out.write("\n".join([lines[0], *rest]) + "\n")
     if given.expect and not given.only:
         with open(given.expect, encoding="utf-8") as file:
             expected = {key for key in keys_of(file.read().split("\n")) if key[0] not in left_out}
