@@ -69,9 +69,9 @@ class BlockDevice {
     std::uint64_t offset;
     ByteView data;
   };
-  /// Several writes as one journal append, in order, without waiting for space or for other bytes
-  /// of a block: nullopt when that would be needed; the caller then writes all of them, in which
-  /// whatever was written already disappears.
+  /// Several writes as one journal append, in order, by one pwrite and without waiting for space,
+  /// for other writers, for a sync or for other bytes of a block: nullopt when that would be
+  /// needed; the caller then writes all of them, in which whatever was written already disappears.
   virtual std::optional<Status> TryWrite(std::span<const WriteRequest> requests) = 0;
 };
 

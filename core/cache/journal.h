@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -146,6 +147,10 @@ class Journal {
   /// some of them may have been published, the first ones. Waits for a sync when what is not
   /// durable would no longer fit into one segment.
   virtual Status Append(std::span<const Operation> requests) = 0;
+  /// As Append, with one pwrite at most and without waiting for anybody: nullopt, nothing written,
+  /// when somebody else is writing, a sync has to come first, or another segment is needed. For
+  /// event loops.
+  virtual std::optional<Status> TryAppend(std::span<const Operation> requests) = 0;
   /// Returns once everything appended before the call is durable.
   virtual Status Sync() = 0;
   /// Everything up to `seq` is committed, and nobody needs to read it here: segments wholly below

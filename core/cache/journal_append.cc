@@ -85,6 +85,37 @@ Status JournalImpl::Append(std::span<const Operation> requests) {
   }
 }
 
+std::optional<Status> JournalImpl::TryAppend(std::span<const Operation> requests) {
+  for (const Operation& operation : requests) RETURN_IF_ERROR(Check(operation));
+  if (requests.empty()) return Status{};
+  Waiter waiter{.requests = requests};
+  {
+    MutexLock lock(mutex_);
+    if (!CanWriteNowLocked(requests)) return std::nullopt;
+    queue_.push_back(&waiter);
+    writing_ = true;
+    GatherLocked();
+    CHECK(queue_.empty());  // all of it, in one group
+  }
+  WriteGroup();
+  return std::move(waiter.status);
+}
+
+bool JournalImpl::CanWriteNowLocked(std::span<const Operation> requests) const {
+  if (failure_.has_value() || phase_ != Phase::kStreaming) return false;
+  if (writing_ || !queue_.empty() || active_ == nullptr || MovesOnLocked()) return false;
+  if (unsynced_.size() + in_sync_.size() >= kUnsyncedRecordsMax) return false;
+  std::uint64_t bytes = format::kGroupHeaderBytes;
+  std::size_t records = 0;
+  for (const Operation& operation : requests) {
+    bytes += BytesOf(operation);
+    records += RecordsOf(operation);
+  }
+  return records <= format::kRecordsPerGroupMax && bytes <= options_.group_bytes_max &&
+         bytes <= options_.segment_bytes - active_->end &&
+         unsynced_bytes_ + in_sync_bytes_ + bytes <= capacity();
+}
+
 bool JournalImpl::HasRoomLocked() const {
   const std::uint64_t held = unsynced_bytes_ + in_sync_bytes_;
   if (held == 0) return true;

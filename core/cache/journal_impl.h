@@ -43,6 +43,8 @@ class JournalImpl final : public Journal {
                      std::uint64_t first_seq, JournalListener& listener) override
       EXCLUDES_LOCK(mutex_);
   Status Append(std::span<const Operation> requests) override EXCLUDES_LOCK(mutex_);
+  std::optional<Status> TryAppend(std::span<const Operation> requests) override
+      EXCLUDES_LOCK(mutex_);
   Status Sync() override EXCLUDES_LOCK(mutex_);
   void Release(std::uint64_t seq) override EXCLUDES_LOCK(mutex_);
   Status ReadRecord(const Record& record, const RecordLocation& location, std::size_t skip,
@@ -107,6 +109,8 @@ class JournalImpl final : public Journal {
   [[nodiscard]] static std::uint64_t BytesOf(const Operation& operation);
   [[nodiscard]] static std::size_t RecordsOf(const Operation& operation);
   [[nodiscard]] bool HasRoomLocked() const REQUIRES_LOCK(mutex_);
+  [[nodiscard]] bool CanWriteNowLocked(std::span<const Operation> requests) const
+      REQUIRES_LOCK(mutex_);
   void GatherLocked() REQUIRES_LOCK(mutex_);
   void WriteGroup() EXCLUDES_LOCK(mutex_);
   Status WriteGathered() EXCLUDES_LOCK(mutex_);

@@ -77,6 +77,8 @@ class OpenVolume final : public Volume {
   Status AppendPartial(std::uint64_t offset, ByteView data);
   Status Zero(std::uint64_t offset, std::uint64_t length);
   Status Append(std::span<const cache::Journal::Operation> operations);
+  /// Of writes; as Journal::TryAppend.
+  std::optional<Status> TryAppend(std::span<const cache::Journal::Operation> operations);
   void NoteRequest(std::uint64_t bytes);
   [[nodiscard]] bool HasRoom(std::uint64_t bytes) const;
   [[nodiscard]] Settings Tuned() const;

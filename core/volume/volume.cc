@@ -293,6 +293,14 @@ Status OpenVolume::Append(std::span<const cache::Journal::Operation> operations)
   return {};
 }
 
+std::optional<Status> OpenVolume::TryAppend(std::span<const cache::Journal::Operation> operations) {
+  const std::optional<Status> status = journal_->TryAppend(operations);
+  if (!status.has_value()) return std::nullopt;
+  for (const cache::Journal::Operation& operation : operations) NoteRequest(operation.length);
+  if (status->has_value()) syncer_->NoteWrites();
+  return status;
+}
+
 Status OpenVolume::MakeDurable() {
   if (durability_ == format::Durability::kCloud) return Sync({});
   return journal_->Sync();
@@ -405,7 +413,7 @@ std::optional<Status> OpenVolume::TryWrite(std::span<const WriteRequest> request
         return CheckRange(request.offset, request.data.size()).has_value();
       });
   std::optional<Status> status;  // beyond the end by now: for the slow way to say so
-  if (inside) status = Append(operations);
+  if (inside) status = TryAppend(operations);
   gate_.LeaveShared();
   if (status.has_value() && !status->has_value() && status->error().code == ErrorCode::kNoSpace) {
     return std::nullopt;

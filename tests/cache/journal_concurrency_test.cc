@@ -3,6 +3,7 @@
 
 #include "core/base/mutex.h"
 #include "tests/cache/journal_world.h"
+#include "tests/support/gated_file_system.h"
 
 namespace coffer::cache {
 namespace {
@@ -55,6 +56,84 @@ Bytes Stamped(std::uint64_t thread, std::uint64_t number) {
   return data;
 }
 
+Journal::Operation BlockAt(std::uint64_t number, std::uint64_t blocks = 1) {
+  return {.kind = format::RecordKind::kWrite,
+          .offset = number * 4096,
+          .length = blocks * 4096,
+          .buffer = std::make_shared<const Bytes>(blocks * 4096, std::byte{1})};
+}
+
+class TryAppend : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    world_.options.segment_bytes = 256 << 10;
+    ASSERT_OK_AND_ASSIGN(journal_, Journal::Open(gated_, world_.clock, world_.seeded, *executor_,
+                                                 JournalWorld::kDirectory, world_.key,
+                                                 world_.identity, world_.options));
+    ASSERT_OK(journal_->StartStream({}, JournalWorld::kVolumeSize, 1, listener_));
+    ASSERT_OK(Append(0));
+  }
+  Status Append(std::uint64_t number, std::uint64_t blocks = 1) {
+    const Journal::Operation operation = BlockAt(number, blocks);
+    return journal_->Append({&operation, 1});
+  }
+  /// Whether it was done.
+  bool Try(std::uint64_t number, std::uint64_t blocks = 1) {
+    const Journal::Operation operation = BlockAt(number, blocks);
+    const auto tried = journal_->TryAppend({&operation, 1});
+    if (tried.has_value()) {
+      EXPECT_OK(*tried);
+    }
+    return tried.has_value();
+  }
+
+  JournalWorld world_;
+  GatedFileSystem gated_{world_.fs};
+  SharedListener listener_;
+  std::unique_ptr<Executor> executor_ = NewThreadExecutor("journal", 2);
+  std::unique_ptr<Journal> journal_;
+};
+
+TEST_F(TryAppend, DoesNotWaitForAWriteThatTheDiskDoesNotTake) {
+  gated_.HoldNext(GatedFileSystem::Call::kWrite);
+  std::thread writer([&] { EXPECT_OK(Append(1)); });
+  ASSERT_TRUE(gated_.AwaitHeld());
+  EXPECT_FALSE(Try(2));
+  EXPECT_EQ(journal_->appended_seq(), 1U);
+  EXPECT_OK(journal_->health());
+  gated_.LetGo();
+  writer.join();
+  EXPECT_TRUE(Try(2));
+  EXPECT_EQ(journal_->appended_seq(), 3U);
+  journal_->CheckInvariants();
+}
+
+TEST_F(TryAppend, GoesOnWhileASyncIsUnderWayUntilItWouldHaveToWaitForIt) {
+  gated_.HoldNext(GatedFileSystem::Call::kSync);
+  std::thread syncer([&] { EXPECT_OK(journal_->Sync()); });
+  ASSERT_TRUE(gated_.AwaitHeld());
+  std::uint64_t done = 1;
+  while (done < 1000 && Try(done)) ++done;
+  EXPECT_GT(done, 10U);
+  EXPECT_LT(done, 64U);  // what is not durable fits into one segment
+  gated_.LetGo();
+  syncer.join();
+  EXPECT_OK(Append(done));
+  EXPECT_EQ(journal_->appended_seq(), done + 1);
+  journal_->CheckInvariants();
+}
+
+TEST_F(TryAppend, LeavesANewSegmentToThoseWhoMayWait) {
+  ASSERT_OK(Append(1, 32));
+  ASSERT_OK(journal_->Sync());
+  EXPECT_FALSE(Try(40, 32));  // 4 KiB and twice 128 KiB, and tags: more than a segment holds
+  EXPECT_TRUE(Try(40, 4));
+  ASSERT_OK(Append(50, 32));  // a second segment
+  ASSERT_OK(journal_->Sync());
+  EXPECT_TRUE(Try(90, 4));
+  journal_->CheckInvariants();
+}
+
 TEST(JournalConcurrency, EightThreadsAppendSyncReadAndRelease) {
   constexpr std::uint64_t kThreads = 8;
   constexpr std::uint64_t kAppends = 150;
@@ -79,7 +158,10 @@ TEST(JournalConcurrency, EightThreadsAppendSyncReadAndRelease) {
                                            .offset = (thread * kAppends + i) * 4096,
                                            .length = 4096,
                                            .buffer = buffer};
-        ASSERT_OK(journal->Append({&operation, 1}));
+        // Half of them as an event loop does.
+        const auto tried =
+            thread % 2 == 0 ? journal->TryAppend({&operation, 1}) : std::optional<Status>();
+        ASSERT_OK(tried.has_value() ? *tried : journal->Append({&operation, 1}));
         if (i % 16 == thread) {
           const std::uint64_t appended = journal->appended_seq();
           ASSERT_OK(journal->Sync());
