@@ -52,8 +52,6 @@ constexpr Duration kEndWithin = std::chrono::seconds(9);
 
 constexpr int kControlThreads = 32;  // requests of the control API that run at once
 constexpr int kJobThreads = daemon::JobTable::kRunningMax;  // jobs of it
-constexpr int kNbdThreads = 16;                             // NBD requests that block at once
-constexpr int kFuseThreads = 24;                            // FUSE requests that block at once
 /// 1,024 NBD clients, the volumes' files, requests to stores.
 constexpr std::uint64_t kDescriptorsWanted = 8192;
 
@@ -180,8 +178,6 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   static SystemRandom random;                        // as the file system of Run
   const auto waits = NewThreadExecutor("waits", 1);  // runs nothing: each vault has lanes
   const auto work = NewThreadExecutor("work", WorkThreads(), ThreadPriority::kBackground);
-  const auto nbd_workers = NewThreadExecutor("nbd", kNbdThreads);
-  const auto fuse_workers = NewThreadExecutor("fuse", kFuseThreads);
   const auto jobs = NewThreadExecutor("jobs", kJobThreads);
   const auto requests = NewThreadExecutor("requests", kControlThreads);
   vault::Environment environment{fs,     clock,      random,     *waits,       *work,
@@ -190,9 +186,9 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   nbd::Server::Options nbd_options;
   nbd_options.shared_socket_path = places.nbd_socket();
   nbd_options.host_name = HostName();
-  ASSIGN_OR_RETURN(const auto nbd, nbd::Server::Open(nbd_options, *nbd_workers, clock, fs,
+  ASSIGN_OR_RETURN(const auto nbd, nbd::Server::Open(nbd_options, *jobs, clock, fs,
                                                      nbd::Descriptor(inherited.nbd.Release())));
-  fuse::Server fuse({}, *fuse_workers, clock, fs);
+  fuse::Server fuse({}, *jobs, clock, fs);
 
   daemon::VolumeManager::Options manager_options;
   manager_options.config = std::move(config);

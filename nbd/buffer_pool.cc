@@ -58,4 +58,9 @@ void BufferPool::GiveBack(std::unique_ptr<std::byte[]> data, unsigned size_class
   idle_[size_class].push_back(std::move(data));
 }
 
+void BufferPool::DropIdle() {
+  for (auto& buffers : idle_) buffers.clear();
+  idle_bytes_ = 0;
+}
+
 }  // namespace coffer::nbd

@@ -48,6 +48,8 @@ class BufferPool {
 
   /// At least one and at most 2^26 bytes; empty when the system has no memory for it.
   [[nodiscard]] Buffer Take(std::size_t size);
+  /// Keeps nothing of what is idle now.
+  void DropIdle();
   [[nodiscard]] std::size_t idle_bytes() const { return idle_bytes_; }
   /// Bytes of buffers taken and not given back, rounded up as they are allocated.
   [[nodiscard]] std::size_t taken_bytes() const { return taken_bytes_; }

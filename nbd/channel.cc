@@ -13,6 +13,11 @@ void Channel::Close() {
   sent_ = 0;
 }
 
+Descriptor Channel::Release() {
+  CHECK(tls_ == nullptr);
+  return std::move(socket_);
+}
+
 void Channel::StartTls(std::unique_ptr<TlsSession> tls) {
   CHECK(tls_ == nullptr);
   tls_ = std::move(tls);

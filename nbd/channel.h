@@ -28,6 +28,8 @@ class Channel {
   [[nodiscard]] const Descriptor& socket() const { return socket_; }
   [[nodiscard]] bool open() const { return socket_.open(); }
   void Close();
+  /// The socket, for another channel to go on with. REQUIRES: no TLS.
+  [[nodiscard]] Descriptor Release();
 
   /// Everything from now on is TLS. REQUIRES: all that was to be said in the clear was taken by the
   /// socket.

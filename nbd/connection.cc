@@ -7,6 +7,7 @@
 #include "core/base/check.h"
 #include "core/base/log.h"
 #include "nbd/errors.h"
+#include "nbd/loop.h"
 
 namespace coffer::nbd {
 namespace {
@@ -42,7 +43,6 @@ const char* NameOf(Command command) {
 Connection::Connection(Descriptor socket, std::shared_ptr<Listener> listener,
                        ConnectionContext& context)
     : context_(context),
-      peer_(PeerOf(socket)),
       channel_(std::move(socket)),
       listener_(std::move(listener)),
       started_(context.clock.Now()),
@@ -52,22 +52,43 @@ Connection::Connection(Descriptor socket, std::shared_ptr<Listener> listener,
   context_.timed.insert(this);
 }
 
+Connection::Connection(Arrival& arrival, ConnectionContext& context)
+    : context_(context),
+      channel_(std::move(arrival.socket)),
+      started_(context.clock.Now()),
+      session_(std::move(arrival.chosen), std::move(arrival.agreement), context.pool),
+      replies_(context.pool),
+      negotiating_(false) {
+  Enter(std::move(arrival.served));
+}
+
 Connection::~Connection() {
   StopNegotiating();
   context_.timed.erase(this);
   if (channel_.open()) context_.poller.Remove(channel_.socket());
-  if (export_) --export_->users;
+}
+
+// False: dropped.
+bool Connection::Watch() {
+  interest_ = {true, false};
+  const Status added = context_.poller.Add(channel_.socket(), *this, interest_);
+  if (added.has_value()) return true;
+  LOG(kWarning, "nbd: client dropped: ", added.error().message);
+  channel_.Close();
+  Close();
+  return false;
 }
 
 void Connection::Start() {
-  interest_ = {true, false};
-  if (const Status added = context_.poller.Add(channel_.socket(), *this, interest_); !added) {
-    LOG(kWarning, "nbd: client dropped: ", added.error().message);
-    channel_.Close();
-    Close();
-    return;
-  }
+  if (!Watch()) return;
   TakeOutput();
+  Pump();
+}
+
+void Connection::GoOn(const Arrival& arrival) {
+  if (!Watch()) return;
+  if (!replies_.Append(arrival.unsent)) Close();
+  if (state_ == State::kTalking && !arrival.unread.empty()) KeepBacklog(arrival.unread);
   Pump();
 }
 
@@ -105,9 +126,9 @@ void Connection::ReceiveSome() {
 
 bool Connection::Admits() const {
   // Gathered writes count: they become jobs if they cannot be done in place.
-  return jobs_in_flight_ + static_cast<int>(writes_.size()) <
+  return jobs_in_flight_ + static_cast<int>(writes_.size() + barriers_.size()) <
              context_.limits.requests_in_flight_max &&
-         job_bytes_ + session_.payload_bytes() < context_.bytes_in_flight_max &&
+         job_bytes_ + session_.payload_bytes() < context_.totals.ShareOfBytes() &&
          replies_.bytes() < context_.limits.unsent_bytes_max &&
          (replies_.empty() || replies_.held_bytes() < 2 * context_.limits.unsent_bytes_max);
 }
@@ -139,7 +160,7 @@ void Connection::Process(ByteView& input) {
         break;
       case Session::Step::kEntered:
         TakeOutput();
-        OnNegotiated();
+        OnNegotiated(input);
         break;
       case Session::Step::kRequest:
         CarryOut(session_.request());
@@ -157,6 +178,7 @@ void Connection::Process(ByteView& input) {
     if (replies_.bytes() >= kSendEarlyBytes) SendReplies();
   }
   RunWrites();
+  StartBarriers();
 }
 
 void Connection::ProcessBacklog() {
@@ -178,13 +200,34 @@ void Connection::KeepBacklog(ByteView rest) {
   std::memcpy(backlog_.mutable_view().data(), rest.data(), rest.size());
 }
 
-void Connection::OnNegotiated() {
+void Connection::OnNegotiated(ByteView& input) {
   StopNegotiating();
+  auto served = listener_->Lookup(session_.chosen().name);
+  CHECK(served != nullptr);  // the session has just been told of it, by this thread
+  if (served->home == &context_.loop) {
+    Enter(std::move(served));
+  } else {
+    Depart(std::move(served), input);
+  }
+}
+
+void Connection::Depart(std::shared_ptr<ServedExport> served, ByteView& unread) {
+  if (state_ == State::kGone) return;
+  context_.poller.Remove(channel_.socket());
+  Loop& home = *served->home;
+  const auto arrival =
+      std::make_shared<Arrival>(Arrival{channel_.Release(), std::move(served), session_.chosen(),
+                                        session_.agreement(), replies_.TakeAll(), ToBytes(unread)});
+  unread = {};
+  state_ = State::kGone;
+  context_.forgotten.push_back(this);
+  home.Post([&home, arrival] { home.Adopt(std::move(*arrival)); });
+}
+
+void Connection::Enter(std::shared_ptr<ServedExport> served) {
   style_ = session_.agreement().replies;
-  export_ = listener_->Lookup(session_.chosen().name);
-  CHECK(export_ != nullptr);  // the session has just been told of it, by this thread
-  ++export_->clients;
-  ++export_->users;
+  export_ = std::move(served);
+  client_ = export_->clients.Add(PeerOf(channel_.socket()));
   const std::string identity = channel_.Describe();
   LOG(kDebug, "nbd: client connected to ", export_->name, identity.empty() ? "" : ", ", identity);
 }
@@ -222,8 +265,10 @@ void Connection::TakeOutput() {
 }
 
 void Connection::CarryOut(Request& request) {
-  has_written_ = has_written_ || request.command == Command::kWrite ||
-                 request.command == Command::kTrim || request.command == Command::kWriteZeroes;
+  if (request.command == Command::kWrite || request.command == Command::kTrim ||
+      request.command == Command::kWriteZeroes) {
+    client_->has_written = true;
+  }
   switch (request.command) {
     case Command::kRead:
       if (request.length <= kInPlaceBytesMax) {
@@ -233,15 +278,18 @@ void Connection::CarryOut(Request& request) {
       }
       return;
     case Command::kWrite:
-      if (request.length > kInPlaceBytesMax || (request.flags & kCommandFua)) {
+      if (request.length > kInPlaceBytesMax) {
         StartJob(request);
         return;
       }
       writes_.push_back(std::move(request));
       return;
+    case Command::kFlush:
+      // After the writes gathered, though that is not owed to anyone: a FLUSH covers the writes
+      // answered before it, and these are not. But it is what people expect.
+      barriers_.push_back({this, request.command, request.length, To(request)});
+      return;
     default:
-      // Not owed to anyone: a FLUSH covers the writes answered before it, and these are not. But a
-      // flush that has everything sent before it is what people expect.
       RunWrites();
       StartJob(request);
   }
@@ -279,6 +327,8 @@ void Connection::RunWrites() {
   for (Request& write : writes_) {
     if (!done) {
       StartJob(write);
+    } else if (done->has_value() && (write.flags & kCommandFua)) {
+      barriers_.push_back({this, write.command, write.length, To(write)});
     } else if (done->has_value()) {
       Done(To(write));
     } else {
@@ -286,6 +336,15 @@ void Connection::RunWrites() {
     }
   }
   writes_.clear();
+}
+
+// One flush for all, which begins after every write of this event that was done in place.
+void Connection::StartBarriers() {
+  if (state_ != State::kGone && !barriers_.empty()) {
+    jobs_in_flight_ += static_cast<int>(barriers_.size());
+    context_.jobs.StartFlush(*export_->device, barriers_);
+  }
+  barriers_.clear();
 }
 
 void Connection::StartJob(Request& request) {
@@ -319,13 +378,23 @@ void Connection::StartJob(Request& request) {
   context_.jobs.Start(job);
 }
 
-void Connection::Finish(Job& job) {
+void Connection::JobIsBack() {
   --jobs_in_flight_;
+  if (state_ == State::kGone && jobs_in_flight_ == 0) context_.forgotten.push_back(this);
+}
+
+void Connection::FinishBarrier(const Barrier& barrier, const Status& flushed) {
+  JobIsBack();
+  if (state_ == State::kGone) return;
+  if (flushed.has_value()) return Done(barrier.to);
+  LogFailure(barrier.command, barrier.to.offset, barrier.length, flushed.error());
+  Fail(barrier.command, barrier.to, flushed.error());
+}
+
+void Connection::Finish(Job& job) {
   job_bytes_ -= job.data.size();
-  if (state_ == State::kGone) {
-    if (jobs_in_flight_ == 0) context_.forgotten.push_back(this);
-    return;
-  }
+  JobIsBack();
+  if (state_ == State::kGone) return;
   if (!job.result.has_value()) {
     LogFailure(job.command, job.to.offset, job.length, job.result.error());
     Fail(job.command, job.to, job.result.error());
@@ -421,6 +490,7 @@ void Connection::Drain() {
 void Connection::EndTalk() {
   if (state_ != State::kTalking) return;
   state_ = State::kFinishing;
+  if (client_ != nullptr) client_->leaves = true;
   backlog_.Release();
   backlog_begin_ = 0;
 }
@@ -451,7 +521,7 @@ void Connection::Close() {
   replies_.Clear();
   backlog_.Release();
   backlog_begin_ = 0;
-  if (export_) --export_->clients;
+  if (client_ != nullptr) export_->clients.Remove(client_);
   if (jobs_in_flight_ == 0) context_.forgotten.push_back(this);
 }
 
@@ -489,7 +559,7 @@ void Connection::CheckInvariants() const {
   CHECK((state_ == State::kGone) == !channel_.open());
   CHECK(state_ != State::kGone || replies_.empty());
   CHECK(state_ == State::kTalking || backlog_.empty());
-  CHECK(writes_.empty());
+  CHECK(writes_.empty() && barriers_.empty());
   CHECK(jobs_in_flight_ > 0 || job_bytes_ == 0);
   CHECK(negotiating_ ? export_ == nullptr : true);
 }

@@ -2,10 +2,15 @@
 // Session and the device: hot reads and batches of writes in place, all else through jobs. Loop
 // thread only.
 //
+// Barriers (FLUSH, and writes with FUA, which are written with the others of their batch) are
+// answered by a flush of the device that begins after them: one for all that came together, and
+// for all that come while another one runs (JobQueue).
+//
 // States and how each is left:
 //   talking    (STARTTLS: nothing is read until the answer is sent, then all is TLS)
 //              the client says it is done, ends its stream or breaks the protocol, or the export is
-//              withdrawn: finishing. The socket breaks, or a deadline passes: gone
+//              withdrawn: finishing. The socket breaks, or a deadline passes: gone. It has chosen
+//              an export of another loop: gone here, and arrived there
 //   finishing  nothing more is read. All that is in flight is answered and sent: gone. The socket
 //              breaks, or the client does not take the last answers in time: gone
 //   gone       the socket is closed, results of jobs are dropped; forgotten when the last has come
@@ -32,6 +37,7 @@
 #include "nbd/reply_queue.h"
 #include "nbd/session.h"
 #include "nbd/sockets.h"
+#include "nbd/totals.h"
 
 namespace coffer::nbd {
 
@@ -42,23 +48,38 @@ struct ConnectionContext {
   Poller& poller;
   const Clock& clock;
   const Limits& limits;
-  MutableByteView scratch;                // kReceiveBytes; of whoever is being served
-  std::size_t bytes_in_flight_max;        // of each connection at present
-  std::unordered_set<Connection*> timed;  // those with a Deadline
-  std::vector<Connection*> forgotten;     // those that nothing refers to any more
-  Bytes encrypted = {};                   // scratch of TLS, made when first needed
+  Totals& totals;
+  const Loop& loop;
+  MutableByteView scratch;                     // kReceiveBytes; of whoever is being served
+  std::unordered_set<Connection*> timed = {};  // those with a Deadline
+  std::vector<Connection*> forgotten = {};     // those that nothing refers to any more
+  Bytes encrypted = {};                        // scratch of TLS, made when first needed
+};
+
+/// A client that has negotiated on another loop than its export's.
+struct Arrival {
+  Descriptor socket;
+  std::shared_ptr<ServedExport> served;
+  Export chosen;
+  Agreement agreement;
+  Bytes unsent;  // to be told to it first
+  Bytes unread;  // what it has said since
 };
 
 class Connection final : public PollTarget {
  public:
   Connection(Descriptor socket, std::shared_ptr<Listener> listener, ConnectionContext& context);
+  Connection(Arrival& arrival, ConnectionContext& context);
   ~Connection() override;
 
   /// Says hello. The owner forgets the connection when it turns up in context.forgotten.
   void Start();
+  /// … of an arrival: says what it was to be told and reads what it has said.
+  void GoOn(const Arrival& arrival);
   void OnReady(Readiness readiness) override;
-  /// A job has come back. REQUIRES: Pump soon after; once for many.
+  /// A job has come back, or what a barrier waited for. REQUIRES: Pump soon after; once for many.
   void Finish(Job& job);
+  void FinishBarrier(const Barrier& barrier, const Status& flushed);
   /// Works off what has become possible: backlog, replies, the end.
   void Pump();
   /// The export goes: what is in flight is answered, what has come but not begun is refused.
@@ -66,22 +87,20 @@ class Connection final : public PollTarget {
   [[nodiscard]] std::optional<MonotonicTime> Deadline() const;
   void OnDeadline();
 
-  [[nodiscard]] const ServedExport* served() const { return export_.get(); }
-  /// In the transmission phase, and not about to leave it.
-  [[nodiscard]] bool talks() const { return state_ == State::kTalking && export_ != nullptr; }
-  [[nodiscard]] bool has_written() const { return has_written_; }
-  [[nodiscard]] const Peer& peer() const { return peer_; }
   void CheckInvariants() const;
 
  private:
   enum class State { kTalking, kFinishing, kGone };
 
+  [[nodiscard]] bool Watch();
   [[nodiscard]] bool Admits() const;
   void ReceiveSome();
   void Process(ByteView& input);
   void ProcessBacklog();
   void KeepBacklog(ByteView rest);
-  void OnNegotiated();
+  void OnNegotiated(ByteView& input);
+  void Enter(std::shared_ptr<ServedExport> served);
+  void Depart(std::shared_ptr<ServedExport> served, ByteView& unread);
   void OnBroken();
   void StartTls();
   void OnStreamEnd();
@@ -90,7 +109,9 @@ class Connection final : public PollTarget {
   void CarryOut(Request& request);
   void ReadInPlace(Request& request);
   void RunWrites();
+  void StartBarriers();
   void StartJob(Request& request);
+  void JobIsBack();
   [[nodiscard]] ReplyTo To(const Request& request) const {
     return {style_, request.cookie, request.offset};
   }
@@ -109,19 +130,18 @@ class Connection final : public PollTarget {
   void UpdateInterest();
 
   ConnectionContext& context_;
-  const Peer peer_;
   Channel channel_;
-  const std::shared_ptr<Listener> listener_;
+  const std::shared_ptr<Listener> listener_;  // null: arrived
   const MonotonicTime started_;
   Session session_;
   ReplyQueue replies_;
   State state_ = State::kTalking;
   bool negotiating_ = true;
-  bool has_written_ = false;  // or trimmed or zeroed: asked to, at least
   ReplyStyle style_ = ReplyStyle::kSimple;
   bool send_blocked_ = false;
   bool starting_tls_ = false;  // agreed on; the answer is not sent yet
   std::shared_ptr<ServedExport> export_;
+  std::shared_ptr<Client> client_;  // in its list; set with it
   Poller::Interest interest_;
   std::optional<MonotonicTime> farewell_deadline_;
 
@@ -131,6 +151,7 @@ class Connection final : public PollTarget {
   std::size_t backlog_begin_ = 0;
   std::vector<Request> writes_;  // to be tried as one; empty between events
   std::vector<block::BlockDevice::WriteRequest> write_views_;
+  std::vector<Barrier> barriers_;  // of this event
   int errors_logged_ = 0;
 };
 

@@ -119,6 +119,34 @@ void JobQueue::LeaveLane(const LaneKey& key) {
   }
 }
 
+void JobQueue::StartFlush(block::BlockDevice& device, std::span<const Barrier> barriers) {
+  Flushes& flushes = flushes_[&device];
+  if (flushes.running == kFlushesAtOnce) {
+    flushes.waiting.insert(flushes.waiting.end(), barriers.begin(), barriers.end());
+    return;
+  }
+  ++flushes.running;
+  PostFlush(device, {barriers.begin(), barriers.end()});
+}
+
+void JobQueue::PostFlush(block::BlockDevice& device, std::vector<Barrier> barriers) {
+  Job& job = New();
+  job.command = Command::kFlush;
+  job.device = &device;
+  job.barriers = std::move(barriers);
+  Post(job);
+}
+
+void JobQueue::FlushIsOver(block::BlockDevice& device) {
+  const auto flushes = flushes_.find(&device);
+  CHECK(flushes != flushes_.end());
+  if (!flushes->second.waiting.empty()) {
+    PostFlush(device, std::exchange(flushes->second.waiting, {}));
+  } else if (--flushes->second.running == 0) {
+    flushes_.erase(flushes);
+  }
+}
+
 void JobQueue::Run(Job& job) {
   job.result = CarryOut(job);
   MutexLock lock(mutex_);
@@ -135,6 +163,8 @@ void JobQueue::TakeFinished(std::vector<Job*>& finished) {
 
 void JobQueue::Recycle(Job& job) {
   if (const std::optional<LaneKey> key = LaneOf(job)) LeaveLane(*key);
+  if (job.command == Command::kFlush) FlushIsOver(*job.device);
+  job.barriers.clear();
   job.data.Release();
   job.status = {};
   job.reply_bytes = 0;

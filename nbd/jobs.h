@@ -4,7 +4,10 @@
 //
 // A device's writes may wait for long (its journal is full), and so may what looks far ahead
 // (CACHE, BLOCK_STATUS) on a slow store. So only a few of each kind have a worker at a time; the
-// rest wait here, and reads, flushes and other devices' requests pass them.
+// rest wait here, and reads and flushes pass them. Other devices have workers of their own.
+//
+// Flushes are committed together: those that come while one runs are answered by the next one,
+// however many they are.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -29,6 +33,14 @@ namespace coffer::nbd {
 
 class Connection;
 
+/// A FLUSH, or a write with FUA that the device has: waits for a flush that begins from now on.
+struct Barrier {
+  Connection* connection;
+  Command command;
+  std::uint64_t length;
+  ReplyTo to;
+};
+
 struct Job {
   Connection* connection = nullptr;
   block::BlockDevice* device = nullptr;
@@ -38,9 +50,10 @@ struct Job {
   std::uint64_t length = 0;
   const std::vector<SelectedContext>* selected = nullptr;  // BLOCK_STATUS; its connection's
   std::uint64_t contexts = 0;                              // and those of them that it wants
-  Buffer data;                  // WRITE: the payload; READ: room for the whole reply
-  std::size_t reply_bytes = 0;  // READ: of `data`, when done
-  Bytes status;                 // BLOCK_STATUS: the reply, when done
+  Buffer data;                    // WRITE: the payload; READ: room for the whole reply
+  std::size_t reply_bytes = 0;    // READ: of `data`, when done
+  Bytes status;                   // BLOCK_STATUS: the reply, when done
+  std::vector<Barrier> barriers;  // FLUSH: all that it answers; what names a request is not set
   Status result;
 };
 
@@ -52,12 +65,15 @@ class JobQueue {
 
   static constexpr int kWritesAtOnce = 4;   // of one device
   static constexpr int kSurveysAtOnce = 2;  // CACHE and BLOCK_STATUS of one device
+  static constexpr int kFlushesAtOnce = 2;  // one that the disk is busy with, and the next
   /// A CACHE reads so much and leaves the rest of what it asks for: it is a hint, and no request
   /// keeps a worker for longer than the longest READ.
   static constexpr std::uint64_t kCacheBytesMax = kMaximumPayloadBytes;
 
   [[nodiscard]] Job& New();
   void Start(Job& job);
+  /// A flush of `device` that begins after this call answers `barriers`.
+  void StartFlush(block::BlockDevice& device, std::span<const Barrier> barriers);
   /// Replaces `finished` by the jobs that are finished and not yet taken.
   void TakeFinished(std::vector<Job*>& finished) EXCLUDES_LOCK(mutex_);
   void Recycle(Job& job);
@@ -73,6 +89,8 @@ class JobQueue {
   [[nodiscard]] static std::optional<LaneKey> LaneOf(const Job& job);
   void Post(Job& job);
   void LeaveLane(const LaneKey& key);
+  void PostFlush(block::BlockDevice& device, std::vector<Barrier> barriers);
+  void FlushIsOver(block::BlockDevice& device);
   void Run(Job& job) EXCLUDES_LOCK(mutex_);
 
   Executor& workers_;
@@ -81,6 +99,11 @@ class JobQueue {
   std::vector<std::unique_ptr<Job>> all_;  // as many as were ever lent at once
   std::vector<Job*> idle_;
   std::map<LaneKey, Lane> lanes_;  // with requests under way
+  struct Flushes {
+    int running = 0;
+    std::vector<Barrier> waiting;
+  };
+  std::map<block::BlockDevice*, Flushes> flushes_;  // with some under way
   Mutex mutex_;
   std::vector<Job*> finished_ GUARDED_BY(mutex_);
 };

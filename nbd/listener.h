@@ -7,24 +7,36 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/clock.h"
 #include "core/block/block_device.h"
+#include "nbd/client_list.h"
 #include "nbd/export.h"
 #include "nbd/sockets.h"
 #include "nbd/tls.h"
 
 namespace coffer::nbd {
 
+class Loop;
+
 /// An export as the server keeps it.
 struct ServedExport {
+  ServedExport(std::string its_name, std::string its_description, block::BlockDevice* its_device,
+               bool refuses_writes, Loop* its_home)
+      : name(std::move(its_name)),
+        description(std::move(its_description)),
+        device(its_device),
+        read_only(refuses_writes),
+        home(its_home) {}
+
   std::string name;
   std::string description;
   block::BlockDevice* device;
   bool read_only;
-  int clients = 0;  // connections that talk to it
-  int users = 0;    // those, and connections that are gone but have requests in the device
+  Loop* home;                    // whose connections alone ask the device; outlives the listeners
+  ClientList clients;
 };
 
 class Listener final : public PollTarget,

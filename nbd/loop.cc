@@ -9,19 +9,22 @@
 
 namespace coffer::nbd {
 
-Loop::Loop(const Limits& limits, Executor& workers, const Clock& clock,
+Loop::Loop(const Limits& limits, Totals& totals, Executor& workers, const Clock& clock,
            std::unique_ptr<Poller> poller)
     : limits_(limits),
+      totals_(totals),
       clock_(clock),
       poller_(std::move(poller)),
       patience_(limits.patience),
       pool_(limits.idle_buffer_bytes_max),
       jobs_(workers, *poller_),
       scratch_(kReceiveBytes),
-      context_{pool_, jobs_, *poller_, clock_, limits_, scratch_, limits.bytes_in_flight_max,
-               {},    {}} {}
+      context_{pool_, jobs_, *poller_, clock_, limits_, totals_, *this, scratch_} {
+  totals_.TellOfRoom(this, [this] { Post([] {}); });
+}
 
 Loop::~Loop() {
+  totals_.Forget(this);
   CHECK(connections_.empty());
   for (const auto& listener : listeners_) listener->Close();
 }
@@ -88,8 +91,15 @@ void Loop::TakeFinishedJobs() {
   jobs_.TakeFinished(finished_jobs_);
   std::vector<Connection*> touched;
   for (Job* job : finished_jobs_) {
-    touched.push_back(job->connection);
-    job->connection->Finish(*job);
+    if (job->command == Command::kFlush) {
+      for (const Barrier& barrier : job->barriers) {
+        touched.push_back(barrier.connection);
+        barrier.connection->FinishBarrier(barrier, job->result);
+      }
+    } else {
+      touched.push_back(job->connection);
+      job->connection->Finish(*job);
+    }
     jobs_.Recycle(*job);
   }
   // After all of them, so that their replies leave together.
@@ -98,95 +108,38 @@ void Loop::TakeFinishedJobs() {
   for (Connection* connection : touched) connection->Pump();
 }
 
-std::shared_ptr<Listener> Loop::NewListener(Descriptor socket, Listener::EmptyName empty_name,
-                                            std::shared_ptr<const TlsCredentials> tls) {
-  return std::make_shared<Listener>(std::move(socket), *poller_, empty_name, std::move(tls),
-                                    [this](Listener& listener) { AcceptFrom(listener); });
-}
-
-Status Loop::AddSharedListener(Descriptor socket) {
-  auto listener = NewListener(std::move(socket), Listener::EmptyName::kRefused, nullptr);
+Result<std::shared_ptr<Listener>> Loop::AddListener(Descriptor socket,
+                                                    Listener::EmptyName empty_name,
+                                                    std::shared_ptr<const TlsCredentials> tls) {
+  auto listener =
+      std::make_shared<Listener>(std::move(socket), *poller_, empty_name, std::move(tls),
+                                 [this](Listener& one) { AcceptFrom(one); });
   RETURN_IF_ERROR(listener->Start());
-  shared_listener_ = listener;
-  listeners_.push_back(std::move(listener));
-  return {};
+  listeners_.push_back(listener);
+  return listener;
 }
 
-Status Loop::Add(const block::ExportSpec& spec, Descriptor own_socket,
-                 std::shared_ptr<const TlsCredentials> tls) {
-  if (exports_.contains(spec.name)) {
-    return Fail(ErrorCode::kAlreadyExists, Concat("NBD export ", spec.name, " is there already"));
-  }
-  auto served = std::make_shared<ServedExport>();
-  served->name = spec.name;
-  served->description = spec.description;
-  served->device = spec.device;
-  served->read_only = spec.read_only || spec.device->read_only();
-  Entry entry{served, nullptr};
-  if (own_socket.open()) {
-    entry.own_listener =
-        NewListener(std::move(own_socket), Listener::EmptyName::kMeansTheExport, std::move(tls));
-    entry.own_listener->Add(served);
-    RETURN_IF_ERROR(entry.own_listener->Start());
-    listeners_.push_back(entry.own_listener);
-  } else if (shared_listener_) {
-    shared_listener_->Add(served);
-  } else {
-    return Fail(ErrorCode::kInvalidArgument,
-                Concat("NBD export ", spec.name, ": no shared socket, so it needs an address"));
-  }
-  exports_.emplace(spec.name, std::move(entry));
-  return {};
+Connection& Loop::Keep(std::unique_ptr<Connection> connection) {
+  Connection& kept = *connection;
+  connections_.emplace(&kept, std::move(connection));
+  totals_.NoteArrived();
+  return kept;
 }
 
-bool Loop::Withdraw(const std::string& name, Call idle) {
-  auto found = exports_.extract(name);
-  if (found.empty()) return false;
-  Withdraw(std::move(found.mapped()), std::move(idle));
-  return true;
-}
-
-void Loop::Withdraw(Entry entry, Call idle) {
-  if (entry.own_listener) {
-    entry.own_listener->Close();
-    std::erase(listeners_, entry.own_listener);
-  } else {
-    shared_listener_->Drop(entry.served->name);
-  }
-  for (const auto& [connection, owner] : connections_) {
-    if (connection->served() == entry.served.get()) connection->Drain();
-  }
-  withdrawals_.push_back({std::move(entry.served), std::move(idle)});
+void Loop::Adopt(Arrival arrival) {
+  Keep(std::make_unique<Connection>(arrival, context_)).GoOn(arrival);
 }
 
 void Loop::Shut(Call idle) {
   shut_ = std::move(idle);
   for (const auto& listener : listeners_) listener->Close();
-  for (auto& [name, entry] : exports_) withdrawals_.push_back({entry.served, [] {}});
-  exports_.clear();
   listeners_.clear();
   for (const auto& [connection, owner] : connections_) connection->Drain();
 }
 
-int Loop::ClientCount(const std::string& name) const {
-  const auto found = exports_.find(name);
-  return found == exports_.end() ? 0 : found->second.served->clients;
-}
-
-std::vector<Loop::Client> Loop::Clients(const std::string& name) const {
-  std::vector<Client> clients;
-  const auto found = exports_.find(name);
-  if (found == exports_.end()) return clients;
-  for (const auto& [connection, owner] : connections_) {
-    if (connection->served() != found->second.served.get() || !connection->talks()) continue;
-    clients.push_back({connection->peer(), connection->has_written()});
-  }
-  return clients;
-}
-
 bool Loop::HasRoomFor(const Listener& listener) const {
   return listener.negotiating < limits_.negotiating_max && !listener.paused_until &&
-         connections_.size() < static_cast<std::size_t>(limits_.connections_max);
+         totals_.HasRoom();
 }
 
 void Loop::AcceptFrom(Listener& listener) {
@@ -198,19 +151,10 @@ void Loop::AcceptFrom(Listener& listener) {
       listener.paused_until = clock_.Now() + limits_.exhausted_pause;
       return;
     }
-    auto connection = std::make_unique<Connection>(std::move(accepted.connection),
-                                                   listener.shared_from_this(), context_);
-    Connection& started = *connection;
-    connections_.emplace(&started, std::move(connection));
-    ShareBytes();
-    started.Start();
+    Keep(std::make_unique<Connection>(std::move(accepted.connection), listener.shared_from_this(),
+                                      context_))
+        .Start();
   }
-}
-
-void Loop::ShareBytes() {
-  const std::size_t share =
-      limits_.bytes_in_flight_total / std::max<std::size_t>(1, connections_.size());
-  context_.bytes_in_flight_max = std::clamp<std::size_t>(share, 1, limits_.bytes_in_flight_max);
 }
 
 void Loop::UpdateListeners() {
@@ -250,20 +194,10 @@ void Loop::ForgetConnections() {
     const auto found = connections_.find(connection);
     CHECK(found != connections_.end());
     connections_.erase(found);
+    totals_.NoteLeft();
   }
-  if (!context_.forgotten.empty()) {
-    context_.forgotten.clear();
-    ShareBytes();
-  }
-  SettleWithdrawals();
-}
-
-void Loop::SettleWithdrawals() {
-  std::erase_if(withdrawals_, [](const Withdrawal& withdrawal) {
-    if (withdrawal.served->users > 0) return false;
-    withdrawal.idle();
-    return true;
-  });
+  if (!context_.forgotten.empty() && connections_.empty()) pool_.DropIdle();
+  context_.forgotten.clear();
   if (shut_ && connections_.empty()) std::exchange(shut_, nullptr)();
 }
 

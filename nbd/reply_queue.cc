@@ -96,6 +96,17 @@ void ReplyQueue::Sent(std::size_t bytes) {
   }
 }
 
+Bytes ReplyQueue::TakeAll() {
+  Bytes all;
+  all.reserve(bytes_);
+  for (const Segment& segment : segments_) {
+    const ByteView part = segment.buffer.view().subspan(segment.begin, segment.end - segment.begin);
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  Clear();
+  return all;
+}
+
 void ReplyQueue::Clear() {
   segments_.clear();
   bytes_ = 0;

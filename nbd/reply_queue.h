@@ -41,6 +41,8 @@ class ReplyQueue {
   /// kLater or kGone.
   Transfer::Outcome SendTo(Channel& channel);
   void Clear();
+  /// What is queued, which then no longer is.
+  [[nodiscard]] Bytes TakeAll();
 
  private:
   struct Segment {

@@ -6,22 +6,24 @@
 
 namespace coffer::nbd {
 
-Server::Server(Options options, Executor& workers, const Clock& clock, FileSystem& fs,
-               std::unique_ptr<Poller> poller)
+namespace {
+
+/// Requests of one export that block at once: writes, surveys and flushes as JobQueue has it, and
+/// reads.
+constexpr int kWorkersOfAnExport = 16;
+
+}  // namespace
+
+Server::Server(Options options, Executor& waits, const Clock& clock, FileSystem& fs)
     : options_(std::move(options)),
-      workers_(workers),
+      waits_(waits),
       clock_(clock),
       fs_(fs),
-      loop_(std::make_unique<Loop>(options_.limits, workers, clock, std::move(poller))),
-      loop_thread_(NewThreadExecutor("coffer-nbd", 1)) {
-  loop_thread_->Post([this] { loop_->Run(); });
-}
+      totals_(options_.limits) {}
 
-Result<std::unique_ptr<Server>> Server::Open(Options options, Executor& workers, const Clock& clock,
+Result<std::unique_ptr<Server>> Server::Open(Options options, Executor& waits, const Clock& clock,
                                              FileSystem& fs, Descriptor inherited) {
-  ASSIGN_OR_RETURN(auto poller, Poller::Open());
-  std::unique_ptr<Server> server(
-      new Server(std::move(options), workers, clock, fs, std::move(poller)));
+  std::unique_ptr<Server> server(new Server(std::move(options), waits, clock, fs));
   if (!server->options_.shared_socket_path.empty()) {
     RETURN_IF_ERROR(server->ListenShared(std::move(inherited)));
   }
@@ -29,33 +31,70 @@ Result<std::unique_ptr<Server>> Server::Open(Options options, Executor& workers,
 }
 
 Server::~Server() {
-  RunUntilIdle([this](Loop::Call idle) {
-    loop_->Shut(std::move(idle));
-    return true;
-  });
-  RunOnLoop([this] { loop_->Stop(); });
-  loop_thread_.reset();
+  std::vector<std::string> names;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [name, home] : homes_) names.push_back(name);
+  }
+  for (const std::string& name : names) static_cast<void>(Withdraw(name));
+  if (shared_ == nullptr) return;
+  Shut(*shared_);
   if (owns_shared_name_) RemoveSocket(*shared_address_);
-  MutexLock lock(mutex_);
-  for (const auto& [name, address] : own_addresses_) RemoveSocket(address);
+}
+
+Result<std::shared_ptr<Server::Home>> Server::MakeHome() {
+  ASSIGN_OR_RETURN(auto poller, Poller::Open());
+  auto home = std::make_shared<Home>();
+  home->workers = NewThreadExecutor("nbd", kWorkersOfAnExport);
+  home->loop =
+      std::make_unique<Loop>(options_.limits, totals_, *home->workers, clock_, std::move(poller));
+  home->thread = NewThreadExecutor("coffer-nbd", 1);
+  home->thread->Post([loop = home->loop.get()] { loop->Run(); });
+  return home;
+}
+
+void Server::Shut(Home& home) {
+  bool idle = false;
+  RunOn(*home.loop, [&] {
+    home.loop->Shut([&] {
+      MutexLock lock(mutex_);
+      idle = true;
+      changed_.notify_all();
+    });
+  });
+  {
+    MutexLock lock(mutex_);
+    waits_.Await(lock, changed_, [&idle] { return idle; });
+  }
+  RunOn(*home.loop, [&] { home.loop->Stop(); });
+  home.thread.reset();
+  home.loop.reset();
+  home.workers.reset();
 }
 
 Status Server::ListenShared(Descriptor inherited) {
   ASSIGN_OR_RETURN(Address address, UnixAddress(options_.shared_socket_path));
   RETURN_IF_ERROR(CheckSocketDirectory(fs_, address.path, DirectoryRule::kPrivate));
+  ASSIGN_OR_RETURN(shared_, MakeHome());
   Descriptor socket = std::move(inherited);
-  const bool owns_name = !socket.open();
-  if (owns_name) {
-    ASSIGN_OR_RETURN(socket, Listen(address, StaleSocket::kRefuse));
+  owns_shared_name_ = !socket.open();
+  if (owns_shared_name_) {
+    auto listening = Listen(address, StaleSocket::kRefuse);
+    owns_shared_name_ = listening.has_value();  // else it is somebody else's
+    if (!listening.has_value()) return Fail(listening.error());
+    socket = std::move(*listening);
   }
+  shared_address_ = std::move(address);
   Status added;
-  RunOnLoop([&] { added = loop_->AddSharedListener(std::move(socket)); });
-  if (added) {
-    shared_address_ = std::move(address);
-    owns_shared_name_ = owns_name;
-  } else if (owns_name) {
-    RemoveSocket(address);
-  }
+  RunOn(*shared_->loop, [&] {
+    auto listener =
+        shared_->loop->AddListener(std::move(socket), Listener::EmptyName::kRefused, nullptr);
+    if (listener.has_value()) {
+      shared_listener_ = std::move(*listener);
+    } else {
+      added = Fail(listener.error());
+    }
+  });
   return added;
 }
 
@@ -118,88 +157,110 @@ Result<block::ExportPlace> Server::Export(const block::ExportSpec& spec) {
                 Concat("NBD export ", spec.name, ": description longer than ", kDescriptionBytesMax,
                        " bytes"));
   }
-  if (spec.address.empty()) {
-    if (!spec.tls.empty()) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  Concat("NBD export ", spec.name, ": the shared socket has no TLS"),
-                  "give it a listener of its own, such as --nbd=tcp:127.0.0.1:10809");
+  if (spec.address.empty() && !spec.tls.empty()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                Concat("NBD export ", spec.name, ": the shared socket has no TLS"),
+                "give it a listener of its own, such as --nbd=tcp:127.0.0.1:10809");
+  }
+  if (spec.address.empty() && shared_ == nullptr) {
+    return Fail(ErrorCode::kInvalidArgument,
+                Concat("NBD export ", spec.name, ": no shared socket, so it needs an address"));
+  }
+  ASSIGN_OR_RETURN(const std::shared_ptr<Home> home, MakeHome());
+  home->served =
+      std::make_shared<ServedExport>(spec.name, spec.description, spec.device,
+                                     spec.read_only || spec.device->read_only(), home->loop.get());
+  {
+    MutexLock lock(mutex_);
+    if (!homes_.emplace(spec.name, home).second) {
+      lock.Unlock();
+      Shut(*home);
+      return Fail(ErrorCode::kAlreadyExists, Concat("NBD export ", spec.name, " is there already"));
     }
-    Status added;
-    RunOnLoop([&] { added = loop_->Add(spec, Descriptor()); });
-    RETURN_IF_ERROR(added);
-    return block::ExportPlace{UriOf(*shared_address_, spec.name)};
   }
+  auto place = spec.address.empty() ? ServeShared(*home) : ServeOwn(spec, *home);
+  if (!place.has_value()) static_cast<void>(Withdraw(spec.name));
+  return place;
+}
+
+Result<block::ExportPlace> Server::ServeShared(Home& home) {
+  RunOn(*shared_->loop, [&] { shared_listener_->Add(home.served); });
+  return block::ExportPlace{UriOf(*shared_address_, home.served->name)};
+}
+
+Result<block::ExportPlace> Server::ServeOwn(const block::ExportSpec& spec, Home& home) {
   ASSIGN_OR_RETURN(Own own, ListenOwn(spec));
+  home.own_address = own.address;
   Status added;
-  RunOnLoop([&] { added = loop_->Add(spec, std::move(own.socket), std::move(own.tls)); });
-  if (!added) {
-    RemoveSocket(own.address);
-    return Fail(std::move(added).error());
-  }
-  MutexLock lock(mutex_);
-  own_addresses_.insert_or_assign(spec.name, own.address);
+  RunOn(*home.loop, [&] {
+    auto listener = home.loop->AddListener(
+        std::move(own.socket), Listener::EmptyName::kMeansTheExport, std::move(own.tls));
+    if (listener.has_value()) {
+      (*listener)->Add(home.served);
+    } else {
+      added = Fail(listener.error());
+    }
+  });
+  RETURN_IF_ERROR(added);
   return block::ExportPlace{std::move(own.uri)};
 }
 
 Status Server::Withdraw(const std::string& name) {
+  std::shared_ptr<Home> home;
   {
     MutexLock lock(mutex_);
-    // Before the listener goes: afterwards another one might already stand at the same place.
-    if (const auto own = own_addresses_.extract(name); !own.empty()) RemoveSocket(own.mapped());
+    const auto found = homes_.extract(name);
+    if (found.empty()) return Fail(ErrorCode::kNotFound, Concat("no NBD export ", name));
+    home = found.mapped();
   }
-  const bool found =
-      RunUntilIdle([&](Loop::Call idle) { return loop_->Withdraw(name, std::move(idle)); });
-  if (!found) return Fail(ErrorCode::kNotFound, Concat("no NBD export ", name));
+  // Before the listener goes: afterwards another one might already stand at the same place.
+  if (home->own_address) {
+    RemoveSocket(*home->own_address);
+  } else if (shared_ != nullptr) {
+    // Whoever has chosen it is on the way to its loop by then.
+    RunOn(*shared_->loop, [&] { shared_listener_->Drop(name); });
+  }
+  Shut(*home);
   return {};
 }
 
 int Server::client_count(const std::string& name) const {
-  int count = 0;
-  RunOnLoop([&] { count = loop_->ClientCount(name); });
-  return count;
+  const auto home = Find(name);
+  return home == nullptr ? 0 : static_cast<int>(home->served->clients.All().size());
+}
+
+std::shared_ptr<Server::Home> Server::Find(const std::string& name) const {
+  MutexLock lock(mutex_);
+  const auto found = homes_.find(name);
+  return found == homes_.end() ? nullptr : found->second;
 }
 
 std::vector<MountHolder> Server::Clients(const std::string& name) const {
-  std::vector<Loop::Client> clients;
-  RunOnLoop([&] { clients = loop_->Clients(name); });
   std::vector<MountHolder> holders;
-  for (const Loop::Client& client : clients) {
-    const int pid = client.peer.pid;
-    std::string who = pid > 0 ? ProgramName(pid) : client.peer.address;
+  const auto home = Find(name);
+  if (home == nullptr) return holders;
+  for (const auto& client : home->served->clients.All()) {
+    if (client->leaves) continue;
+    const int pid = client->peer.pid;
+    std::string who = pid > 0 ? ProgramName(pid) : client->peer.address;
     if (who.empty()) who = "a program";
     holders.push_back(
         {pid, std::move(who),
-         client.has_written ? "is connected over NBD and has written" : "is connected over NBD"});
+         client->has_written ? "is connected over NBD and has written" : "is connected over NBD"});
   }
   return holders;
 }
 
-void Server::RunOnLoop(const std::function<void()>& call) const {
+void Server::RunOn(Loop& loop, const std::function<void()>& call) {
   bool done = false;
-  loop_->Post([&] {
+  loop.Post([&] {
     call();
     MutexLock lock(mutex_);
     done = true;
     changed_.notify_all();
   });
   MutexLock lock(mutex_);
-  workers_.Await(lock, changed_, [&done] { return done; });
-}
-
-bool Server::RunUntilIdle(const std::function<bool(Loop::Call)>& call) {
-  bool idle = false;
-  bool begun = false;
-  RunOnLoop([&] {
-    begun = call([&] {
-      MutexLock lock(mutex_);
-      idle = true;
-      changed_.notify_all();
-    });
-  });
-  if (!begun) return false;
-  MutexLock lock(mutex_);
-  workers_.Await(lock, changed_, [&idle] { return idle; });
-  return true;
+  waits_.Await(lock, changed_, [&done] { return done; });
 }
 
 void Server::RemoveSocket(const Address& address) {

@@ -1,9 +1,10 @@
-// Server: coffer's NBD exporter. One named thread runs the event loop (coffer-nbd); requests that
-// may block go to the workers it is given. One Unix socket serves all exports by name; an export
-// may have a listener of its own besides.
+// Server: coffer's NBD exporter. Each export has an event loop, one named thread (coffer-nbd), and
+// workers for its requests that may block: what holds one up is felt by no other. One Unix socket
+// serves all exports by name, or an export has a listener of its own; a loop more (coffer-nbd)
+// negotiates on the shared socket.
 //
-// Threads: every public call may come from any thread but the loop's and the workers', and waits
-// for the loop to have done it.
+// Threads: every public call may come from any thread but the loops' and the workers'. Export waits
+// for loops that nothing holds up, Withdraw for its export's, client_count for none.
 #pragma once
 
 #include <functional>
@@ -35,9 +36,9 @@ class Server final : public block::Exporter {
     std::string host_name = {};
   };
 
-  /// All outlive the server. An `inherited` socket listens at shared_socket_path already, made by
-  /// somebody else, and its name stays at the end.
-  [[nodiscard]] static Result<std::unique_ptr<Server>> Open(Options options, Executor& workers,
+  /// All outlive the server; `waits` is where its callers wait. An `inherited` socket listens at
+  /// shared_socket_path already, made by somebody else, and its name stays at the end.
+  [[nodiscard]] static Result<std::unique_ptr<Server>> Open(Options options, Executor& waits,
                                                             const Clock& clock, FileSystem& fs,
                                                             Descriptor inherited = {});
   /// Withdraws what is still exported, waits for the devices, removes the sockets.
@@ -51,8 +52,20 @@ class Server final : public block::Exporter {
   [[nodiscard]] std::vector<MountHolder> Clients(const std::string& name) const override;
 
  private:
-  Server(Options options, Executor& workers, const Clock& clock, FileSystem& fs,
-         std::unique_ptr<Poller> poller);
+  /// A loop on a thread of its own, with the workers of its export.
+  struct Home {
+    std::unique_ptr<Executor> workers;
+    std::unique_ptr<Loop> loop;
+    std::unique_ptr<Executor> thread;      // last: its end waits for Run's
+    std::shared_ptr<ServedExport> served;  // null: the shared socket's
+    std::optional<Address> own_address;
+  };
+
+  Server(Options options, Executor& waits, const Clock& clock, FileSystem& fs);
+  Result<std::shared_ptr<Home>> MakeHome();
+  Result<block::ExportPlace> ServeShared(Home& home);
+  Result<block::ExportPlace> ServeOwn(const block::ExportSpec& spec, Home& home);
+  void Shut(Home& home) EXCLUDES_LOCK(mutex_);
 
   Status ListenShared(Descriptor inherited);
   /// A listener for one export alone, before it is handed to the loop.
@@ -63,23 +76,22 @@ class Server final : public block::Exporter {
     std::string uri;
   };
   Result<Own> ListenOwn(const block::ExportSpec& spec);
-  void RunOnLoop(const std::function<void()>& call) const EXCLUDES_LOCK(mutex_);
-  /// Runs `call` on the loop and waits until the Call it is handed has been called, or until it
-  /// returns false.
-  bool RunUntilIdle(const std::function<bool(Loop::Call)>& call) EXCLUDES_LOCK(mutex_);
+  [[nodiscard]] std::shared_ptr<Home> Find(const std::string& name) const EXCLUDES_LOCK(mutex_);
+  void RunOn(Loop& loop, const std::function<void()>& call) EXCLUDES_LOCK(mutex_);
   void RemoveSocket(const Address& address);
 
   const Options options_;
-  Executor& workers_;
+  Executor& waits_;
   const Clock& clock_;
   FileSystem& fs_;
+  Totals totals_;
+  std::shared_ptr<Home> shared_;  // null: no shared socket
+  std::shared_ptr<Listener> shared_listener_;
   std::optional<Address> shared_address_;
   bool owns_shared_name_ = false;
   mutable Mutex mutex_;
-  mutable CondVar changed_;
-  std::map<std::string, Address> own_addresses_ GUARDED_BY(mutex_);
-  const std::unique_ptr<Loop> loop_;
-  std::unique_ptr<Executor> loop_thread_;  // last: its end waits for Run's
+  CondVar changed_;
+  std::map<std::string, std::shared_ptr<Home>> homes_ GUARDED_BY(mutex_);
 };
 
 }  // namespace coffer::nbd

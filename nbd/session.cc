@@ -11,9 +11,20 @@ RequestRules RulesOf(const Export& chosen, const Agreement& agreement) {
 
 }  // namespace
 
+Session::Session(Export chosen, Agreement agreement, BufferPool& pool) : pool_(pool) {
+  Enter(std::move(chosen), std::move(agreement));
+}
+
+void Session::Enter(Export chosen, Agreement agreement) {
+  chosen_ = std::move(chosen);
+  agreement_ = std::move(agreement);
+  parser_.emplace(pool_, RulesOf(*chosen_, agreement_));
+  parser_->set_size(chosen_->size);
+}
+
 Session::Step Session::Advance(ByteView& input) {
   if (!parser_) {
-    switch (handshake_.Advance(input)) {
+    switch (handshake_->Advance(input)) {
       case Handshake::Step::kNeedBytes:
         return Step::kNeedBytes;
       case Handshake::Step::kContinue:
@@ -23,8 +34,7 @@ Session::Step Session::Advance(ByteView& input) {
       case Handshake::Step::kEnded:
         return Step::kBroken;
       case Handshake::Step::kEntered:
-        parser_.emplace(pool_, RulesOf(chosen(), handshake_.agreement()));
-        parser_->set_size(chosen().size);
+        Enter(handshake_->chosen(), handshake_->agreement());
         return Step::kEntered;
     }
   }

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "core/base/bytes.h"
 #include "nbd/buffer_pool.h"
@@ -28,17 +29,20 @@ class Session {
   };
 
   /// Both outlive the session.
-  Session(const ExportDirectory& exports, BufferPool& pool) : pool_(pool), handshake_(exports) {}
+  Session(const ExportDirectory& exports, BufferPool& pool)
+      : pool_(pool), handshake_(std::in_place, exports) {}
+  /// Goes on where another one has just said kEntered.
+  Session(Export chosen, Agreement agreement, BufferPool& pool);
 
   /// Takes bytes from the front of `input` until there is something to do or they are used up.
   Step Advance(ByteView& input);
 
   /// Negotiation bytes to send; take them and leave it empty.
-  [[nodiscard]] Bytes& output() { return handshake_.output(); }
+  [[nodiscard]] Bytes& output() { return handshake_ ? handshake_->output() : no_output_; }
   [[nodiscard]] bool negotiated() const { return parser_.has_value(); }
   /// REQUIRES: negotiated.
-  [[nodiscard]] const Export& chosen() const { return handshake_.chosen(); }
-  [[nodiscard]] const Agreement& agreement() const { return handshake_.agreement(); }
+  [[nodiscard]] const Export& chosen() const { return *chosen_; }
+  [[nodiscard]] const Agreement& agreement() const { return agreement_; }
   void set_size(std::uint64_t size) { parser_->set_size(size); }
   [[nodiscard]] Request& request() { return parser_->request(); }
   [[nodiscard]] Refusal refusal() const { return parser_->refusal(); }
@@ -51,12 +55,17 @@ class Session {
   [[nodiscard]] std::size_t payload_bytes() const { return parser_ ? parser_->payload_bytes() : 0; }
 
   [[nodiscard]] const std::string& end_reason() const {
-    return parser_ ? parser_->broken_reason() : handshake_.end_reason();
+    return parser_ ? parser_->broken_reason() : handshake_->end_reason();
   }
 
  private:
+  void Enter(Export chosen, Agreement agreement);
+
   BufferPool& pool_;
-  Handshake handshake_;
+  std::optional<Handshake> handshake_;  // none: it was another session's
+  std::optional<Export> chosen_;
+  Agreement agreement_;
+  Bytes no_output_;
   std::optional<RequestParser> parser_;
 };
 

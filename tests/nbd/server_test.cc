@@ -214,6 +214,102 @@ TEST_F(NbdServer, WritesThatWaitForRoomLeaveWorkersToOthers) {
   EXPECT_EQ(device_.Acknowledged(19 * 4096, 5), "waits");
 }
 
+// A journal's pwrite that the disk does not take holds up its own volume's loop.
+TEST_F(NbdServer, AWriteInPlaceThatIsHeldUpIsFeltByNoOtherExport) {
+  Serve();
+  MemoryDevice other_device(kSize);
+  ASSERT_EQ(ExportError({"other", "", &other_device, "", false}), "");
+  TestClient other = Connected();
+  ASSERT_EQ(other.Go("other"), kAck);
+  TestClient client = Ready();
+  device_.set_slow_in_place(true);
+  device_.Hold();
+  client.Send(WriteBytes(0, std::string(4096, 'h'), 1));
+  ASSERT_TRUE(device_.AwaitInside(1));
+  EXPECT_EQ(other.Write(0, "not held"), 0u);
+  EXPECT_EQ(other.Read(0, 8), "not held");
+  EXPECT_EQ(other.Flush(), 0u);
+  EXPECT_EQ(other.Call(RequestBytes(kTrim, 0, 4096, 2)), 0u);
+  TestClient late = Connected();
+  EXPECT_EQ(late.Ask(OptionBytes(kList)).size(), 3u);
+  EXPECT_EQ(late.Go("other"), kAck);
+  EXPECT_EQ(server_->client_count("v"), 1);
+  MemoryDevice third(4096);
+  EXPECT_EQ(ExportError({"third", "", &third, "", false}), "");
+  EXPECT_TRUE(server_->Withdraw("third").has_value());
+  EXPECT_FALSE(client.HasNews());
+  device_.LetGo();
+  EXPECT_EQ(client.ReceiveReply(), (Reply{0, 1}));
+}
+
+TEST_F(NbdServer, FlushesThatWaitLeaveWorkersToOtherExports) {
+  Serve();
+  MemoryDevice other_device(kSize);
+  ASSERT_EQ(ExportError({"other", "", &other_device, "", false}), "");
+  TestClient other = Connected();
+  ASSERT_EQ(other.Go("other"), kAck);
+  device_.Hold();
+  constexpr int kClients = 24;
+  std::vector<TestClient> clients;
+  for (std::uint64_t i = 0; i < kClients; ++i) {
+    clients.push_back(Ready());
+    clients.back().Send(RequestBytes(kFlush, 0, 0, i));
+  }
+  ASSERT_TRUE(device_.AwaitInside(JobQueue::kFlushesAtOnce));
+  AwaitLoop(clients.front());
+  EXPECT_EQ(other.Call(RequestBytes(kTrim, 0, 4096, 1)), 0u);
+  EXPECT_EQ(other.Call(RequestBytes(kWriteZeroes, 0, 4096, 2)), 0u);
+  EXPECT_EQ(clients.front().Read(0, 1), std::string(1, '\0'));  // nor do they stop its own reads
+  device_.LetGo();
+  for (std::uint64_t i = 0; i < kClients; ++i) {
+    EXPECT_EQ(clients[i].ReceiveReply(), (Reply{0, i}));
+  }
+  EXPECT_EQ(device_.count(DeviceCall::kFlush), JobQueue::kFlushesAtOnce + 1);
+}
+
+TEST_F(NbdServer, ABatchWithBarriersIsOneWriteAndOneFlush) {
+  Serve();
+  TestClient client = Ready();
+  device_.Hold();
+  client.Send(Joined({WriteBytes(0, std::string(4096, 'a'), 1), RequestBytes(kFlush, 0, 0, 2),
+                      WriteBytes(4096, std::string(4096, 'b'), 3, kFua),
+                      WriteBytes(8192, std::string(4096, 'c'), 4), RequestBytes(kFlush, 0, 0, 5),
+                      WriteBytes(12288, std::string(4096, 'd'), 6, kFua)}));
+  ASSERT_TRUE(device_.AwaitInside(1));
+  // What is no barrier is answered, and nothing else before the flush.
+  EXPECT_EQ(client.ReceiveReply(), (Reply{0, 1}));
+  EXPECT_EQ(client.ReceiveReply(), (Reply{0, 4}));
+  AwaitLoop(client);
+  EXPECT_FALSE(client.HasNews());
+  EXPECT_EQ(device_.Durable(4096, 1), std::string(1, '\0'));
+  device_.LetGo();
+  std::set<std::uint64_t> answered;
+  for (int i = 0; i < 4; ++i) {
+    const auto reply = client.ReceiveReply();
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->error, 0u);
+    answered.insert(reply->cookie);
+  }
+  EXPECT_EQ(answered, (std::set<std::uint64_t>{2, 3, 5, 6}));
+  EXPECT_EQ(device_.Durable(4096, 1) + device_.Durable(8192, 1) + device_.Durable(12288, 1), "bcd");
+  EXPECT_EQ(device_.count(DeviceCall::kTryWrite), 1);
+  EXPECT_EQ(device_.count(DeviceCall::kFlush), 1);
+  EXPECT_EQ(device_.count(DeviceCall::kWrite), 0);
+}
+
+TEST_F(NbdServer, AFlushThatFailsFailsEveryBarrierItWasFor) {
+  Serve();
+  TestClient client = Ready();
+  device_.Hold();
+  client.Send(
+      Joined({WriteBytes(0, std::string(4096, 'a'), 1, kFua), RequestBytes(kFlush, 0, 0, 2)}));
+  ASSERT_TRUE(device_.AwaitInside(1));
+  device_.set_error(Error{ErrorCode::kIoError, "the disk is broken", ""});
+  device_.LetGo();
+  EXPECT_EQ(client.ReceiveReply()->error, kEio);
+  EXPECT_EQ(client.ReceiveReply()->error, kEio);
+}
+
 TEST_F(NbdServer, NoMoreRequestsBeginThanMayBeInFlight) {
   Limits limits;
   limits.requests_in_flight_max = 4;

@@ -70,9 +70,18 @@ class ServerTest : public ::testing::Test {
     EXPECT_EQ(client.Go(name), kAck);
     return client;
   }
-  /// Returns when the loop has worked off what was sent to it before.
+  /// Returns when the loop of that client's export has worked off what was sent to it before.
   void AwaitLoop(TestClient& other) {
     for (int i = 0; i < 3; ++i) ASSERT_EQ(other.Call(RequestBytes(99, 0, 0, 0)), kEinval);
+  }
+
+  /// The same for the loop of the shared socket.
+  void AwaitSharedLoop() {
+    MemoryDevice other(4096);
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_EQ(ExportError({"await", "", &other, "", false}), "");
+      ASSERT_TRUE(server_->Withdraw("await").has_value());
+    }
   }
 
   TemporaryDirectory directory_;

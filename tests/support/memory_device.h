@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -47,6 +48,8 @@ class MemoryDevice final : public block::BlockDevice {
   void Hold() {
     With([&] { held_ = true; });
   }
+  /// TryWrite waits too while calls are held, as a pwrite does on a disk that does not answer.
+  void set_slow_in_place(bool slow) { slow_in_place_ = slow; }
   void LetGo() {
     With([&] { held_ = false; });
   }
@@ -147,7 +150,7 @@ class MemoryDevice final : public block::BlockDevice {
     return Status{};
   }
   std::optional<Status> TryWrite(std::span<const WriteRequest> requests) override {
-    const Visit visit(*this, Call::kTryWrite, Waits::kNever);
+    const Visit visit(*this, Call::kTryWrite, slow_in_place_ ? Waits::kMay : Waits::kNever);
     if (!in_place_) return std::nullopt;
     for (const WriteRequest& request : requests) {
       if (Status refused = Refuse(request.offset, request.data.size(), true); !refused) {
@@ -245,6 +248,7 @@ class MemoryDevice final : public block::BlockDevice {
   std::optional<Error> error_;
   bool read_only_ = false;
   bool in_place_ = true;
+  std::atomic<bool> slow_in_place_ = false;
   bool held_ = false;
   int inside_ = 0;
   std::array<int, 8> counts_{};
