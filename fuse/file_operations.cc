@@ -6,12 +6,16 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
+#include <atomic>
 #include <cerrno>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "core/base/log.h"
 #include "fuse/errors.h"
+#include "fuse/jobs.h"
+#include "fuse/kernel_mount.h"
 #include "fuse/limits.h"
 #include "fuse/operations.h"
 #include "fuse/volume_status.h"
@@ -122,12 +126,13 @@ void Read(fuse_req_t request, fuse_ino_t, std::size_t size, off_t at, fuse_file_
   if (const auto read = visit->device().TryRead(offset, bytes)) {
     return ReplyRead(request, *open.image, *read, bytes);
   }
-  MountedOf(request).jobs.Start(JobQueue::Kind::kRead, *std::move(visit), 0,
-                                [request, offset, length](Image::Visit inside) {
-                                  Bytes buffer(length);
-                                  const Status read = inside.device().Read(offset, buffer);
-                                  ReplyRead(request, inside.image(), read, buffer);
-                                });
+  JobQueue& jobs = visit->jobs();
+  jobs.Start(JobQueue::Kind::kRead, *std::move(visit), 0,
+             [request, offset, length](Image::Visit inside) {
+               Bytes buffer(length);
+               const Status read = inside.device().Read(offset, buffer);
+               ReplyRead(request, inside.image(), read, buffer);
+             });
 }
 
 // --- write ---
@@ -139,7 +144,60 @@ void ReplyWrite(fuse_req_t request, Image& image, const Status& status, std::siz
   fuse_reply_write(request, length);
 }
 
-/// What goes past the end is cut off, as write(2) has it at a limit; nothing inside: EFBIG.
+/// The right to write in place. Asks for a moment: another loop's write takes a few microseconds,
+/// unless the disk holds it up.
+class InPlaceTurn {
+ public:
+  explicit InPlaceTurn(Mounted& mounted) : writing_(mounted.writing_in_place) {
+    constexpr int kTimesMax = 1000;  // should the clock stand still
+    const MonotonicTime end = mounted.clock.Now() + kInPlacePatience;
+    int times = 0;
+    do {
+      held_ = !writing_.exchange(true, std::memory_order_acquire);
+    } while (!held_ && ++times < kTimesMax && mounted.clock.Now() < end);
+  }
+  ~InPlaceTurn() {
+    if (held_) writing_.store(false, std::memory_order_release);
+  }
+  InPlaceTurn(const InPlaceTurn&) = delete;
+  InPlaceTurn& operator=(const InPlaceTurn&) = delete;
+  [[nodiscard]] bool held() const { return held_; }
+
+ private:
+  std::atomic<bool>& writing_;
+  bool held_ = false;
+};
+
+std::optional<Status> WriteInPlace(Mounted& mounted, block::BlockDevice& device,
+                                   const block::BlockDevice::WriteRequest& write) {
+  const InPlaceTurn turn(mounted);
+  if (!turn.held()) return std::nullopt;
+  return device.TryWrite(std::span(&write, 1));
+}
+
+/// With write-back the kernel has let the file grow already. It is told the size again, in which
+/// it first sends what it has kept back: by a worker, since loops have to take that.
+void TellKernelTheSize(const Mounted& mounted, Image& image) {
+  if (!image.ClaimSize()) return;
+  auto visit = image.Enter();
+  if (!visit) return;
+  JobQueue& jobs = visit->jobs();
+  jobs.Start(JobQueue::Kind::kSurvey, *std::move(visit), 0, [&mounted](Image::Visit inside) {
+    inside.image().SizeIsToldNow();
+    const Status told = TellSize(mounted.tools, mounted.path, inside.image().file_stem() + ".img",
+                                 inside.device().size());
+    if (!told.has_value()) LOG(kWarning, "fuse: ", told.error().message);
+  });
+}
+
+/// What write(2) has answered long ago cannot be cut: fsync(2) will say it.
+void ReplyBeyondEnd(fuse_req_t request, const Mounted& mounted, Image& image) {
+  fuse_reply_err(request, EFBIG);
+  if (image.cache() == Image::Cache::kWriteBack) TellKernelTheSize(mounted, image);
+}
+
+/// What goes past the end is cut off, as write(2) has it at a limit; nothing inside, or kept back
+/// by the kernel: EFBIG.
 void Write(fuse_req_t request, fuse_ino_t, const char* from, std::size_t size, off_t at,
            fuse_file_info* file) {
   const OpenNode& open = OpenNodeOf(file);
@@ -150,28 +208,37 @@ void Write(fuse_req_t request, fuse_ino_t, const char* from, std::size_t size, o
   auto visit = open.image->Enter();
   const std::uint64_t offset = Unsigned(at);
   const std::uint64_t end = visit ? visit->device().size() : 0;
-  if (!visit || open.image->read_only() || offset >= end) {
-    fuse_reply_err(request, !visit ? ENODEV : open.image->read_only() ? EROFS : EFBIG);
+  if (!visit || open.image->read_only()) {
+    fuse_reply_err(request, visit ? EROFS : ENODEV);
     return;
   }
+  Mounted& mounted = MountedOf(request);
+  if (offset >= end) return ReplyBeyondEnd(request, mounted, *open.image);
   const std::size_t length = std::min<std::uint64_t>(size, end - offset);
   const ByteView data(reinterpret_cast<const std::byte*>(from), length);
-  const Mounted& mounted = MountedOf(request);
   Changed(*open.image, mounted.clock);
   const auto flag =
       (file->flags & O_DSYNC) != 0 ? block::WriteFlag::kForceUnitAccess : block::WriteFlag::kNone;
+  const bool cut = length < size && open.image->cache() == Image::Cache::kWriteBack;
+  const auto reply = [request, &mounted, length, cut](Image& image, const Status& written) {
+    if (cut && written.has_value()) return ReplyBeyondEnd(request, mounted, image);
+    ReplyWrite(request, image, written, length);
+  };
   if (flag == block::WriteFlag::kNone) {
-    const std::array<block::BlockDevice::WriteRequest, 1> one{{{offset, data}}};
-    if (const auto written = visit->device().TryWrite(one)) {
-      return ReplyWrite(request, *open.image, *written, length);
+    if (const auto written = WriteInPlace(mounted, visit->device(), {offset, data})) {
+      return reply(*open.image, *written);
     }
   }
+  JobQueue& jobs = visit->jobs();
+  if (!jobs.HasRoomFor(length)) {
+    fuse_reply_err(request, ENOMEM);
+    return;
+  }
   const auto kept = std::make_shared<const Bytes>(ToBytes(data));  // `from` is the loop's
-  mounted.jobs.Start(JobQueue::Kind::kWrite, *std::move(visit), length,
-                     [request, offset, kept, flag](Image::Visit inside) {
-                       const Status written = inside.device().Write(offset, *kept, flag);
-                       ReplyWrite(request, inside.image(), written, kept->size());
-                     });
+  jobs.Start(JobQueue::Kind::kWrite, *std::move(visit), length,
+             [offset, kept, flag, reply](Image::Visit inside) {
+               reply(inside.image(), inside.device().Write(offset, *kept, flag));
+             });
 }
 
 // --- fsync ---
@@ -193,9 +260,9 @@ void Sync(fuse_req_t request, fuse_ino_t, int, fuse_file_info* file) {
     fuse_reply_err(request, ENODEV);
     return;
   }
-  MountedOf(request).jobs.Start(
-      JobQueue::Kind::kFlush, *std::move(visit), 0,
-      [request](Image::Visit inside) { Flush(std::move(inside), request); });
+  JobQueue& jobs = visit->jobs();
+  jobs.Start(JobQueue::Kind::kFlush, *std::move(visit), 0,
+             [request](Image::Visit inside) { Flush(std::move(inside), request); });
 }
 
 // --- fallocate ---
@@ -205,7 +272,8 @@ void Zero(fuse_req_t request, Image::Visit visit, int mode, std::uint64_t offset
           std::uint64_t length) {
   const Mounted& mounted = MountedOf(request);
   Changed(visit.image(), mounted.clock);
-  mounted.jobs.Start(JobQueue::Kind::kWrite, std::move(visit), 0, [=](Image::Visit inside) {
+  JobQueue& jobs = visit.jobs();
+  jobs.Start(JobQueue::Kind::kWrite, std::move(visit), 0, [=](Image::Visit inside) {
     Image::Counters& counters = inside.image().counters();
     const bool punch = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
     (punch ? counters.trims : counters.zeroes).fetch_add(1, std::memory_order_relaxed);
@@ -303,10 +371,11 @@ void SeekData(fuse_req_t request, fuse_ino_t, off_t at, int whence, fuse_file_in
                      static_cast<off_t>(SeekWhereWritesAreKeptBack(Unsigned(at), end, whence)));
     return;
   }
-  MountedOf(request).jobs.Start(JobQueue::Kind::kSurvey, *std::move(visit), 0,
-                                [request, at, whence](Image::Visit inside) {
-                                  SeekAndReply(request, inside, Unsigned(at), whence);
-                                });
+  JobQueue& jobs = visit->jobs();
+  jobs.Start(JobQueue::Kind::kSurvey, *std::move(visit), 0,
+             [request, at, whence](Image::Visit inside) {
+               SeekAndReply(request, inside, Unsigned(at), whence);
+             });
 }
 
 }  // namespace

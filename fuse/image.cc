@@ -15,8 +15,9 @@ std::string FileStem(std::string name) {
 
 }  // namespace
 
-Image::Image(const block::ExportSpec& spec, Cache cache, UnixSeconds now)
+Image::Image(const block::ExportSpec& spec, Cache cache, UnixSeconds now, JobQueue& jobs)
     : device_(*spec.device),
+      jobs_(jobs),
       name_(spec.name),
       file_stem_(FileStem(spec.name)),
       cache_(cache),

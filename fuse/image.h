@@ -18,6 +18,8 @@
 
 namespace coffer::fuse {
 
+class JobQueue;
+
 class Image : public std::enable_shared_from_this<Image> {
  public:
   /// What the kernel may keep of it.
@@ -27,7 +29,8 @@ class Image : public std::enable_shared_from_this<Image> {
     kWriteBack,  // writes come when the kernel likes, or before an fsync returns
   };
 
-  Image(const block::ExportSpec& spec, Cache cache, UnixSeconds now);
+  /// `jobs` is there until Withdraw has returned.
+  Image(const block::ExportSpec& spec, Cache cache, UnixSeconds now, JobQueue& jobs);
   Image(const Image&) = delete;
   Image& operator=(const Image&) = delete;
 
@@ -48,6 +51,7 @@ class Image : public std::enable_shared_from_this<Image> {
     }
     [[nodiscard]] Image& image() const { return *image_; }
     [[nodiscard]] block::BlockDevice& device() const { return image_->device_; }
+    [[nodiscard]] JobQueue& jobs() const { return image_->jobs_; }
 
    private:
     std::shared_ptr<Image> image_;
@@ -84,10 +88,16 @@ class Image : public std::enable_shared_from_this<Image> {
   void SetModified(UnixSeconds at) { modified_.store(at, std::memory_order_relaxed); }
   [[nodiscard]] bool sole() const { return sole_; }
 
+  /// The kernel's size is wrong: true for whoever has to put it right, until SizeIsToldNow, after
+  /// which a further wrong size counts anew.
+  [[nodiscard]] bool ClaimSize() { return !telling_size_.exchange(true); }
+  void SizeIsToldNow() { telling_size_.store(false); }
+
  private:
   void Leave();
 
   block::BlockDevice& device_;
+  JobQueue& jobs_;
   const std::string name_;
   const std::string file_stem_;
   const Cache cache_;
@@ -95,6 +105,7 @@ class Image : public std::enable_shared_from_this<Image> {
   const bool sole_;
   std::atomic<UnixSeconds> modified_;
   Counters counters_;
+  std::atomic<bool> telling_size_ = false;
   std::atomic<bool> withdrawn_ = false;
   std::atomic<std::uint64_t> inside_ = 0;
   std::atomic<int> waiting_ = 0;  // in AwaitIdle

@@ -1,18 +1,12 @@
 #include "fuse/jobs.h"
 
-#include <memory>
+#include <utility>
 
-#include "core/base/check.h"
 #include "fuse/limits.h"
 
 namespace coffer::fuse {
 
-JobQueue::~JobQueue() {
-  MutexLock lock(mutex_);
-  workers_.Await(lock, changed_, [this]() REQUIRES_LOCK(mutex_) { return lanes_.empty(); });
-}
-
-int JobQueue::AtOnce(Kind kind) {
+constexpr int JobQueue::AtOnce(Kind kind) {
   switch (kind) {
     case Kind::kRead:
       return 8;
@@ -26,52 +20,61 @@ int JobQueue::AtOnce(Kind kind) {
   return 1;
 }
 
+JobQueue::JobQueue()
+    : workers_(NewThreadExecutor("fuse", AtOnce(Kind::kRead) + AtOnce(Kind::kWrite) +
+                                             AtOnce(Kind::kFlush) + AtOnce(Kind::kSurvey))) {}
+
+JobQueue::~JobQueue() {
+  MutexLock lock(mutex_);
+  workers_->Await(lock, changed_, [this]() REQUIRES_LOCK(mutex_) { return running_ == 0; });
+}
+
+bool JobQueue::HasRoomFor(std::size_t bytes) const {
+  MutexLock lock(mutex_);
+  return bytes_ == 0 || bytes_ + bytes <= kJobBytesMax;
+}
+
 void JobQueue::Start(Kind kind, Image::Visit visit, std::size_t bytes, Job job) {
-  const LaneKey key(&visit.image(), kind);
   Waiting request{std::move(visit), bytes, std::move(job)};
   {
     MutexLock lock(mutex_);
-    workers_.Await(lock, changed_, [this, bytes]() REQUIRES_LOCK(mutex_) {
-      return bytes_ == 0 || bytes_ + bytes <= kJobBytesMax;
-    });
     bytes_ += bytes;
-    Lane& lane = lanes_[key];
+    Lane& lane = LaneOf(kind);
     if (lane.running == AtOnce(kind)) {
       lane.waiting.push_back(std::move(request));
       return;
     }
     ++lane.running;
+    ++running_;
   }
-  Post(key, std::move(request));
+  Post(kind, std::move(request));
 }
 
-void JobQueue::Post(const LaneKey& key, Waiting request) {
+void JobQueue::Post(Kind kind, Waiting request) {
   // A std::function is copied, a visit is not.
   const auto shared = std::make_shared<Waiting>(std::move(request));
-  workers_.Post([this, key, shared] {
-    const auto image = shared->visit.image().shared_from_this();  // the lane is known by its place
+  workers_->Post([this, kind, shared] {
     shared->job(std::move(shared->visit));
     shared->job = nullptr;
-    LeaveLane(key, shared->bytes);
+    LeaveLane(kind, shared->bytes);
   });
 }
 
-void JobQueue::LeaveLane(const LaneKey& key, std::size_t bytes) {
+void JobQueue::LeaveLane(Kind kind, std::size_t bytes) {
   std::unique_ptr<Waiting> next;
   {
     MutexLock lock(mutex_);
     bytes_ -= bytes;
-    changed_.notify_all();
-    const auto lane = lanes_.find(key);
-    CHECK(lane != lanes_.end());
-    if (lane->second.waiting.empty()) {
-      if (--lane->second.running == 0) lanes_.erase(lane);
+    Lane& lane = LaneOf(kind);
+    if (lane.waiting.empty()) {
+      --lane.running;
+      if (--running_ == 0) changed_.notify_all();
       return;
     }
-    next = std::make_unique<Waiting>(std::move(lane->second.waiting.front()));
-    lane->second.waiting.pop_front();
+    next = std::make_unique<Waiting>(std::move(lane.waiting.front()));
+    lane.waiting.pop_front();
   }
-  Post(key, std::move(*next));
+  Post(kind, std::move(*next));
 }
 
 }  // namespace coffer::fuse

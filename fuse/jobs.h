@@ -1,15 +1,15 @@
-// JobQueue: requests that may block, away from the loops that read them. Thread-safe.
+// JobQueue: requests of one image that may block, away from the loops that read them, on workers of
+// its own: what holds one image up is felt by no other. Thread-safe.
 //
-// A device's writes may wait for long (its journal is full), its reads too (a slow store). So only
-// a few of each kind have a worker at a time; the rest wait here, and other kinds and other images'
-// requests pass them. The bytes that waiting writes hold are bounded: beyond that Start waits, and
-// with it the mount whose loop called it.
+// Writes may wait for long (the journal is full), reads too (a slow store). So only a few of each
+// kind have a worker at a time; the rest wait here, and other kinds pass them. The bytes that
+// waiting writes hold are bounded; no loop ever waits for that bound.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
-#include <map>
-#include <utility>
+#include <memory>
 
 #include "core/base/executor.h"
 #include "core/base/mutex.h"
@@ -22,19 +22,20 @@ class JobQueue {
   enum class Kind { kRead, kWrite, kFlush, kSurvey };
   using Job = std::function<void(Image::Visit visit)>;
 
-  /// `workers` outlives the queue.
-  explicit JobQueue(Executor& workers) : workers_(workers) {}
-  ~JobQueue();  // waits for its jobs
+  JobQueue();
+  ~JobQueue();  // waits for its jobs; on none of its own threads
   JobQueue(const JobQueue&) = delete;
   JobQueue& operator=(const JobQueue&) = delete;
 
+  /// Whether so many bytes more may wait. Only that many writers that nobody queues for (direct
+  /// I/O of many threads) can make it false: of the kernel's own requests fewer are under way.
+  [[nodiscard]] bool HasRoomFor(std::size_t bytes) const EXCLUDES_LOCK(mutex_);
   /// Runs `job` on a worker soon, once. It answers its request before it lets go of the visit, and
   /// holds `bytes` of memory until then.
   void Start(Kind kind, Image::Visit visit, std::size_t bytes, Job job) EXCLUDES_LOCK(mutex_);
-  [[nodiscard]] Executor& workers() { return workers_; }
 
  private:
-  using LaneKey = std::pair<const Image*, Kind>;
+  static constexpr std::size_t kKinds = 4;
   struct Waiting {
     Image::Visit visit;
     std::size_t bytes;
@@ -45,15 +46,19 @@ class JobQueue {
     std::deque<Waiting> waiting;
   };
 
-  static int AtOnce(Kind kind);
-  void Post(const LaneKey& key, Waiting request);
-  void LeaveLane(const LaneKey& key, std::size_t bytes) EXCLUDES_LOCK(mutex_);
+  static constexpr int AtOnce(Kind kind);
+  [[nodiscard]] Lane& LaneOf(Kind kind) REQUIRES_LOCK(mutex_) {
+    return lanes_[static_cast<std::size_t>(kind)];
+  }
+  void Post(Kind kind, Waiting request);
+  void LeaveLane(Kind kind, std::size_t bytes) EXCLUDES_LOCK(mutex_);
 
-  Executor& workers_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar changed_;
-  std::map<LaneKey, Lane> lanes_ GUARDED_BY(mutex_);  // with requests under way
+  std::array<Lane, kKinds> lanes_ GUARDED_BY(mutex_);
+  int running_ GUARDED_BY(mutex_) = 0;
   std::size_t bytes_ GUARDED_BY(mutex_) = 0;
+  std::unique_ptr<Executor> workers_;  // last: its end waits for what uses the rest
 };
 
 }  // namespace coffer::fuse

@@ -152,4 +152,11 @@ Status SyncFile(const MountTools& tools, const std::string& path) {
   return Run({tools.sync, "--", path});
 }
 
+Status TellSize(const MountTools& tools, const std::string& directory, const std::string& name,
+                std::uint64_t size) {
+  if (!IsCofferMount(directory)) return {};
+  return Run({tools.truncate, "--no-create", "--size=" + std::to_string(size), "--",
+              directory + "/" + name});
+}
+
 }  // namespace coffer::fuse

@@ -2,6 +2,7 @@
 // fusermount3, which is setuid root.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "core/base/file_system.h"
@@ -30,5 +31,11 @@ Status UnmountConnection(const MountTools& tools, const std::string& directory, 
 /// fsync(2) of a file in a mount of this very process: in a child, since a thread that waits there
 /// for this process's own answers would keep it from ending when it is killed.
 Status SyncFile(const MountTools& tools, const std::string& path);
+/// ftruncate(2) of one, in a child too: `size` is what its device has, and the kernel, which with
+/// write-back believes its own size alone, takes it over, for open files too. Pages beyond it are
+/// dropped. Nothing is done where `directory` is no mount of coffer's any more: a file of that name
+/// would be somebody else's.
+Status TellSize(const MountTools& tools, const std::string& directory, const std::string& name,
+                std::uint64_t size);
 
 }  // namespace coffer::fuse

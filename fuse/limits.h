@@ -15,7 +15,7 @@ inline constexpr std::size_t kRequestBytesMax = 1u << 20;
 /// 12, since a slow store answers them in parallel.
 inline constexpr unsigned kBackgroundMax = 64;
 inline constexpr unsigned kCongestedAt = 48;
-/// Of writes that wait for a worker, of all mounts.
+/// Of writes of one image that wait for a worker; more answer ENOMEM.
 inline constexpr std::size_t kJobBytesMax = 128u << 20;
 /// Failures of one image that are logged one by one.
 inline constexpr int kErrorsLoggedMax = 10;
@@ -23,6 +23,8 @@ inline constexpr int kErrorsLoggedMax = 10;
 inline constexpr int kLoopThreads = 2;
 /// How long one that has nothing to do asks again before it sleeps, where that pays.
 inline constexpr Duration kPatience = std::chrono::microseconds(40);
+/// How long one asks for its turn to write in place.
+inline constexpr Duration kInPlacePatience = std::chrono::microseconds(20);
 /// How long the kernel may believe a name or an attribute before it asks again. What changes in
 /// between it is told.
 inline constexpr double kBelieveSeconds = 60;

@@ -18,6 +18,7 @@ struct MountTools {
   std::string device = "/dev/fuse";
   std::string configuration = "/etc/fuse.conf";
   std::string sync = "/bin/sync";
+  std::string truncate = "/usr/bin/truncate";
 };
 
 /// `directory` (absolute) without symlinks: one directory, one path. Its last component need not

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "fuse/errors.h"
+#include "fuse/jobs.h"
 #include "fuse/limits.h"
 #include "fuse/operations.h"
 #include "fuse/volume_status.h"
@@ -207,12 +208,13 @@ void SyncDirectory(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) {
   for (const auto& image : mounted.tree.images()) {
     auto visit = image->Enter();
     if (!visit) continue;
-    mounted.jobs.Start(JobQueue::Kind::kFlush, *std::move(visit), 0,
-                       [held = sync](Image::Visit inside) mutable {
-                         const Status flushed = inside.device().Flush();
-                         if (!flushed.has_value()) held->failed = ErrnoFrom(flushed.error().code);
-                         held.reset();  // the answer comes before the visit ends
-                       });
+    JobQueue& jobs = visit->jobs();
+    jobs.Start(JobQueue::Kind::kFlush, *std::move(visit), 0,
+               [held = sync](Image::Visit inside) mutable {
+                 const Status flushed = inside.device().Flush();
+                 if (!flushed.has_value()) held->failed = ErrnoFrom(flushed.error().code);
+                 held.reset();  // the answer comes before the visit ends
+               });
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,8 +14,8 @@
 
 #include "core/base/clock.h"
 #include "core/base/mutex.h"
-#include "fuse/jobs.h"
 #include "fuse/low_level.h"
+#include "fuse/mount_point.h"
 #include "fuse/tree.h"
 
 namespace coffer::fuse {
@@ -52,13 +53,16 @@ class OpenNodes {
 /// What a mounted directory answers from: the session's user data. All outlive the session.
 struct Mounted {
   Tree& tree;
-  JobQueue& jobs;
+  const MountTools& tools;
+  const std::string& path;  // of the directory
   const Clock& clock;
   const bool write_back;  // the kernel is offered its write-back cache
   const uid_t uid;
   const gid_t gid;
   const UnixSeconds since;
   OpenNodes open = {};
+  /// A loop writes in place. One at a time may: should the disk hold it up, the other goes on.
+  std::atomic<bool> writing_in_place = false;
 };
 
 [[nodiscard]] const fuse_lowlevel_ops& Operations();

@@ -14,21 +14,22 @@ namespace coffer::fuse {
 
 /// A mounted directory. `session` is used with the directory's turn only; null: not mounted.
 struct Server::Directory {
-  Directory(std::string place, JobQueue& jobs, const Clock& clock, bool write_back)
-      : path(std::move(place)), mounted{tree,      jobs,      clock,          write_back,
-                                        geteuid(), getegid(), clock.WallNow()} {}
+  Directory(std::string place, const MountTools& tools, const Clock& clock, bool write_back)
+      : path(std::move(place)), mounted{tree,       tools,     path,      clock,
+                                        write_back, geteuid(), getegid(), clock.WallNow()} {}
 
   const std::string path;
   Tree tree;
   Mounted mounted;
   std::unique_ptr<Session> session;
+  std::map<const Image*, std::unique_ptr<JobQueue>> jobs;  // with the directory's turn only
 };
 
 class Server::Turn {
  public:
   Turn(Server& server, std::string path) : server_(server), path_(std::move(path)) {
     MutexLock lock(server_.mutex_);
-    server_.workers_.Await(lock, server_.changed_, [this]() REQUIRES_LOCK(server_.mutex_) {
+    server_.waits_.Await(lock, server_.changed_, [this]() REQUIRES_LOCK(server_.mutex_) {
       return server_.being_changed_.insert(path_).second;
     });
   }
@@ -61,8 +62,8 @@ Image::Cache CacheFor(const block::ExportSpec& spec) {
 
 }  // namespace
 
-Server::Server(MountTools tools, Executor& workers, const Clock& clock, FileSystem& fs)
-    : tools_(std::move(tools)), workers_(workers), clock_(clock), fs_(fs), jobs_(workers) {}
+Server::Server(MountTools tools, Executor& waits, const Clock& clock, FileSystem& fs)
+    : tools_(std::move(tools)), waits_(waits), clock_(clock), fs_(fs) {}
 
 Server::~Server() {
   std::vector<std::string> names;
@@ -97,7 +98,7 @@ Result<std::shared_ptr<Server::Directory>> Server::MountedAt(const std::string& 
     if (found != directories_.end()) directory = found->second;
   }
   if (directory == nullptr) {
-    directory = std::make_shared<Directory>(path, jobs_, clock_, write_back);
+    directory = std::make_shared<Directory>(path, tools_, clock_, write_back);
   } else if (directory->mounted.write_back != write_back) {
     return Fail(ErrorCode::kConflict,
                 Concat(path, " is mounted ", write_back ? "without" : "with",
@@ -123,9 +124,11 @@ Result<block::ExportPlace> Server::Export(const block::ExportSpec& spec) {
   const Image::Cache cache = CacheFor(spec);
   const Turn turn(*this, path);
   ASSIGN_OR_RETURN(const auto directory, MountedAt(path, cache == Image::Cache::kWriteBack));
-  auto image = std::make_shared<Image>(spec, cache, clock_.WallNow());
+  auto jobs = std::make_unique<JobQueue>();
+  const auto image = std::make_shared<Image>(spec, cache, clock_.WallNow(), *jobs);
   const std::string file = path + "/" + image->file_stem() + ".img";
-  const Status added = directory->tree.Add(std::move(image));
+  const Status added = directory->tree.Add(image);
+  if (added.has_value()) directory->jobs.emplace(image.get(), std::move(jobs));
   if (directory->tree.empty()) Unmount(*directory);
   if (!added.has_value()) return Fail(added.error().Within("serving in " + path));
   return block::ExportPlace{file};
@@ -150,7 +153,7 @@ void Server::Unmount(Directory& directory) {
 void Server::EndSession(Directory& directory) {
   if (directory.session == nullptr) return;
   directory.session->Stop();
-  for (const auto& image : directory.tree.images()) image->AwaitIdle(workers_);
+  for (const auto& image : directory.tree.images()) image->AwaitIdle(waits_);
   directory.session.reset();
 }
 
@@ -172,7 +175,8 @@ void Server::WithdrawFrom(Directory& directory, Image& image) {
       LOG(kWarning, "fuse: flushing ", image.name(), ": ", flushed.error().message);
     }
   }
-  image.Withdraw(workers_);
+  image.Withdraw(waits_);
+  directory.jobs.erase(&image);
   // Files that are still open must not read on from memory what others change from here on.
   if (session != nullptr && image.cache() != Image::Cache::kNone) {
     session->ForgetData(nodes.front().inode, 0);
@@ -208,13 +212,12 @@ void Server::Resized(const std::string& name) {
     if (image == nullptr || directory->session == nullptr) continue;
     const auto visit = image->Enter();
     if (!visit) continue;
-    const Node before = directory->tree.NodesOf(*image).front();
+    const Node node = directory->tree.NodesOf(*image).front();
     // Beyond the new end there are pages only if it became smaller, and then no file is open.
-    directory->session->ForgetData(before.inode, visit->device().size());
+    directory->session->ForgetData(node.inode, visit->device().size());
     if (image->cache() != Image::Cache::kWriteBack) continue;
-    // With write-back the kernel believes its own size: it meets the file as a new one.
-    directory->tree.Renumber(*image);
-    directory->session->ForgetName(kRootInode, before.name);
+    const Status told = TellSize(tools_, directory->path, node.name, visit->device().size());
+    if (!told.has_value()) LOG(kWarning, "fuse: ", told.error().message);
   }
 }
 

@@ -1,7 +1,8 @@
 // Server: coffer's FUSE exporter. One mount per directory, shared by all volumes exported there:
 // <volume>.img, <volume>.status.json, snapshots/. Each mount has threads of its own
-// (coffer-fuse) that read the kernel's requests and block on nothing; what may wait goes to the
-// workers it is given.
+// (coffer-fuse) that read the kernel's requests; one of them at a time may be held up by a
+// journal's pwrite, in a write that is done in place. What may wait goes to workers of the image's
+// own.
 //
 // Threads: every public call may come from any thread but the mounts' and the workers'. Calls that
 // concern one directory take turns.
@@ -25,8 +26,8 @@ namespace coffer::fuse {
 
 class Server final : public block::Exporter {
  public:
-  /// All outlive the server.
-  Server(MountTools tools, Executor& workers, const Clock& clock, FileSystem& fs);
+  /// All outlive the server; `waits` is where its callers wait.
+  Server(MountTools tools, Executor& waits, const Clock& clock, FileSystem& fs);
   /// Withdraws what is still exported.
   ~Server() override;
 
@@ -56,10 +57,9 @@ class Server final : public block::Exporter {
       EXCLUDES_LOCK(mutex_);
 
   const MountTools tools_;
-  Executor& workers_;
+  Executor& waits_;
   const Clock& clock_;
   FileSystem& fs_;
-  JobQueue jobs_;
   mutable Mutex mutex_;
   CondVar changed_;
   std::set<std::string> being_changed_ GUARDED_BY(mutex_);

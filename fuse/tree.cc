@@ -28,22 +28,10 @@ Status Tree::Add(std::shared_ptr<Image> image) {
   return {};
 }
 
-void Tree::Renumber(const Image& image) {
-  MutexLock lock(mutex_);
-  const auto found = std::find_if(images_.begin(), images_.end(),
-                                  [&](const auto& entry) { return entry.second.get() == &image; });
-  if (found == images_.end()) return;
-  auto taken = images_.extract(found);
-  renamed_.emplace(taken.key(), taken.mapped());
-  taken.key() = std::exchange(next_, next_ + 2);
-  images_.insert(std::move(taken));
-}
-
 void Tree::Remove(const Image& image) {
   const auto is_it = [&](const auto& entry) { return entry.second.get() == &image; };
   MutexLock lock(mutex_);
   std::erase_if(images_, is_it);
-  std::erase_if(renamed_, is_it);
 }
 
 std::vector<Node> Tree::ListLocked(Inode directory) const {
@@ -67,12 +55,9 @@ std::optional<Node> Tree::Find(Inode inode) const {
   if (inode == kSnapshotsInode) return Node{Node::Kind::kDirectory, inode, "snapshots", nullptr};
   const Inode of_image = inode - inode % 2;
   MutexLock lock(mutex_);
-  for (const Images* images : {&images_, &renamed_}) {
-    const auto found = images->find(of_image);
-    if (found == images->end()) continue;
-    return inode == of_image ? ImageNode(*found) : StatusNode(*found);
-  }
-  return std::nullopt;
+  const auto found = images_.find(of_image);
+  if (found == images_.end()) return std::nullopt;
+  return inode == of_image ? ImageNode(*found) : StatusNode(*found);
 }
 
 std::optional<Node> Tree::Find(Inode directory, std::string_view name) const {

@@ -36,8 +36,6 @@ class Tree {
  public:
   /// kAlreadyExists if a file of that name is there.
   Status Add(std::shared_ptr<Image> image) EXCLUDES_LOCK(mutex_);
-  /// Gives an image new inode numbers; the old ones go on to mean it.
-  void Renumber(const Image& image) EXCLUDES_LOCK(mutex_);
   void Remove(const Image& image) EXCLUDES_LOCK(mutex_);
 
   [[nodiscard]] std::optional<Node> Find(Inode inode) const EXCLUDES_LOCK(mutex_);
@@ -59,8 +57,7 @@ class Tree {
   [[nodiscard]] std::vector<Node> ListLocked(Inode directory) const REQUIRES_LOCK(mutex_);
 
   mutable Mutex mutex_;
-  Images images_ GUARDED_BY(mutex_);   // by the inode number that they have now
-  Images renamed_ GUARDED_BY(mutex_);  // by those that they had
+  Images images_ GUARDED_BY(mutex_);  // by inode number
   Inode next_ GUARDED_BY(mutex_) = 4;
 };
 

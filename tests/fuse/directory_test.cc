@@ -173,7 +173,7 @@ TEST(FuseDirectory, ShowsTheNewSizeOfAVolumeAndNothingOldBeyondIt) {
     EXPECT_EQ(ReadAt(file.get(), 2 * kMiB - 1, 5), std::string(1, '\0'));
     resize(3 * kMiB);
     EXPECT_EQ(size(), 3 * kMiB);
-    // A file that is open sees it too, but for the kernel that keeps the size itself.
+    // A write across the end that the kernel keeps back is cut later (image_file_test).
     if (cache == block::ClientCache::kWriteBack) continue;
     EXPECT_EQ(WriteAt(file.get(), 3 * kMiB - 2, "abc"), 2);
     EXPECT_EQ(ReadAt(file.get(), 3 * kMiB - 3, 5), std::string("\0ab", 3));

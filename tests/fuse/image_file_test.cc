@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <string_view>
 #include <thread>
 
@@ -210,6 +211,66 @@ TEST(FuseSeek, TellsNoHoleWhereTheKernelMayHaveKeptBackWrites) {
             static_cast<off_t>(kMiB) + 4096);
   EXPECT_EQ(lseek(file.get(), 0, SEEK_HOLE), static_cast<off_t>(4 * kMiB)) << "the end is a hole";
   EXPECT_EQ(ErrnoOf([&] { return lseek(file.get(), 4 * kMiB, SEEK_DATA); }), ENXIO);
+}
+
+class FuseWriteBack : public ::testing::Test {
+ protected:
+  FuseWriteBack() {
+    block::ExportSpec spec{};
+    spec.cache = block::ClientCache::kWriteBack;
+    path_ = world_.Serve(device_, spec);
+    file_ = OpenFile(path_, O_RDWR);
+  }
+  [[nodiscard]] std::uint64_t SizeOfFile() const {
+    struct stat about {};
+    EXPECT_EQ(fstat(file_.get(), &about), 0);
+    return static_cast<std::uint64_t>(about.st_size);
+  }
+  /// It is told by a worker, after the write that showed it was answered.
+  [[nodiscard]] bool SizeBecomes(std::uint64_t size) const {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (SizeOfFile() != size) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
+
+  StrictDevice device_{kMiB};
+  FuseWorld world_;
+  std::string path_;
+  UniqueFd file_;
+};
+
+TEST_F(FuseWriteBack, AWriteAcrossTheEndKeepsWhatFitsAndSaysSoAtTheFsync) {
+  ASSERT_EQ(WriteAt(file_.get(), kMiB - 4196, std::string(9000, 'w')), 9000) << "kept back";
+  EXPECT_EQ(ErrnoOf([&] { return fsync(file_.get()); }), EFBIG);
+  EXPECT_TRUE(SizeBecomes(kMiB)) << SizeOfFile();
+  EXPECT_EQ(device_.memory().Acknowledged(kMiB - 4196, 4196), std::string(4196, 'w'));
+  EXPECT_EQ(ReadAt(file_.get(), kMiB - 4196, 9000), std::string(4196, 'w'));
+  EXPECT_EQ(fsync(file_.get()), 0) << "said once";
+}
+
+TEST_F(FuseWriteBack, AWriteBeyondTheEndIsSaidAtTheFsync) {
+  ASSERT_EQ(WriteAt(file_.get(), kMiB + 4096, std::string(4096, 'w')), 4096) << "kept back";
+  EXPECT_EQ(ErrnoOf([&] { return fsync(file_.get()); }), EFBIG);
+  EXPECT_TRUE(SizeBecomes(kMiB)) << SizeOfFile();
+  EXPECT_EQ(ReadAt(file_.get(), kMiB - 1, 9000), std::string(1, '\0'));
+}
+
+TEST_F(FuseWriteBack, AnOpenFileHasTheNewSizeAfterAResize) {
+  ASSERT_EQ(WriteAt(file_.get(), 0, "before"), 6);
+  device_.memory().Resize(2 * kMiB);
+  world_.server().Resized("photos");
+  EXPECT_EQ(SizeOfFile(), 2 * kMiB);
+  EXPECT_EQ(device_.memory().Acknowledged(0, 6), "before") << "sent first";
+  EXPECT_EQ(WriteAt(file_.get(), 2 * kMiB - 4096, std::string(4096, 'n')), 4096);
+  EXPECT_EQ(fsync(file_.get()), 0);
+  EXPECT_EQ(device_.memory().Acknowledged(2 * kMiB - 1, 1), "n");
+  device_.memory().Resize(kMiB);
+  world_.server().Resized("photos");
+  EXPECT_EQ(SizeOfFile(), kMiB);
+  EXPECT_EQ(ReadAt(file_.get(), kMiB, 1), "");
 }
 
 TEST_P(FuseBytes, OfManyThreadsDoNotMix) {
