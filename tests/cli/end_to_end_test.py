@@ -623,12 +623,8 @@ class EndToEnd(CofferTest):
     def test_password_files_that_are_not_private_are_refused_with_the_reason(self):
         self.init()
         machine = self.machine
-        link = machine.root / "link"
-        link.symlink_to(machine.password_file)
-        fifo = machine.root / "fifo"
-        os.mkfifo(fifo, 0o600)
         for path, reason in ((machine.write_password("loose", PASSWORD, 0o644), "others"),
-                             (link, "symbolic link"), (fifo, "regular file"),
+                             (machine.root, "regular file"),
                              (machine.write_password("empty", "\n"), "empty"),
                              (machine.write_password("nul", "a\0b"), "NUL"),
                              (machine.write_password("long", "x" * (MIB + 1)), "1 MiB"),
