@@ -224,7 +224,7 @@ TEST_F(VolumeManagerTest, StatusOfAClosedVolumeTellsWhyItDidNotOpenUntilItDoes) 
   ASSERT_EQ(status.needs.size(), 1u);
   EXPECT_TRUE(status.needs[0].starts_with("ROLLBACK: ")) << status.needs[0];
   ASSERT_EQ(status.hints.size(), 1u);
-  EXPECT_FALSE(status.hints[0].empty());
+  EXPECT_NE(status.hints[0].find("coffer trust accept backups"), std::string::npos);
   files::remove_all(store_);
   files::rename(newer, store_);
   ASSERT_OK(machine.Open("photos"));
@@ -329,11 +329,18 @@ TEST_F(VolumeManagerTest, AVolumeMadeElsewhereIsFoundInItsVault) {
 TEST_F(VolumeManagerTest, AliasesAreOnePerVault) {
   Machine machine;
   ASSERT_OK(machine.Init("a", store_));
-  ASSERT_OK_AND_ASSIGN(const auto renamed, machine.Add(store_, Machine::kPassword, "home"));
+  EXPECT_FAILS(machine.Add(store_, Machine::kPassword, "home"), kAlreadyExists);
+  EXPECT_EQ(machine.manager().Vaults().vaults[0].alias, "backups");
+  control::AddRequest rename;
+  rename.store = store_;
+  rename.alias = "home";
+  rename.replace = true;
+  rename.password = SecretBytes::CopyOf(AsBytes(Machine::kPassword));
+  ASSERT_OK_AND_ASSIGN(const auto renamed, machine.manager().Add(std::move(rename)));
   EXPECT_EQ(renamed.vault.alias, "home");
   files::create_directory(provider_ / "deep");
   ASSERT_OK_AND_ASSIGN(const auto odd, machine.Init("b", provider_ / "deep/.My Backups!"));
-  EXPECT_EQ(odd.vault.alias, "My-Backups-");
+  EXPECT_EQ(odd.vault.alias, "My-Backups");
   EXPECT_FAILS(machine.Add(provider_ / "deep/.My Backups!", Machine::kPassword, "home"),
                kAlreadyExists);
   EXPECT_FAILS(machine.Add(store_, Machine::kPassword, "../x"), kInvalidArgument);
