@@ -87,9 +87,12 @@ class SystemMountedImage final : public MountedImage {
         if (unmounted.error().code != ErrorCode::kConflict) return Fail(unmounted.error());
         return Fail(Busy(as_.path, unmounted.error()));
       }
-      AwaitLetGo(record_.image);
-      // Mounted once more elsewhere: in a container, or by mount --bind.
-      if (how.force == Force::kNo) RETURN_IF_ERROR(CheckNotHeld());
+      // By force nobody is waited for: who works in it stays there. It may also be mounted once more
+      // elsewhere: in a container, or by mount --bind.
+      if (how.force == Force::kNo) {
+        AwaitLetGo(record_.image);
+        RETURN_IF_ERROR(CheckNotHeld());
+      }
       undone_ = true;
       RETURN_IF_ERROR(GiveBackMountPoint(record_.point, record_.link));
       RETURN_IF_ERROR(RemoveRecord(fs_, record_path_));
