@@ -6,9 +6,22 @@
 #include "core/base/planted.h"
 
 namespace coffer::volume {
+namespace {
 
 using cache::DirtyMap;
 using cache::RecordPtr;
+
+/// Units of upload in a full journal, at least: each is one more map that a read looks into.
+constexpr std::uint64_t kUnitsInJournal = 64;
+
+/// What is replayed or merged is uploaded in units as they are cut live, so that a slow line gets
+/// ahead head by head. They are larger only where they would be too many.
+std::uint64_t UnitBytes(const Settings& settings) {
+  return std::min(settings.generation_bytes_max,
+                  std::max(settings.sync_bytes, settings.journal_bytes_max / kUnitsInJournal));
+}
+
+}  // namespace
 
 LiveMap::LiveMap(Clock& clock, const Settings& settings, map::Tree tree, std::uint64_t size)
     : clock_(clock), settings_(settings), size_(size), tree_(std::move(tree)) {
@@ -139,6 +152,7 @@ void LiveMap::PublishReplayed(std::span<const RecordPtr> request) {
   const std::uint64_t written = request.front()->header.written_unix;
   const std::uint64_t age = written == 0 || written > now ? 0 : std::min(now - written, kAgeMax);
   MutexLock lock(mutex_);
+  if (generations_.back()->dirty.data_bytes() >= UnitBytes(settings_)) CutLocked();
   PublishLocked(request, std::chrono::seconds(age));
 }
 
@@ -219,7 +233,7 @@ void LiveMap::MergeWaitingLocked() {
       const DirtyMap& older = generations_[i]->dirty;
       const DirtyMap& newer = generations_[i + 1]->dirty;
       const std::uint64_t bytes = older.data_bytes() + newer.data_bytes();
-      if (!FitsOneCommit(bytes, older.PartsWith(newer))) continue;
+      if (bytes > UnitBytes(settings_) || !FitsOneCommit(bytes, older.PartsWith(newer))) continue;
       if (best.has_value() && bytes >= best_bytes) continue;
       best = i;
       best_bytes = bytes;

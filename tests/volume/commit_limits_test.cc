@@ -115,9 +115,21 @@ TEST_F(CommitLimits, ReplayIsCutByBytesToo) {
   for (std::uint64_t i = 0; i < 200; ++i) WriteBlock(i);
   ASSERT_OK(volume().Close(CloseMode::kLeaveInJournal, {}));
   machine_.line.Heal();
-  settings_.generation_bytes_max = 10 * kBlock;
+  settings_.sync_bytes = 10 * kBlock;
+  settings_.journal_bytes_max = 2 << 20;
   Open();
   ExpectCommits(20);
+}
+
+TEST_F(CommitLimits, UnitsOfUploadStayAtSyncBytesWhileTheStoreIsAway) {
+  settings_.sync_bytes = 20 * kBlock;
+  settings_.journal_bytes_max = 5 << 20;
+  settings_.generations_max = 3;
+  Open();
+  machine_.line.FailAll(ErrorCode::kUnavailable);
+  for (std::uint64_t i = 0; i < 200; ++i) WriteBlock(i);
+  machine_.line.Heal();
+  ExpectCommits(10);
 }
 
 /// The replayed generations of several streams end where any request may: a crash after each of
