@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "core/base/log.h"
+#include "core/base/planted.h"
 #include "nbd/errors.h"
 #include "nbd/loop.h"
 
@@ -327,7 +328,8 @@ void Connection::RunWrites() {
   for (Request& write : writes_) {
     if (!done) {
       StartJob(write);
-    } else if (done->has_value() && (write.flags & kCommandFua)) {
+    } else if (done->has_value() && (write.flags & kCommandFua) &&
+               !Planted("answer-fua-before-flush")) {
       barriers_.push_back({this, write.command, write.length, To(write)});
     } else if (done->has_value()) {
       Done(To(write));

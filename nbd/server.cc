@@ -68,8 +68,8 @@ void Server::Shut(Home& home) {
   }
   RunOn(*home.loop, [&] { home.loop->Stop(); });
   home.thread.reset();
+  home.workers.reset();  // before the loop: one may just be leaving its queue of finished jobs
   home.loop.reset();
-  home.workers.reset();
 }
 
 Status Server::ListenShared(Descriptor inherited) {

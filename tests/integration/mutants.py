@@ -35,6 +35,7 @@ MUTANTS = {
     "replay-half-a-request": ("cache/journal_test", "JournalCrash.WhileAppendingAndSyncing"),
     "forget-trim-at-replay": ("volume/volume_test", "Durability.AKillTakesNoAcknowledgedTrim"),
     "trim-journal-before-head": ("volume/volume_test", "Durability.TheJournalKeepsWhatNoHeadCovers"),
+    "answer-fua-before-flush": ("nbd/nbd_server_test", "NbdServer.ABatchWithBarriersIsOneWriteAndOneFlush"),
     # Sealing.
     "reuse-journal-salt": ("cache/journal_test", "JournalSalts.DifferAlthoughRandomRepeatsItself"),
     "reuse-nonce": ("crypto/crypto_test", "OpenSslComparison.SealedBytesAgree"),
