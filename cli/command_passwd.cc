@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/common.h"
 #include "cli/output.h"
+#include "cli/terminal.h"
 #include "core/control/error_table.h"
 
 namespace coffer::cli {
@@ -62,6 +63,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
   }
   PrintLine("changed the password of vault " + reply.vault.alias + " (" +
             (reply.volumes.size() == 1 ? "volume " : "volumes ") + volumes + ")");
+  if (!reply.note.empty()) TellUser(reply.note);
   return control::kExitDone;
 }
 

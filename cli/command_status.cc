@@ -49,6 +49,14 @@ void PrintNeeds(const control::VolumeStatus& status, const std::string& name,
   }
 }
 
+/// 10 when something needs a person, so that a script need not read.
+int ExitCodeFor(const control::VolumeList& list) {
+  for (const auto& status : list.volumes) {
+    if (!status.needs.empty()) return control::kExitNeedsPerson;
+  }
+  return control::kExitDone;
+}
+
 Result<int> Run(Session& session, const Arguments& arguments) {
   ASSIGN_OR_RETURN(auto client, session.Daemon());
   const std::string name = arguments.Get("NAME");
@@ -65,7 +73,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
     } else {
       PrintJson(list.volumes.front());
     }
-    return control::kExitDone;
+    return ExitCodeFor(list);
   }
   Table table({"VOLUME", "SIZE", "STATE", "CLIENTS", "WHERE"});
   for (const auto& status : list.volumes) {
@@ -86,7 +94,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
     PrintLine("uploads cost at most " + std::to_string(list.volumes.front().requests_per_day) +
               " requests a day while little is written; a longer sync_age costs fewer");
   }
-  return control::kExitDone;
+  return ExitCodeFor(list);
 }
 
 }  // namespace

@@ -253,6 +253,7 @@ void Fields(V& v, PasswdReply& m) {
   v("vault", m.vault);
   v("volumes", m.volumes);
   v("header_sequence", m.header_sequence);
+  v("note", m.note);
 }
 template <class V>
 void Fields(V& v, KeysRequest& m) {

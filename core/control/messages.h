@@ -291,6 +291,7 @@ struct PasswdReply {
   VaultInfo vault;
   std::vector<std::string> volumes;  // that the password is for
   std::uint64_t header_sequence = 0;
+  std::string note;  // what is left to do; mostly empty
 };
 
 struct KeysRequest {

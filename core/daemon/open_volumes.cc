@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "core/base/mount_holders.h"
+#include "core/daemon/deeds.h"
 
 namespace coffer::daemon {
 namespace {
@@ -266,12 +267,19 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
   options.replay_progress = progress;
   auto volume = volume::Volume::Open(lease.resources(), listed.id, options);
   if (!volume.has_value()) {
+    // Its tombstone stands: the catalog is to say so too.
+    if (volume.error().code == ErrorCode::kNotFound && !request.read_only) {
+      const Status finished = lease.vault().FinishDeletion(listed.id);
+      if (!finished.has_value()) LOG(kWarning, "finishing a delete: ", finished.error().message);
+    }
     LearnVolumes(lease.vault());
     return Fail(volume.error().Within("volume " + key.volume));
   }
   entry.id = listed.id;
   entry.lease = std::move(lease);
   entry.volume = std::move(*volume);
+  if (!entry.read_only) SettleDeedsOf(key, entry.id);
+  NoteInUse(key, InUse::kYes);
   // Before a client can write: from here on the registry's count of waiting bytes may be stale.
   Remember(key, entry, !entry.read_only, entry.volume->status().behind_bytes);
   Status exported = CleanUpMount(key, entry);
@@ -281,6 +289,7 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
   }
   if (exported.has_value()) return {};
   WithdrawAll(entry);
+  NoteInUse(key, InUse::kNo);
   const Status closed = entry.volume->Close(volume::CloseMode::kLeaveInJournal, {});
   if (closed.has_value()) Remember(key, entry, false, entry.volume->status().behind_bytes);
   return exported;
@@ -368,6 +377,8 @@ void OpenVolumes::Remove(const VolumeKey& key) {
     gone = FindLocked(key);
     gone->may_hurry = false;
     gone->hurry.reset();
+    gone->leaving = true;
+    env_.sync_executor.Await(lock, changed_, [&gone] { return gone->watchers == 0; });
   }
   // Outside the lock, and before anybody may open it again: lets go of lock files and keys.
   gone->volume.reset();
@@ -433,6 +444,7 @@ Status OpenVolumes::Close(const VolumeKey& key, CloseHow how, const volume::Sync
   closed->waiting_bytes = left;
   // What a failed journal holds is known when it is opened again, as after a crash.
   Remember(key, *entry, /*open=*/after.failed, left);
+  NoteInUse(key, InUse::kNo);
   LearnVolumes(entry->lease.vault());
   Remove(key);
   LOG(kInfo, "closed ", key.volume, ", ", left, " bytes left in the journal");
@@ -509,7 +521,7 @@ Result<std::string> OpenVolumes::Resize(const VolumeKey& key, std::uint64_t size
   // A client that connects from here on finds what it thinks there is beyond its end: errors, no
   // data.
   RETURN_IF_ERROR(CheckResizeOf(key, entry, size, tail));
-  const Status resized = entry.volume->Resize(size, tail);
+  const Status resized = ResizeNoted(key, entry.id, *entry.volume, size, tail);
   if (!resized.has_value()) return Fail(resized.error().Within("volume " + FullNameOf(key)));
   for (block::Exporter* const exporter : ExportersOf(entry)) exporter->Resized(entry.export_name);
   // Said again where the size is the same: perhaps it was not taken up the last time.
@@ -519,6 +531,21 @@ Result<std::string> OpenVolumes::Resize(const VolumeKey& key, std::uint64_t size
   LOG(kInfo, "resized ", FullNameOf(key), " to ", size, " bytes");
   Announce(key, "open");
   return note;
+}
+
+Status OpenVolumes::ResizeNoted(const VolumeKey& key, const VolumeId& id, volume::Volume& volume,
+                                std::uint64_t size, volume::Volume::Tail tail) {
+  const Deed deed{Deed::Kind::kResize, id, std::to_string(size)};
+  RETURN_IF_ERROR(registry_.Begin(key.vault, deed));
+  const Status resized = volume.Resize(size, tail);
+  // Refused before anything was written, or met while it waited for room.
+  const bool unknown = !resized.has_value() &&
+                       resized.error().code != ErrorCode::kInvalidArgument &&
+                       resized.error().code != ErrorCode::kUnsupported &&
+                       resized.error().code != ErrorCode::kCancelled;
+  registry_.Finish(key.vault, deed, unknown ? Registry::End::kUnknown : Registry::End::kKnown);
+  if (unknown) return Fail(UnknownEnd(resized.error(), deed, FullNameOf(key)));
+  return resized;
 }
 
 Result<std::unique_ptr<OpenVolumes::Exclusion>> OpenVolumes::Exclude(const VolumeKey& key,
@@ -558,7 +585,13 @@ void OpenVolumes::CloseAllForEnd(Executor& executor) {
 Status OpenVolumes::CheckSame(const VolumeKey& key, const Entry& entry,
                               const control::OpenRequest& request) const {
   const std::vector<control::ExportRequest> wanted = WantedExports(request);
+  // Who names no place is told the one that it has.
+  const bool anywhere =
+      !request.mount && (request.exports.empty() ||
+                         (request.exports.size() == 1 && request.exports[0].kind == "nbd" &&
+                          request.exports[0].address.empty()));
   const bool same_exports =
+      anywhere ||
       std::equal(wanted.begin(), wanted.end(), entry.exports.begin(), entry.exports.end(),
                  [](const control::ExportRequest& a, const Exported& b) {
                    return a.kind == b.exporter->kind() && a.address == b.address;
@@ -574,7 +607,7 @@ Status OpenVolumes::CheckSame(const VolumeKey& key, const Entry& entry,
   }
   const auto mounted = MountedOf(entry);
   if (!same_exports || entry.read_only != request.read_only ||
-      !IsSameMount(entry.mount_request, request.mount)) {
+      !(anywhere || IsSameMount(entry.mount_request, request.mount))) {
     return Fail(ErrorCode::kConflict,
                 "volume " + FullNameOf(key) + " is open already, " +
                     (entry.read_only ? "read-only, at " : "at ") +
@@ -615,19 +648,40 @@ control::OpenReply OpenVolumes::Describe(const VolumeKey& key, const Entry& entr
 bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status) {
   const auto use = Use::Begin(*this, key);
   if (!use.has_value()) {
-    MutexLock lock(mutex_);
-    const auto entry = FindLocked(key);
-    if (entry == nullptr || entry->state == State::kExcluded) {
-      if (const auto refused = refused_.find(key); refused != refused_.end())
-        AddNeed(refused->second, status);
-      return false;
+    std::shared_ptr<Entry> entry;
+    {
+      MutexLock lock(mutex_);
+      entry = FindLocked(key);
+      if (entry == nullptr || entry->state == State::kExcluded) {
+        if (const auto refused = refused_.find(key); refused != refused_.end())
+          AddNeed(refused->second, status);
+        return false;
+      }
+      status->state = entry->state == State::kOpening ? "opening" : "closing";
+      if (entry->state != State::kClosing || entry->leaving) return true;
+      entry->watchers += 1;
     }
-    status->state = entry->state == State::kOpening ? "opening" : "closing";
+    // What is not uploaded yet is what a person waits for now.
+    FillNumbers(key, *entry, status);
+    MutexLock lock(mutex_);
+    entry->watchers -= 1;
+    changed_.notify_all();
     return true;
   }
   const Entry& entry = (*use)->entry();
-  const volume::VolumeStatus now = entry.volume->status();
   status->state = "open";
+  FillNumbers(key, entry, status);
+  for (const Exported& exported : entry.exports) {
+    status->exports.push_back({exported.exporter->kind(), exported.address, exported.uri,
+                               exported.exporter->client_count(entry.export_name)});
+  }
+  if (const auto mounted = MountedOf(entry)) status->mount = MountInfoOf(*mounted);
+  return true;
+}
+
+void OpenVolumes::FillNumbers(const VolumeKey& key, const Entry& entry,
+                              control::VolumeStatus* status) const {
+  const volume::VolumeStatus now = entry.volume->status();
   status->size_bytes = now.size;
   status->chunk_size = now.chunk_size;
   status->read_only = now.read_only;
@@ -660,12 +714,6 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
     status->last_error = now.trouble.message;
     status->retry_seconds = static_cast<std::uint64_t>(std::ceil(now.retry_in_seconds));
   }
-  for (const Exported& exported : entry.exports) {
-    status->exports.push_back({exported.exporter->kind(), exported.address, exported.uri,
-                               exported.exporter->client_count(entry.export_name)});
-  }
-  if (const auto mounted = MountedOf(entry)) status->mount = MountInfoOf(*mounted);
-  return true;
 }
 
 void OpenVolumes::ForgetRefusals(const VaultId& vault) {
@@ -674,17 +722,33 @@ void OpenVolumes::ForgetRefusals(const VaultId& vault) {
 }
 
 void OpenVolumes::LearnVolumes(vault::Vault& vault) {
-  const auto learned = registry_.Change(vault.id(), [&vault](KnownVault& known) {
+  registry_.Learn(vault.id(), [&vault](KnownVault& known) {
     known.TakeVolumesFrom(vault.catalog(), BeliefIn(vault));
   });
-  if (!learned.has_value()) LOG(kWarning, "remembering volumes: ", learned.error().message);
+}
+
+void OpenVolumes::NoteInUse(const VolumeKey& key, InUse in_use) {
+  registry_.Learn(key.vault, [&](KnownVault& vault) {
+    if (KnownVolume* volume = vault.Find(key.volume)) volume->in_use = in_use == InUse::kYes;
+  });
+}
+
+/// Open for writing it is not deleted, and its size shows.
+void OpenVolumes::SettleDeedsOf(const VolumeKey& key, const VolumeId& id) {
+  const auto known = registry_.Find(key.vault);
+  if (!known || known->deeds.empty()) return;
+  registry_.Learn(key.vault, [&id](KnownVault& vault) {
+    vault.DropDeeds(Deed::Kind::kDelete, id);
+    vault.DropDeeds(Deed::Kind::kResize, id);
+  });
 }
 
 void OpenVolumes::Remember(const VolumeKey& key, const Entry& entry, bool open,
                            std::uint64_t waiting_bytes) {
   if (entry.read_only) return;
   const volume::VolumeStatus now = entry.volume->status();
-  const auto remembered = registry_.Change(key.vault, [&](KnownVault& known) {
+  // What `status` says of a locked volume is not worth failing an open or a close for.
+  registry_.Learn(key.vault, [&](KnownVault& known) {
     KnownVolume* volume = known.Find(key.volume);
     if (volume == nullptr) return;
     volume->size_bytes = now.size;
@@ -693,10 +757,6 @@ void OpenVolumes::Remember(const VolumeKey& key, const Entry& entry, bool open,
     volume->waiting_bytes = waiting_bytes;
     volume->open = open;
   });
-  // What `status` says of a locked volume is not worth failing an open or a close for.
-  if (!remembered.has_value()) {
-    LOG(kWarning, "remembering ", key.volume, ": ", remembered.error().message);
-  }
 }
 
 void OpenVolumes::Announce(const VolumeKey& key, const std::string& state) {

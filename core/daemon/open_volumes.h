@@ -101,6 +101,11 @@ class OpenVolumes {
   /// larger size, "" for nothing. Errors as above and as of Volume::Resize.
   Result<std::string> Resize(const VolumeKey& key, std::uint64_t size, volume::Volume::Tail tail);
 
+  /// Volume::Resize of a volume open for the caller, noted as a deed: what fails in the midst of it
+  /// may be found again by the next open.
+  Status ResizeNoted(const VolumeKey& key, const VolumeId& id, volume::Volume& volume,
+                     std::uint64_t size, volume::Volume::Tail tail);
+
   /// Keeps a volume that is not open from being opened while it lives.
   class Exclusion {
    public:
@@ -143,6 +148,8 @@ class OpenVolumes {
     State state = State::kOpening;
     std::string deed;  // why it is not open
     std::size_t users = 0;
+    std::size_t watchers = 0;  // who look at its numbers while it closes
+    bool leaving = false;      // nobody begins to any more
     bool read_only = false;
     std::string export_name;
     VolumeId id;
@@ -194,7 +201,11 @@ class OpenVolumes {
   control::OpenReply Describe(const VolumeKey& key, const Entry& entry) const;
   /// Opening or closing a volume may have made another one: the fork of a tail.
   void LearnVolumes(vault::Vault& vault);
+  void SettleDeedsOf(const VolumeKey& key, const VolumeId& id);
   [[nodiscard]] static int ClientsOf(const Entry& entry);
+  void FillNumbers(const VolumeKey& key, const Entry& entry, control::VolumeStatus* status) const;
+  enum class InUse { kNo, kYes };
+  void NoteInUse(const VolumeKey& key, InUse in_use);
   Status CheckResizeOf(const VolumeKey& key, const Entry& entry, std::uint64_t size,
                        volume::Volume::Tail tail) const;
   void Remember(const VolumeKey& key, const Entry& entry, bool open, std::uint64_t waiting_bytes);

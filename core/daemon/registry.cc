@@ -43,6 +43,33 @@ void ParseMade(std::string_view rest, KnownVault& vault) {
   }
 }
 
+struct DeedName {
+  Deed::Kind kind;
+  std::string_view name;
+};
+constexpr DeedName kDeedNames[] = {
+    {Deed::Kind::kInit, "init"},     {Deed::Kind::kRename, "rename"},
+    {Deed::Kind::kResize, "resize"}, {Deed::Kind::kPassword, "passwd"},
+    {Deed::Kind::kDelete, "delete"}, {Deed::Kind::kDeleted, "deleted"},
+};
+
+/// One of a kind that a newer coffer knows is left out.
+bool ParseDeed(std::string_view rest, KnownVault& vault) {
+  const std::string_view name = TakeUntil(rest, ' ');
+  Deed deed;
+  if (!FromHex(TakeUntil(rest, ' '), deed.volume.bytes)) return false;
+  auto text = UnescapeFromLine(rest);
+  if (!text) return false;
+  deed.text = std::move(*text);
+  for (const DeedName& known : kDeedNames) {
+    if (known.name != name) continue;
+    deed.kind = known.kind;
+    vault.deeds.push_back(std::move(deed));
+    break;
+  }
+  return true;
+}
+
 bool ParseLine(std::string_view line, KnownVault& vault) {
   const std::string_view word = TakeUntil(line, ' ');
   if (word == "alias" || word == "store") {
@@ -57,6 +84,8 @@ bool ParseLine(std::string_view line, KnownVault& vault) {
     vault.volumes.push_back(std::move(*volume));
   } else if (word == "made") {
     ParseMade(line, vault);
+  } else if (word == "begun") {
+    return ParseDeed(line, vault);
   }
   return true;
 }
@@ -69,10 +98,56 @@ KnownVolume* KnownVault::Find(std::string_view name) {
   return found == volumes.end() ? nullptr : &*found;
 }
 
+Deed* KnownVault::FindDeed(Deed::Kind kind, const VolumeId& volume) {
+  const auto found = std::find_if(deeds.begin(), deeds.end(), [&](const Deed& deed) {
+    return deed.kind == kind && deed.volume == volume;
+  });
+  return found == deeds.end() ? nullptr : &*found;
+}
+
+void KnownVault::DropDeeds(Deed::Kind kind, const VolumeId& volume) {
+  std::erase_if(deeds,
+                [&](const Deed& deed) { return deed.kind == kind && deed.volume == volume; });
+}
+
+/// With what the catalog says of them.
+std::vector<KnownVolume> KnownVault::VolumesInUse(const format::Catalog& catalog) const {
+  std::vector<KnownVolume> all;
+  for (const KnownVolume& known : volumes) {
+    if (!known.in_use) continue;
+    KnownVolume volume = known;
+    const auto listed = std::find_if(
+        catalog.volumes.begin(), catalog.volumes.end(),
+        [&volume](const format::CatalogVolume& other) { return other.id == volume.id; });
+    const bool live =
+        listed != catalog.volumes.end() && listed->state == format::CatalogVolume::State::kLive;
+    if (!live) {
+      volume.fate = "GONE: another machine has deleted it";
+    } else if (listed->name != volume.name) {
+      volume.fate = "RENAMED: another machine calls it " + listed->name + " now";
+    } else {
+      volume.fate.clear();
+    }
+    all.push_back(std::move(volume));
+  }
+  return all;
+}
+
 void KnownVault::TakeVolumesFrom(const format::Catalog& catalog, Belief belief) {
-  std::vector<KnownVolume> taken;
+  std::vector<KnownVolume> taken = VolumesInUse(catalog);
+  const std::size_t in_use = taken.size();
+  const auto is_taken = [&](const format::CatalogVolume& listed) {
+    return std::any_of(
+        taken.begin(), taken.begin() + static_cast<std::ptrdiff_t>(in_use),
+        [&listed](const KnownVolume& v) { return v.id == listed.id || v.name == listed.name; });
+  };
   for (const format::CatalogVolume& listed : catalog.volumes) {
-    if (listed.state != format::CatalogVolume::State::kLive) continue;
+    if (listed.state != format::CatalogVolume::State::kLive) {
+      DropDeeds(Deed::Kind::kDelete, listed.id);
+      DropDeeds(Deed::Kind::kDeleted, listed.id);
+      continue;
+    }
+    if (FindDeed(Deed::Kind::kDeleted, listed.id) != nullptr || is_taken(listed)) continue;
     const auto before = std::find_if(volumes.begin(), volumes.end(),
                                      [&listed](const KnownVolume& v) { return v.id == listed.id; });
     KnownVolume volume = before != volumes.end() ? *before : KnownVolume{};
@@ -112,6 +187,13 @@ std::string EncodeKnownVault(const KnownVault& vault) {
     if (volume.chunk_size == 0) continue;
     text.append(Concat("made ", volume.id.ToString(), " ", volume.chunk_size, " ",
                        volume.durability, "\n"));
+  }
+  for (const Deed& deed : vault.deeds) {
+    const auto name =
+        std::find_if(std::begin(kDeedNames), std::end(kDeedNames),
+                     [&deed](const DeedName& known) { return known.kind == deed.kind; });
+    text.append(Concat("begun ", name->name, " ", deed.volume.ToString(), " ",
+                       EscapeForLine(deed.text), "\n"));
   }
   return text;
 }
@@ -197,15 +279,60 @@ std::optional<KnownVault> Registry::FindByName(const std::string& name) const {
 Result<KnownVault> Registry::Change(const VaultId& id,
                                     const std::function<void(KnownVault&)>& change) {
   MutexLock changing(change_mutex_);
-  const KnownVault before = Find(id).value_or(KnownVault{});
-  KnownVault after = before;
-  after.id = id;
-  change(after);
-  if (after == before) return after;
+  const KnownVault after = Changed(id, change);
+  if (Find(id) == after && !unwritten_.contains(id)) return after;
   RETURN_IF_ERROR(Write(after));
+  unwritten_.erase(id);
   MutexLock lock(mutex_);
   vaults_[id] = after;
   return after;
+}
+
+KnownVault Registry::Changed(const VaultId& id,
+                             const std::function<void(KnownVault&)>& change) const {
+  KnownVault vault = Find(id).value_or(KnownVault{});
+  vault.id = id;
+  change(vault);
+  return vault;
+}
+
+KnownVault Registry::Learn(const VaultId& id, const std::function<void(KnownVault&)>& change) {
+  MutexLock changing(change_mutex_);
+  const KnownVault after = Changed(id, change);
+  if (Find(id) == after && !unwritten_.contains(id)) return after;
+  {
+    MutexLock lock(mutex_);
+    vaults_[id] = after;
+  }
+  const Status written = Write(after);
+  if (written.has_value()) {
+    unwritten_.erase(id);
+  } else {
+    unwritten_.insert(id);
+    LOG(kWarning, "remembering vault ", after.alias, ": ", written.error().message);
+  }
+  return after;
+}
+
+Status Registry::Begin(const VaultId& id, Deed deed) {
+  deed.running = true;
+  RETURN_IF_ERROR(Change(id, [&](KnownVault& known) {
+    known.DropDeeds(deed.kind, deed.volume);
+    known.deeds.push_back(deed);
+  }));
+  return {};
+}
+
+void Registry::Finish(const VaultId& id, const Deed& deed, End end) {
+  if (!Find(id)) return;  // forgotten with it
+  if (end == End::kKnown) {
+    Learn(id, [&deed](KnownVault& known) { std::erase(known.deeds, deed); });
+    return;
+  }
+  MutexLock lock(mutex_);
+  for (Deed& noted : vaults_[id].deeds) {
+    if (noted == deed) noted.running = false;
+  }
 }
 
 Status Registry::Forget(const VaultId& id) {
@@ -213,6 +340,7 @@ Status Registry::Forget(const VaultId& id) {
   const std::string directory = DirectoryOf(id);
   const Status removed = fs_.Remove(directory + "/known");
   if (!removed.has_value() && removed.error().code != ErrorCode::kNotFound) return removed;
+  unwritten_.erase(id);
   MutexLock lock(mutex_);
   vaults_.erase(id);
   return {};

@@ -51,10 +51,12 @@ class GatedStore final : public store::ObjectStore {
 }  // namespace
 
 Result<StoreStack> OpenStoreStack(FileSystem& fs, Clock& clock, Random& random, Executor& waiting,
-                                  const std::atomic<bool>& shut,
+                                  const std::atomic<bool>& shut, const StoreOpener& opener,
                                   std::shared_ptr<store::CallControl> control,
                                   const store::StoreUrl& url, store::StoreOpenMode mode) {
-  const auto open = [&fs, &random, url, mode] { return store::OpenStore(fs, random, url, mode); };
+  const auto open = [&fs, &random, opener, url, mode] {
+    return opener ? opener(url, mode) : store::OpenStore(fs, random, url, mode);
+  };
   ASSIGN_OR_RETURN(auto deadline,
                    store::DeadlineStore::Open(url.ToString(), open, clock, waiting, control));
   auto counting = std::make_unique<store::CountingStore>(std::move(deadline));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 
 #include "core/base/clock.h"
@@ -23,10 +24,14 @@ struct StoreStack {
   std::shared_ptr<store::CallControl> control;
 };
 
+/// Opens the store itself; empty: store::OpenStore. Tests put one that fails in its place.
+using StoreOpener = std::function<Result<std::unique_ptr<store::ObjectStore>>(
+    const store::StoreUrl& url, store::StoreOpenMode mode)>;
+
 /// While `shut` is true every request to the store fails with kCancelled. All outlive the store;
 /// `fs` and `random` the process, since a call that never returns may be in them.
 Result<StoreStack> OpenStoreStack(FileSystem& fs, Clock& clock, Random& random, Executor& waiting,
-                                  const std::atomic<bool>& shut,
+                                  const std::atomic<bool>& shut, const StoreOpener& opener,
                                   std::shared_ptr<store::CallControl> control,
                                   const store::StoreUrl& url, store::StoreOpenMode mode);
 

@@ -93,9 +93,7 @@ Result<control::TrustInfo> TrustAdmin::Accept(const KnownVault& vault,
       kept.empty() ? "" : "; what was remembered is kept in ", kept);
   // It has happened: what fails from here on is no reason to say that it has not.
   const auto after = lease.vault().SurveyTrust();
-  if (const Status learned = admin_.LearnVolumes(lease); !learned.has_value()) {
-    LOG(kWarning, learned.error().message);
-  }
+  admin_.LearnVolumes(lease);
   control::TrustInfo info = InfoOf(after.has_value() ? *after : survey);
   info.vault = admin_.InfoOf(vault);
   info.kept_path = std::move(kept);

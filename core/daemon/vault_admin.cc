@@ -6,6 +6,7 @@
 
 #include "core/base/log.h"
 #include "core/control/names.h"
+#include "core/daemon/deeds.h"
 #include "core/vault/head_chain.h"
 
 namespace coffer::daemon {
@@ -132,22 +133,28 @@ Result<control::InitReply> VaultAdmin::Init(const control::InitRequest& request)
   if (!request.alias.empty()) RETURN_IF_ERROR(CheckName(request.alias, "vault alias"));
   RETURN_IF_ERROR(OverridesOf(request.settings));
   ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(request.store));
+  // Whoever comes while the vault is being made adds to it.
+  const VaultPool::Turn turn(pool_, url.ToString());
   bool created = false;
   ASSIGN_OR_RETURN(const VaultPool::Lease lease, CreateOrUnlock(request, url, &created));
   ASSIGN_OR_RETURN(const std::string alias, AliasFor(lease.vault().id(), url, request.alias));
   ASSIGN_OR_RETURN(const vault::VolumeSpec made, SpecOf(request, alias));
-  if (!created) {
-    const auto added = lease.vault().CreateVolume(made);
-    if (!added.has_value()) return Fail(added.error());
-  }
-  ASSIGN_OR_RETURN(KnownVault known, Enter(lease, url, request.alias, request.single_writer));
-  ASSIGN_OR_RETURN(known, registry_.Change(known.id, [&](KnownVault& vault) {
-    KnownVolume* volume = vault.Find(request.volume);
-    if (volume == nullptr) return;
-    volume->size_bytes = request.size_bytes;
-    volume->chunk_size = made.chunk_size;
-    volume->durability = DurabilityName(made.durability);
-  }));
+  if (!created) RETURN_IF_ERROR(AddVolume(lease, request, url));
+  // From here on it is there, and this machine knows it since before.
+  const KnownVault known = registry_.Learn(lease.vault().id(), [&](KnownVault& vault) {
+    if (!request.alias.empty()) vault.alias = request.alias;
+    vault.store = url.ToString();
+    vault.single_writer = vault.single_writer || request.single_writer;
+    vault.TakeVolumesFrom(lease.vault().catalog(), BeliefIn(lease.vault()));
+    if (KnownVolume* volume = vault.Find(request.volume)) {
+      volume->size_bytes = request.size_bytes;
+      volume->chunk_size = made.chunk_size;
+      volume->durability = DurabilityName(made.durability);
+    }
+    std::erase_if(vault.deeds, [&request](const Deed& deed) {
+      return deed.kind == Deed::Kind::kInit && deed.text == request.volume;
+    });
+  });
   LOG(kInfo, created ? "made vault " : "added a volume to vault ", known.id.ToString());
   return control::InitReply{request.volume, request.size_bytes, created, InfoOf(known)};
 }
@@ -169,8 +176,109 @@ Result<VaultPool::Lease> VaultAdmin::CreateOrUnlock(const control::InitRequest& 
   ASSIGN_OR_RETURN(const std::string alias, AliasFor(VaultId{}, url, request.alias));
   RETURN_IF_ERROR(CheckNoVaultBelongsAt(url, request.alias));
   *created = true;
+  return CreateVault(request, url, alias);
+}
+
+Result<VaultPool::Lease> VaultAdmin::CreateVault(const control::InitRequest& request,
+                                                 const store::StoreUrl& url,
+                                                 const std::string& alias) {
   ASSIGN_OR_RETURN(const vault::VolumeSpec spec, SpecOf(request, alias));
-  return pool_.Create(url, request.password, spec, request.single_writer);
+  const Deed deed{Deed::Kind::kInit, {}, request.volume, /*running=*/true};
+  std::optional<VaultId> entered;
+  vault::Vault::CreateOptions options;
+  options.single_writer = request.single_writer;
+  options.before_marker = [&](const vault::Vault& vault) -> Status {
+    RETURN_IF_ERROR(registry_.Change(vault.id(), [&](KnownVault& known) {
+      known.alias = alias;
+      known.store = url.ToString();
+      known.single_writer = request.single_writer;
+      known.TakeVolumesFrom(vault.catalog());
+      known.deeds.push_back(deed);
+    }));
+    entered = vault.id();
+    return {};
+  };
+  options.taken_back = [&](const vault::Vault& vault) {
+    ForgetAgain(vault.id());
+    entered.reset();
+  };
+  auto lease = pool_.Create(url, request.password, spec, options);
+  if (!lease.has_value() && entered) registry_.Finish(*entered, deed, Registry::End::kUnknown);
+  return lease;
+}
+
+/// A vault that was entered too soon.
+void VaultAdmin::ForgetAgain(const VaultId& id) {
+  const Status forgotten = registry_.Forget(id);
+  if (!forgotten.has_value()) LOG(kWarning, forgotten.error().message);
+}
+
+/// To a vault that is there. One that this machine did not know is known from here on, unless
+/// nothing comes of it.
+Status VaultAdmin::AddVolume(const VaultPool::Lease& lease, const control::InitRequest& request,
+                             const store::StoreUrl& url) {
+  vault::Vault& vault = lease.vault();
+  ASSIGN_OR_RETURN(const std::string alias, AliasFor(vault.id(), url, request.alias));
+  ASSIGN_OR_RETURN(const vault::VolumeSpec spec, SpecOf(request, alias));
+  SettleDeeds(lease, SettleFor::kWriting);
+  const bool was_known = registry_.Find(vault.id()).has_value();
+  const Deed deed{Deed::Kind::kInit, {}, request.volume, /*running=*/true};
+  RETURN_IF_ERROR(registry_.Change(vault.id(), [&](KnownVault& known) {
+    if (!was_known) {
+      known.alias = alias;
+      known.store = url.ToString();
+      known.TakeVolumesFrom(vault.catalog());
+    }
+    std::erase(known.deeds, deed);
+    known.deeds.push_back(deed);
+  }));
+  const auto added = vault.CreateVolume(spec);
+  if (added.has_value()) return {};
+  Ended ended = Ended::kNotDone;
+  if (added.error().code != ErrorCode::kAlreadyExists) {
+    ended = HowEnded(vault, [&spec](const format::Catalog& catalog) {
+      return std::any_of(catalog.volumes.begin(), catalog.volumes.end(), [&spec](const auto& one) {
+        return one.state == format::CatalogVolume::State::kLive && one.name == spec.name;
+      });
+    });
+  }
+  if (ended == Ended::kDone) return {};
+  if (ended == Ended::kUnknown) {
+    registry_.Finish(vault.id(), deed, Registry::End::kUnknown);
+    return Fail(UnknownEnd(added.error(), deed, alias + "/" + request.volume));
+  }
+  if (was_known) {
+    registry_.Finish(vault.id(), deed, Registry::End::kKnown);
+  } else {
+    ForgetAgain(vault.id());
+  }
+  return Fail(added.error());
+}
+
+VaultAdmin::Ended VaultAdmin::HowEnded(vault::Vault& vault,
+                                       const std::function<bool(const format::Catalog&)>& shows) {
+  if (vault.catalog_in_doubt() && !vault.RefreshCatalog().has_value()) return Ended::kUnknown;
+  return shows(vault.catalog()) ? Ended::kDone : Ended::kNotDone;
+}
+
+void VaultAdmin::SettleDeeds(const VaultPool::Lease& lease, SettleFor purpose) {
+  vault::Vault& vault = lease.vault();
+  const auto known = registry_.Find(vault.id());
+  if (!known || known->deeds.empty()) return;
+  for (const Deed& deed : known->deeds) {
+    if (purpose != SettleFor::kWriting || deed.kind != Deed::Kind::kDeleted) continue;
+    const Status finished = vault.FinishDeletion(deed.volume);
+    if (!finished.has_value()) LOG(kWarning, "finishing a delete: ", finished.error().message);
+  }
+  if (!lease.used_password() && !vault.RefreshCatalog().has_value()) return;
+  registry_.Learn(vault.id(), [&](KnownVault& now) {
+    std::erase_if(now.deeds, [&lease](const Deed& deed) {
+      if (deed.running) return false;
+      if (deed.kind == Deed::Kind::kPassword) return lease.used_password();
+      return deed.kind == Deed::Kind::kInit || deed.kind == Deed::Kind::kRename;
+    });
+    now.TakeVolumesFrom(vault.catalog());
+  });
 }
 
 Result<vault::VolumeSpec> VaultAdmin::SpecOf(const control::InitRequest& request,
@@ -224,12 +332,10 @@ Result<KnownVault> VaultAdmin::Enter(const VaultPool::Lease& lease, const store:
   });
 }
 
-Status VaultAdmin::LearnVolumes(const VaultPool::Lease& lease) {
-  const auto learned = registry_.Change(lease.vault().id(), [&lease](KnownVault& known) {
+void VaultAdmin::LearnVolumes(const VaultPool::Lease& lease) {
+  registry_.Learn(lease.vault().id(), [&lease](KnownVault& known) {
     known.TakeVolumesFrom(lease.vault().catalog(), BeliefIn(lease.vault()));
   });
-  if (!learned.has_value()) return Fail(learned.error());
-  return {};
 }
 
 /// Of volumes that this machine has never opened, as their newest heads say. What cannot be learned

@@ -1,6 +1,7 @@
 // VaultAdmin: makes vaults and gets to know them (`init`, `add`). Thread-safe.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "core/control/messages.h"
@@ -29,7 +30,14 @@ class VaultAdmin {
   [[nodiscard]] control::VaultInfo InfoOf(const KnownVault& vault) const;
 
   /// Brings the registry's volumes of an unlocked vault in line with its catalog.
-  Status LearnVolumes(const VaultPool::Lease& lease);
+  void LearnVolumes(const VaultPool::Lease& lease);
+  enum class SettleFor { kReading, kWriting };  // kWriting finishes what may be finished
+  /// Finds out what became of deeds that were broken off, as far as the store tells.
+  void SettleDeeds(const VaultPool::Lease& lease, SettleFor purpose);
+  enum class Ended { kDone, kNotDone, kUnknown };
+  /// What became of a change of the catalog that failed: it is done if the newest one `shows` it.
+  static Ended HowEnded(vault::Vault& vault,
+                        const std::function<bool(const format::Catalog&)>& shows);
 
  private:
   struct Wanted {
@@ -43,6 +51,11 @@ class VaultAdmin {
                                              const std::string& alias) const;
   Result<VaultPool::Lease> CreateOrUnlock(const control::InitRequest& request,
                                           const store::StoreUrl& url, bool* created);
+  Result<VaultPool::Lease> CreateVault(const control::InitRequest& request,
+                                       const store::StoreUrl& url, const std::string& alias);
+  void ForgetAgain(const VaultId& id);
+  Status AddVolume(const VaultPool::Lease& lease, const control::InitRequest& request,
+                   const store::StoreUrl& url);
   Result<vault::VolumeSpec> SpecOf(const control::InitRequest& request,
                                    const std::string& alias) const;
   /// Enters the vault, or what is new about it, and its volumes.

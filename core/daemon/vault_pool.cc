@@ -81,8 +81,11 @@ std::unique_ptr<cache::DiskCache> MakeDiskCache(vault::Environment& env,
 }  // namespace
 
 VaultPool::VaultPool(vault::Environment& env, std::size_t frame_cache_bytes,
-                     cache::DiskCache::Options disk_cache)
-    : env_(env), frames_(frame_cache_bytes), disk_(MakeDiskCache(env, disk_cache)) {}
+                     cache::DiskCache::Options disk_cache, StoreOpener opener)
+    : env_(env),
+      opener_(std::move(opener)),
+      frames_(frame_cache_bytes),
+      disk_(MakeDiskCache(env, disk_cache)) {}
 
 cache::DiskCache* VaultPool::DiskCacheAfterUnlock() {
   if (disk_ != nullptr) disk_->Start();
@@ -109,7 +112,7 @@ Result<StoreStack> VaultPool::OpenStack(const store::StoreUrl& url, store::Store
     std::erase_if(controls_, [](const auto& one) { return one.expired(); });
     controls_.push_back(control);
   }
-  return OpenStoreStack(env_.fs, env_.clock, env_.random, env_.work_executor, stores_shut_,
+  return OpenStoreStack(env_.fs, env_.clock, env_.random, env_.work_executor, stores_shut_, opener_,
                         std::move(control), url, mode);
 }
 
@@ -154,10 +157,8 @@ Result<VaultPool::Lease> VaultPool::Acquire(const VaultId& id, const store::Stor
 
 Result<VaultPool::Lease> VaultPool::Create(const store::StoreUrl& url, const SecretBytes& password,
                                            const vault::VolumeSpec& first_volume,
-                                           bool single_writer) {
+                                           const vault::Vault::CreateOptions& options) {
   ASSIGN_OR_RETURN(StoreStack stack, OpenStack(url, store::StoreOpenMode::kForInit));
-  vault::Vault::CreateOptions options;
-  options.single_writer = single_writer;
   auto lanes = std::make_unique<Lanes>(env_);
   ASSIGN_OR_RETURN(auto vault, vault::Vault::Create(lanes->env, std::move(stack.store), password,
                                                     first_volume, options));
@@ -175,6 +176,19 @@ Result<VaultPool::Lease> VaultPool::Create(const store::StoreUrl& url, const Sec
 Result<VaultId> VaultPool::IdentifyVault(const store::StoreUrl& url) {
   ASSIGN_OR_RETURN(const StoreStack stack, OpenStack(url, store::StoreOpenMode::kExisting));
   return vault::Vault::Identify(*stack.store);
+}
+
+VaultPool::Turn::Turn(VaultPool& pool, std::string url) : pool_(pool), url_(std::move(url)) {
+  MutexLock lock(pool_.mutex_);
+  pool_.env_.work_executor.Await(lock, pool_.changed_, [this]() NO_THREAD_SAFETY_ANALYSIS {
+    return pool_.turns_.insert(url_).second;
+  });
+}
+
+VaultPool::Turn::~Turn() {
+  MutexLock lock(pool_.mutex_);
+  pool_.turns_.erase(url_);
+  pool_.changed_.notify_all();
 }
 
 void VaultPool::EndLease(Slot& slot) {

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -63,7 +64,7 @@ class VaultPool {
   /// The disk cache is opened with the first vault: nothing is read or written there before an
   /// unlock. Without a directory there is none.
   VaultPool(vault::Environment& env, std::size_t frame_cache_bytes,
-            cache::DiskCache::Options disk_cache);
+            cache::DiskCache::Options disk_cache, StoreOpener opener = {});
   ~VaultPool();  // no lease is left
 
   /// The keys of `id` are held: no password is needed.
@@ -80,11 +81,25 @@ class VaultPool {
                         bool single_writer, For purpose = For::kVolumes);
   /// Makes a vault at `url`, with its first volume.
   Result<Lease> Create(const store::StoreUrl& url, const SecretBytes& password,
-                       const vault::VolumeSpec& first_volume, bool single_writer);
+                       const vault::VolumeSpec& first_volume,
+                       const vault::Vault::CreateOptions& options);
   /// The id of the vault at `url`, from its marker; kNotFound when there is none.
   Result<VaultId> IdentifyVault(const store::StoreUrl& url);
   /// Why no vault can be made at `url`, as far as that shows without making anything.
   Status CheckForInit(const store::StoreUrl& url) { return store::CheckForInit(env_.fs, url); }
+
+  /// One at a time for a store: whoever comes second waits until the first is through.
+  class Turn {
+   public:
+    Turn(VaultPool& pool, std::string url);
+    ~Turn();
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    VaultPool& pool_;
+    const std::string url_;
+  };
 
   void SetFrameCacheBytes(std::size_t bytes_max) { frames_.SetBytesMax(bytes_max); }
   void SetDiskCacheBytes(std::uint64_t bytes_max) {
@@ -127,6 +142,7 @@ class VaultPool {
   cache::DiskCache* DiskCacheAfterUnlock();
 
   vault::Environment& env_;
+  const StoreOpener opener_;
   cache::FrameCache frames_;
   const std::unique_ptr<cache::DiskCache> disk_;
   std::atomic<bool> stores_shut_{false};
@@ -134,6 +150,7 @@ class VaultPool {
   CondVar changed_;
   std::vector<std::weak_ptr<store::CallControl>> controls_ GUARDED_BY(mutex_);  // of every store
   std::map<VaultId, Slot> slots_ GUARDED_BY(mutex_);  // entries stay; references to them hold
+  std::set<std::string> turns_ GUARDED_BY(mutex_);    // stores at which an init runs
 };
 
 }  // namespace coffer::daemon

@@ -5,6 +5,7 @@
 
 #include "core/base/log.h"
 #include "core/control/names.h"
+#include "core/daemon/deeds.h"
 #include "core/volume/survey.h"
 
 namespace coffer::daemon {
@@ -111,10 +112,11 @@ Result<VaultPool::Lease> VolumeAdmin::Unlock(const KnownVault& vault, const Secr
                                              VaultPool::For purpose) {
   ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(vault.store));
   auto lease = pool_.Acquire(vault.id, url, password, vault.single_writer, purpose);
-  if (!lease.has_value()) {
-    return Fail(NameVault(lease.error().Within("vault " + vault.alias), vault.alias));
-  }
-  return lease;
+  if (lease.has_value()) return lease;
+  Error error = lease.error().Within("vault " + vault.alias);
+  // The vault is known, it is its store that is not there: mounting it again heals that.
+  if (error.code == ErrorCode::kNotFound) error.code = ErrorCode::kUnavailable;
+  return Fail(NameVault(std::move(error), vault.alias));
 }
 
 Result<VaultPool::Lease> VolumeAdmin::UnlockChecked(const KnownVault& vault,
@@ -134,16 +136,26 @@ Result<control::PasswdReply> VolumeAdmin::Passwd(const KnownVault& vault,
   RETURN_IF_ERROR(CheckGiven(request.new_password, "new password"));
   ASSIGN_OR_RETURN(const VaultPool::Lease lease,
                    Unlock(vault, request.password, VaultPool::For::kKeys));
+  vaults_.SettleDeeds(lease, VaultAdmin::SettleFor::kWriting);
+  const Deed deed{Deed::Kind::kPassword, {}, {}};
+  RETURN_IF_ERROR(registry_.Begin(vault.id, deed));
   const Status changed = lease.used_password()
                              ? lease.vault().ChangePasswordAfterUnlock(request.new_password)
                              : lease.vault().ChangePassword(request.password, request.new_password);
+  const bool unknown = !changed.has_value() && lease.vault().key_change_in_doubt();
+  registry_.Finish(vault.id, deed, unknown ? Registry::End::kUnknown : Registry::End::kKnown);
   if (!changed.has_value()) return Fail(changed.error().Within("vault " + vault.alias));
   LOG(kInfo, "changed the password of vault ", vault.id.ToString());
-  RETURN_IF_ERROR(vaults_.LearnVolumes(lease));
+  vaults_.LearnVolumes(lease);
   const KnownVault known = registry_.Find(vault.id).value_or(vault);
   control::PasswdReply reply;
   reply.vault = vaults_.InfoOf(known);
   reply.header_sequence = lease.vault().header_seq();
+  if (lease.vault().key_change_unfinished()) {
+    reply.note =
+        "the store does not refuse the old password's key header yet: opening a volume of the "
+        "vault for writing finishes that";
+  }
   for (const KnownVolume& volume : known.volumes) reply.volumes.push_back(volume.name);
   return reply;
 }
@@ -177,14 +189,35 @@ Status VolumeAdmin::Rename(const KnownVault& vault, const VolumeKey& key,
   ASSIGN_OR_RETURN(const auto from, open_.Exclude(key, "renamed"));
   ASSIGN_OR_RETURN(const auto to, open_.Exclude({key.vault, request.name}, "renamed"));
   ASSIGN_OR_RETURN(const VaultPool::Lease lease, Unlock(vault, request.password));
+  vaults_.SettleDeeds(lease, VaultAdmin::SettleFor::kWriting);
   ASSIGN_OR_RETURN(const format::CatalogVolume listed, lease.vault().FindVolume(key.volume));
-  RETURN_IF_ERROR(lease.vault().RenameVolume(listed.id, request.name));
+  RETURN_IF_ERROR(RenameNoted(vault, lease, listed.id, key.volume, request.name));
   {
     MutexLock lock(mutex_);
     surveyed_.erase(key);
   }
   LOG(kInfo, "renamed ", key.volume, " to ", request.name);
-  return vaults_.LearnVolumes(lease);
+  vaults_.LearnVolumes(lease);
+  return {};
+}
+
+Status VolumeAdmin::RenameNoted(const KnownVault& vault, const VaultPool::Lease& lease,
+                                const VolumeId& id, const std::string& from,
+                                const std::string& to) {
+  const Deed deed{Deed::Kind::kRename, id, to};
+  RETURN_IF_ERROR(registry_.Begin(vault.id, deed));
+  const Status renamed = lease.vault().RenameVolume(id, to);
+  auto ended = VaultAdmin::Ended::kDone;
+  if (!renamed.has_value()) {
+    ended = VaultAdmin::HowEnded(lease.vault(), [&](const format::Catalog& catalog) {
+      return std::any_of(catalog.volumes.begin(), catalog.volumes.end(),
+                         [&](const auto& one) { return one.id == id && one.name == to; });
+    });
+  }
+  const bool unknown = ended == VaultAdmin::Ended::kUnknown;
+  registry_.Finish(vault.id, deed, unknown ? Registry::End::kUnknown : Registry::End::kKnown);
+  if (unknown) return Fail(UnknownEnd(renamed.error(), deed, vault.alias + "/" + from));
+  return ended == VaultAdmin::Ended::kDone ? Status{} : renamed;
 }
 
 Result<JobTable::Work> VolumeAdmin::Resize(const KnownVault& vault, const VolumeKey& key,
@@ -205,6 +238,7 @@ Result<JobTable::Work> VolumeAdmin::Resize(const KnownVault& vault, const Volume
   const auto held = std::make_shared<Held>();
   ASSIGN_OR_RETURN(held->exclusion, open_.Exclude(key, "resized"));
   ASSIGN_OR_RETURN(held->lease, Unlock(vault, request.password));
+  vaults_.SettleDeeds(held->lease, VaultAdmin::SettleFor::kWriting);
   RETURN_IF_ERROR(held->lease.vault().FindVolume(key.volume));
   return JobTable::Work([this, held, key, size, tail](JobTable::Reporter& reporter) {
     const Status resized = ResizeClosed(*held, key, size, tail, reporter);
@@ -226,25 +260,28 @@ Status VolumeAdmin::ResizeClosed(Held& held, const VolumeKey& key, std::uint64_t
   if (!opened.has_value()) return Fail(opened.error().Within("volume " + key.volume));
   volume::Volume& volume = **opened;
   const bool grows = size > volume.size();
-  const Status resized = volume.Resize(size, tail);
+  const Status resized = open_.ResizeNoted(key, listed.id, volume, size, tail);
   const auto mode =
       resized.has_value() ? volume::CloseMode::kUpload : volume::CloseMode::kLeaveInJournal;
   const Status closed = volume.Close(
       mode, [&](std::uint64_t done, std::uint64_t total) { reporter.Progress(done, total); });
   const std::uint64_t left = volume.status().behind_bytes;
   const std::uint64_t now = volume.size();
-  const auto remembered = registry_.Change(key.vault, [&](KnownVault& known) {
+  registry_.Learn(key.vault, [&](KnownVault& known) {
     KnownVolume* known_volume = known.Find(key.volume);
     if (known_volume == nullptr) return;
     known_volume->size_bytes = now;
     known_volume->waiting_bytes = left;
   });
-  if (!remembered.has_value()) LOG(kWarning, remembered.error().message);
   if (!resized.has_value()) return Fail(resized.error().Within("volume " + key.volume));
   LOG(kInfo, "resized ", key.volume, " to ", size, " bytes");
   if (grows) reporter.Note(kFileSystemStays);
   reporter.WaitingBytes(left);
-  if (!closed.has_value()) return Fail(closed.error().Within("closing " + key.volume));
+  // It has that size from here on, for whoever opens it on this machine.
+  if (!closed.has_value()) {
+    reporter.Note("the new size waits on this machine for its upload, with the next open: " +
+                  closed.error().message);
+  }
   return {};
 }
 
@@ -259,6 +296,7 @@ Result<JobTable::Work> VolumeAdmin::Delete(const KnownVault& vault, const Volume
   const auto held = std::make_shared<Held>();
   ASSIGN_OR_RETURN(held->exclusion, open_.Exclude(key, "deleted"));
   ASSIGN_OR_RETURN(held->lease, UnlockChecked(vault, request.password));
+  vaults_.SettleDeeds(held->lease, VaultAdmin::SettleFor::kWriting);
   RETURN_IF_ERROR(held->lease.vault().FindVolume(key.volume));
   control::Deleted deleted;
   deleted.volume = key.volume;
@@ -276,10 +314,8 @@ Status VolumeAdmin::DeleteHeld(Held& held, const VolumeKey& key, control::Delete
                                JobTable::Reporter& reporter) {
   vault::Vault& vault = held.lease.vault();
   ASSIGN_OR_RETURN(const format::CatalogVolume listed, vault.FindVolume(key.volume));
-  const Status done = vault.DeleteVolume(listed.id);
-  if (!done.has_value()) return Fail(done.error().Within("volume " + key.volume));
+  RETURN_IF_ERROR(DeleteNoted(held.lease, key, listed.id, reporter));
   LOG(kInfo, "deleted ", key.volume);
-  RETURN_IF_ERROR(vaults_.LearnVolumes(held.lease));
   {
     MutexLock lock(mutex_);
     surveyed_.erase(key);
@@ -301,6 +337,37 @@ Status VolumeAdmin::DeleteHeld(Held& held, const VolumeKey& key, control::Delete
     LOG(kWarning, "counting what waits for gc: ", counted.error().message);
   }
   reporter.Deleted(std::move(deleted));
+  return {};
+}
+
+Status VolumeAdmin::DeleteNoted(const VaultPool::Lease& lease, const VolumeKey& key,
+                                const VolumeId& id, JobTable::Reporter& reporter) {
+  using Deletion = vault::Vault::Deletion;
+  const Deed deed{Deed::Kind::kDelete, id, {}};
+  RETURN_IF_ERROR(registry_.Begin(key.vault, deed));
+  Deletion outcome = Deletion::kNotDone;
+  const Status done = lease.vault().DeleteVolume(id, &outcome);
+  const std::string name = control::Quoted(key.volume);
+  switch (outcome) {
+    case Deletion::kNotDone:
+      registry_.Finish(key.vault, deed, Registry::End::kKnown);
+      return Fail(done.error().Within("volume " + key.volume));
+    case Deletion::kUnknown: {
+      registry_.Finish(key.vault, deed, Registry::End::kUnknown);
+      return Fail(UnknownEnd(done.error(), deed, key.volume));
+    }
+    case Deletion::kStillListed:
+      reporter.Note("other machines see the name " + name +
+                    " until this vault is used again: its catalog could not be changed");
+      break;
+    case Deletion::kDone:
+      break;
+  }
+  registry_.Learn(key.vault, [&](KnownVault& known) {
+    known.DropDeeds(Deed::Kind::kDelete, id);
+    known.deeds.push_back({Deed::Kind::kDeleted, id, key.volume});
+    known.TakeVolumesFrom(lease.vault().catalog());
+  });
   return {};
 }
 

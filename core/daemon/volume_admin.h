@@ -47,6 +47,10 @@ class VolumeAdmin {
   };
   Status ResizeClosed(Held& held, const VolumeKey& key, std::uint64_t size,
                       volume::Volume::Tail tail, JobTable::Reporter& reporter);
+  Status RenameNoted(const KnownVault& vault, const VaultPool::Lease& lease, const VolumeId& id,
+                     const std::string& from, const std::string& to);
+  Status DeleteNoted(const VaultPool::Lease& lease, const VolumeKey& key, const VolumeId& id,
+                     JobTable::Reporter& reporter);
   Status DeleteHeld(Held& held, const VolumeKey& key, control::Deleted deleted,
                     JobTable::Reporter& reporter);
   void FillFromVault(const VaultPool::Lease& lease, const VolumeKey& key,

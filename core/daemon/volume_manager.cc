@@ -9,6 +9,7 @@
 #include "core/base/memory.h"
 #include "core/control/names.h"
 #include "core/control/version.h"
+#include "core/daemon/deeds.h"
 
 namespace coffer::daemon {
 namespace {
@@ -74,7 +75,8 @@ VolumeManager::VolumeManager(vault::Environment& env, Executor& jobs,
       registry_(std::move(registry)),
       pool_(env, FrameCacheBytes(config_.Defaults()),
             {.directory = options_.cache_directory,
-             .bytes_max = config_.Defaults().number(config::Key::kDiskCacheBytesMax)}),
+             .bytes_max = config_.Defaults().number(config::Key::kDiskCacheBytesMax)},
+            options_.open_store),
       admin_(*registry_, pool_, config_),
       open_(env, *registry_, events_, std::move(exporters), config_, options_.mounting),
       volume_admin_(*registry_, pool_, admin_, open_),
@@ -117,7 +119,8 @@ void VolumeManager::Reload(config::Config config) {
 
 // --- Which volume is meant ---
 
-Result<VolumeManager::Target> VolumeManager::Resolve(const std::string& reference) const {
+Result<VolumeManager::Target> VolumeManager::Resolve(const std::string& reference,
+                                                     Among among) const {
   ASSIGN_OR_RETURN(const auto parsed, control::ParseVolumeReference(reference));
   if (!parsed.snapshot.empty()) {
     return Fail(ErrorCode::kUnsupported, "opening a snapshot is not built yet in this version");
@@ -131,6 +134,15 @@ Result<VolumeManager::Target> VolumeManager::Resolve(const std::string& referenc
     Target target{vault, {vault.id, parsed.volume}, std::nullopt};
     if (const KnownVolume* volume = target.vault.Find(parsed.volume)) target.known = *volume;
     if (target.known || !parsed.vault.empty()) found.push_back(std::move(target));
+  }
+  if (among == Among::kOpenFirst && found.size() > 1) {
+    const std::vector<VolumeKey> open = open_.keys();
+    const auto is_open = [&open](const Target& target) {
+      return std::find(open.begin(), open.end(), target.key) != open.end();
+    };
+    if (std::count_if(found.begin(), found.end(), is_open) == 1) {
+      return std::move(*std::find_if(found.begin(), found.end(), is_open));
+    }
   }
   if (found.size() == 1) return std::move(found.front());
   if (found.empty()) {
@@ -147,7 +159,7 @@ Result<VolumeManager::Target> VolumeManager::Resolve(const std::string& referenc
 }
 
 Result<VolumeManager::Target> VolumeManager::ResolveKnown(const std::string& reference) const {
-  ASSIGN_OR_RETURN(Target target, Resolve(reference));
+  ASSIGN_OR_RETURN(Target target, Resolve(reference, Among::kOpenFirst));
   if (!target.known) {
     return Fail(ErrorCode::kNotFound,
                 "vault " + target.vault.alias + " has no volume " + target.key.volume +
@@ -226,6 +238,17 @@ control::VolumeStatus VolumeManager::StatusOf(const KnownVault& vault, const Kno
   status.size_bytes = volume.size_bytes;
   status.keys_held = pool_.HoldsKeys(vault.id);
   status.waiting_bytes = volume.waiting_bytes;
+  for (const Deed& deed : vault.deeds) {
+    if (deed.running || deed.kind == Deed::Kind::kDeleted || !Concerns(deed, volume)) continue;
+    const Error unfinished = UnfinishedError(deed, vault.alias + "/" + volume.name);
+    status.needs.push_back(unfinished.message);
+    status.hints.push_back(unfinished.hint);
+  }
+  if (!volume.fate.empty()) {
+    status.needs.push_back(volume.fate);
+    status.hints.push_back("coffer close " + vault.alias + "/" + volume.name +
+                           ": what could not be uploaded becomes a volume of its own");
+  }
   if (open_.FillStatus(key, &status)) return status;
   if (volume.open) {
     // It was not closed: what its journal's files could hold is all there is to say.
@@ -233,6 +256,16 @@ control::VolumeStatus VolumeManager::StatusOf(const KnownVault& vault, const Kno
     status.waiting_exact = status.waiting_bytes == 0;
   }
   status.state = !status.keys_held && status.waiting_bytes > 0 ? "locked" : "closed";
+  return status;
+}
+
+control::VolumeStatus VolumeManager::StatusOfUnseen(const KnownVault& vault,
+                                                    const std::string& name) {
+  KnownVolume unseen;
+  unseen.name = name;
+  control::VolumeStatus status = StatusOf(vault, unseen);
+  status.volume_id.clear();
+  status.state = "unknown";
   return status;
 }
 
@@ -254,6 +287,12 @@ control::VolumeList VolumeManager::Volumes() {
   list.vaults = admin_.Vaults().vaults;
   for (const KnownVault& vault : registry_->vaults()) {
     for (const KnownVolume& volume : vault.volumes) list.volumes.push_back(StatusOf(vault, volume));
+    for (const Deed& deed : vault.deeds) {
+      // One that may have been made is shown as well.
+      if (deed.kind != Deed::Kind::kInit || deed.running) continue;
+      KnownVault copy = vault;
+      if (copy.Find(deed.text) == nullptr) list.volumes.push_back(StatusOfUnseen(vault, deed.text));
+    }
   }
   return list;
 }
@@ -261,14 +300,7 @@ control::VolumeList VolumeManager::Volumes() {
 Result<control::VolumeStatus> VolumeManager::Volume(const std::string& reference) {
   ASSIGN_OR_RETURN(const Target target, Resolve(reference));
   // VAULT/VOLUME where the vault is known and the volume may yet be found in its catalog.
-  if (!target.known) {
-    KnownVolume unseen;
-    unseen.name = target.key.volume;
-    control::VolumeStatus status = StatusOf(target.vault, unseen);
-    status.volume_id.clear();
-    status.state = "unknown";
-    return status;
-  }
+  if (!target.known) return StatusOfUnseen(target.vault, target.key.volume);
   return StatusOf(target.vault, *target.known);
 }
 
@@ -320,7 +352,9 @@ Result<VaultPool::Lease> VolumeManager::UnlockFor(const Target& target,
     RETURN_IF_ERROR(
         registry_->Change(target.vault.id, [](KnownVault& known) { known.single_writer = true; }));
   }
-  RETURN_IF_ERROR(admin_.LearnVolumes(*lease));
+  admin_.SettleDeeds(*lease, request.read_only ? VaultAdmin::SettleFor::kReading
+                                               : VaultAdmin::SettleFor::kWriting);
+  admin_.LearnVolumes(*lease);
   return lease;
 }
 
@@ -485,7 +519,13 @@ Result<control::JobInfo> VolumeManager::Close(const std::string& reference,
   }
   control::VolumeStatus status;
   if (!open_.FillStatus(target.key, &status)) {
-    return Fail(NotOpen(target.full_name()));
+    // What is closed is done, with what it left here.
+    const std::uint64_t left = target.known->open ? 0 : target.known->waiting_bytes;
+    return ListedAgain(jobs_.Start("close", target.full_name(), "bytes",
+                                   [left](JobTable::Reporter& reporter) -> Status {
+                                     reporter.WaitingBytes(left);
+                                     return {};
+                                   }));
   }
   return ListedAgain(jobs_.Start("close", target.full_name(), "bytes",
                                  [this, key = target.key, how](JobTable::Reporter& reporter) {

@@ -29,6 +29,7 @@ class VolumeManager final : public control::ControlService {
     std::string config_path;
     std::string cache_directory;  // for frames on disk; empty: none
     OpenVolumes::Mounting mounting;
+    StoreOpener open_store;              // empty: as URLs say
     std::function<void()> request_stop;  // for POST /v1/daemon/stop; must not block
   };
 
@@ -103,12 +104,15 @@ class VolumeManager final : public control::ControlService {
   VolumeManager(vault::Environment& env, Executor& jobs, std::vector<block::Exporter*> exporters,
                 std::unique_ptr<Registry> registry, Options options);
 
-  Result<Target> Resolve(const std::string& reference) const;
+  enum class Among { kAll, kOpenFirst };  // kOpenFirst: of several, the one that is open
+  Result<Target> Resolve(const std::string& reference, Among among = Among::kAll) const;
   /// The vault of that alias or id, or of the volume that is named.
   Result<KnownVault> ResolveVault(const std::string& name) const;
   /// A volume known by that name, without looking at its vault's store.
   Result<Target> ResolveKnown(const std::string& reference) const;
   control::VolumeStatus StatusOf(const KnownVault& vault, const KnownVolume& volume);
+  /// Of a volume that may be in the vault's catalog.
+  control::VolumeStatus StatusOfUnseen(const KnownVault& vault, const std::string& name);
   [[nodiscard]] std::uint64_t JournalBytesOnDisk(const VolumeKey& key) const;
   Result<VaultPool::Lease> UnlockFor(const Target& target, const control::OpenRequest& request);
   std::string ExportNameOf(const Target& target) const;

@@ -117,6 +117,7 @@ Status CatalogChain::Refresh() {
   } else {
     RETURN_IF_ERROR(trust_.NoteCatalog(newest->point));
   }
+  in_doubt_ = false;
   Adopt({std::move(newest->catalog), newest->point});
   return {};
 }
@@ -161,8 +162,12 @@ Status CatalogChain::Update(const Editor& edit) {
     }
     next.point = {next.catalog.seq, crypto::Sha256(bytes)};
     ASSIGN_OR_RETURN(const Outcome outcome, Create(next, bytes));
+    in_doubt_ = false;
     if (outcome == Outcome::kDone) {
-      RETURN_IF_ERROR(trust_.NoteCatalog(next.point));
+      // It stands: whoever asked is told so, whatever this machine's disk says. The next record
+      // that is read or made is noted in its place.
+      const Status noted = trust_.NoteCatalog(next.point);
+      if (!noted.has_value()) LOG(kWarning, What(), ": ", noted.error().message);
       Adopt(std::move(next));
       return {};
     }
@@ -173,19 +178,22 @@ Status CatalogChain::Update(const Editor& edit) {
 
 Result<CatalogChain::Outcome> CatalogChain::Create(const State& next, ByteView bytes) {
   const std::string name = format::ChainName(prefix_, next.point.seq);
+  in_doubt_ = true;
   const Status created = store_.Create(name, bytes, store::ObjectClass::kControl);
   COFFER_FAILPOINT("catalog-created");
   if (!created.has_value()) {
-    const ErrorCode code = created.error().code;
-    if (code != ErrorCode::kAlreadyExists && code != ErrorCode::kUnavailable) {
-      return Fail(created.error().Within(What()));
-    }
-    // A lost reply, or somebody else's: the bytes tell.
+    // A lost reply, somebody else's, or a store that failed after it had done it: the bytes tell.
     const Result<ChainObject> standing =
         FetchChainObject(store_, prefix_, next.point.seq, format::kCatalogBytesMax);
     if (!standing.has_value()) {
-      return Fail(code == ErrorCode::kUnavailable ? created.error().Within(What())
-                                                  : standing.error().Within(What()));
+      // Refused, and not there: nothing has happened.
+      if (created.error().code != ErrorCode::kUnavailable &&
+          standing.error().code == ErrorCode::kNotFound) {
+        in_doubt_ = false;
+      }
+      return Fail(created.error().code == ErrorCode::kAlreadyExists
+                      ? standing.error().Within(What())
+                      : created.error().Within(What()));
     }
     if (standing->point != next.point) return Outcome::kOvertaken;
   }

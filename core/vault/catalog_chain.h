@@ -4,6 +4,7 @@
 // to that. Thread-safe; no lock is held during a request.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <string>
@@ -59,6 +60,9 @@ class CatalogChain {
   /// taking back what was made, perhaps because the disk of the trust file is full.
   [[nodiscard]] bool HasOwn(std::uint64_t seq) const { return FetchLinkAt(seq).has_value(); }
 
+  /// A record was offered and it is not known whether it stands; Refresh finds out.
+  [[nodiscard]] bool in_doubt() const { return in_doubt_; }
+
   enum class Edit { kChanged, kNothingToDo };
   /// Changes the catalog it is given. Called again, with a newer one, when somebody was faster;
   /// what it did before may then be in it already.
@@ -94,6 +98,7 @@ class CatalogChain {
   const Writers writers_;
   const std::string prefix_;
   const DoubtSink doubt_;
+  std::atomic<bool> in_doubt_ = false;
 
   mutable Mutex mutex_;
   State state_ GUARDED_BY(mutex_);

@@ -71,6 +71,28 @@ Result<HeadChain::Newest> HeadChain::Retry() {
   return Settle();
 }
 
+Result<bool> HeadChain::SettleFailed(const Error& failure) {
+  if (!pending()) return false;
+  const format::ChainPoint ours = pending_->placed.point;
+  const Result<ChainObject> standing =
+      FetchChainObject(vault_.store(), prefix_, ours.seq, format::kHeadBytesMax);
+  if (standing.has_value() && standing->point == ours) {
+    const Status noted = vault_.trust().NoteHead(volume_, ours, pending_->placed.head.epoch, true);
+    if (!noted.has_value()) LOG(kWarning, What(), ": ", noted.error().message);
+    newest_ = std::move(pending_->placed);
+    pending_.reset();
+    spool_.Clear();
+    return true;
+  }
+  const bool absent = !standing.has_value() && standing.error().code == ErrorCode::kNotFound;
+  if (!standing.has_value() && !absent) return Fail(standing.error());
+  // A request that nobody has answered may still travel.
+  if (absent && failure.code == ErrorCode::kUnavailable) return Fail(failure);
+  RETURN_IF_ERROR(spool_.Drop());
+  pending_.reset();
+  return false;
+}
+
 Status HeadChain::CheckMayFollow() const {
   if (newest_->head.tombstone) {
     return Fail(ErrorCode::kNotFound, Concat(What(), " has been deleted"));
@@ -322,20 +344,42 @@ Result<HeadChain::Spooled> HeadChain::SettleSpool() {
     return Spooled::kSettled;
   }
   if (point.seq == newest_->point.seq + 1 && head->parent == newest_->point.hash) {
+    if (head->tombstone) return TakeBackTombstone();
     COFFER_FAILPOINT("head-offered-again");
     pending_ = Pending{{std::move(*head), point}, std::move(spool->sealed_head)};
     return OfferSpooled();
   }
-  if (point.seq <= newest_->point.seq && point.seq > Trusted().own.seq) {
-    const Result<Placed> standing = Read(point.seq);
-    if (standing.has_value() && standing->point == point) {
-      RETURN_IF_ERROR(vault_.trust().NoteHead(volume_, point, standing->head.epoch, /*ours=*/true));
-    } else if (!standing.has_value() && standing.error().code == ErrorCode::kUnavailable) {
-      return Fail(standing.error());
-    }
-  }
+  RETURN_IF_ERROR(NoteIfStands(point));
   spool_.Clear();
   return Spooled::kSettled;
+}
+
+/// A spooled head whose reply was lost may be the one that stands.
+Status HeadChain::NoteIfStands(const format::ChainPoint& spooled) {
+  if (spooled.seq > newest_->point.seq || spooled.seq <= Trusted().own.seq) return {};
+  const Result<Placed> standing = Read(spooled.seq);
+  if (standing.has_value() && standing->point == spooled) {
+    return vault_.trust().NoteHead(volume_, spooled, standing->head.epoch, /*ours=*/true);
+  }
+  if (!standing.has_value() && standing.error().code == ErrorCode::kUnavailable) {
+    return Fail(standing.error());
+  }
+  return {};
+}
+
+/// A delete that failed must not happen by itself. Over a head of another machine nothing of ours
+/// is put (it would be the tail's base, which that is not): the next commit meets the tombstone if
+/// it still arrives.
+Result<HeadChain::Spooled> HeadChain::TakeBackTombstone() {
+  LOG(kWarning, What(), ": taking a delete back that was broken off");
+  ASSIGN_OR_RETURN(const bool ours, IsOurs(*newest_));
+  if (!ours) {
+    RETURN_IF_ERROR(spool_.Drop());
+    return Spooled::kSettled;
+  }
+  RETURN_IF_ERROR(CheckMayFollow());
+  RETURN_IF_ERROR(SealAndSpool(newest_->head));
+  return OfferSpooled();
 }
 
 Result<HeadChain::Spooled> HeadChain::OfferSpooled() {

@@ -46,6 +46,9 @@ class HeadChain {
   /// (kNeedsPerson: ROLLBACK "seen 812, offered 790", FORK; HEADER-ROLLBACK) and records it there
   /// before returning. A head of this machine that it does not remember (a restored snapshot of the
   /// machine, its clone) is not ours. kCorruption when the volume has no head.
+  ///
+  /// A spooled tombstone is never offered again but taken back, with a head like the newest in its
+  /// place where that one is ours, so that a create that still travels meets it.
   Result<Newest> Load();
 
   /// For whoever only reads: the newest head, nothing offered to the store, a spooled head left
@@ -62,6 +65,9 @@ class HeadChain {
   Result<Newest> Append(format::Head head);
   /// Repeats the spooled bytes. Precondition: pending(), or fenced.
   Result<Newest> Retry();
+  /// After a failed Append of a head that is to be given up: whether it stands. False: it was
+  /// refused, nothing has happened and nothing will. An error: it is not known; the spool keeps it.
+  Result<bool> SettleFailed(const Error& failure);
   [[nodiscard]] bool pending() const { return pending_.has_value(); }
   [[nodiscard]] bool fenced() const { return fenced_.has_value(); }
   /// Reads one head of the chain by sequence (for forks of a fenced tail); `ours` if the trust file
@@ -88,6 +94,8 @@ class HeadChain {
   Status LoadNewest();
   Result<bool> IsSpooled(const Placed& newest);
   Result<Spooled> SettleSpool();
+  Status NoteIfStands(const format::ChainPoint& spooled);
+  Result<Spooled> TakeBackTombstone();
   Result<Spooled> OfferSpooled();
   Status HoldNewest(const Placed& newest);
   Result<bool> IsOurs(const Placed& newest);

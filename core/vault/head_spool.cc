@@ -24,6 +24,12 @@ Status HeadSpool::Write(const format::Spool& spool) {
   return ReplaceFile(fs_, path_, format::Encode(spool));
 }
 
+Status HeadSpool::Drop() {
+  const Status removed = fs_.Remove(path_);
+  if (!removed.has_value() && removed.error().code != ErrorCode::kNotFound) return removed;
+  return fs_.SyncDirectory(directory_);
+}
+
 void HeadSpool::Clear() {
   const Status removed = fs_.Remove(path_);
   if (!removed.has_value() && removed.error().code != ErrorCode::kNotFound) {

@@ -17,16 +17,20 @@ namespace coffer::vault {
 class HeadSpool {
  public:
   /// `directory` is the volume's; it exists.
-  HeadSpool(FileSystem& fs, const std::string& directory) : fs_(fs), path_(directory + "/spool") {}
+  HeadSpool(FileSystem& fs, const std::string& directory)
+      : fs_(fs), directory_(directory), path_(directory + "/spool") {}
 
   /// nullopt when there is none, or one that is damaged: then what it held is taken for another
   /// writer's head if it was created, and never was if it wasn't; neither loses anything.
   Result<std::optional<format::Spool>> Read();
   Status Write(const format::Spool& spool);
   void Clear();
+  /// Durable: for a head that must not be offered again.
+  Status Drop();
 
  private:
   FileSystem& fs_;
+  const std::string directory_;
   const std::string path_;
 };
 

@@ -38,13 +38,19 @@ class Vault {
  public:
   struct CreateOptions {
     bool single_writer = false;  // as below
+    /// Called before the marker is offered, from which on there is a vault: what fails here makes
+    /// none.
+    std::function<Status(const Vault&)> before_marker = {};
+    /// Called after that when there is none after all, for certain.
+    std::function<void(const Vault&)> taken_back = {};
   };
   /// Makes a vault in an empty store (opened for init). Order: probe; local state; key header, read
   /// back and unwrapped; the first volume's head; catalog; trust file; and the marker last, so that
   /// a crash before it leaves no vault but half a one, which is never written into again
   /// (kCorruption). Local state comes before the store since the first head names the host; what a
   /// crash leaves of it belongs to a vault id that nobody will ever meet. An error, unlike a crash,
-  /// takes back what was made. kAlreadyExists where a marker stands; kNeedsPerson WEAK-STORE.
+  /// takes back what was made; where the store does not answer and the marker may stand the message
+  /// says so. kAlreadyExists where a marker stands; kNeedsPerson WEAK-STORE.
   static Result<std::unique_ptr<Vault>> Create(Environment& env,
                                                std::unique_ptr<store::ObjectStore> store,
                                                const SecretBytes& password,
@@ -99,6 +105,8 @@ class Vault {
 
   /// The newest catalog read or written here.
   [[nodiscard]] format::Catalog catalog() const { return catalog_->current(); }
+  /// A change of the catalog failed and may have happened: RefreshCatalog tells.
+  [[nodiscard]] bool catalog_in_doubt() const { return catalog_->in_doubt(); }
   /// Reads the newest catalog from the store.
   Status RefreshCatalog() { return catalog_->Refresh(); }
   /// The live volume called `name`; kNotFound. Refreshes once if it isn't known.
@@ -121,11 +129,20 @@ class Vault {
   /// Gives a live volume another name. kAlreadyExists where another live volume has it, kNotFound;
   /// after kUnavailable it may have happened, or happen later.
   Status RenameVolume(const VolumeId& volume, const std::string& name);
+  enum class Deletion {
+    kNotDone,  // nothing has happened, and nothing will
+    kUnknown,  // the tombstone may stand: a second call finishes, opening for writing takes back
+    kStillListed,  // deleted, but the catalog could not be changed: FinishDeletion
+    kDone,
+  };
   /// Deletes a volume that is open nowhere: a tombstone head, then the catalog, then what this
-  /// machine keeps of it, its journal too. What it has stored waits for GC. A crash anywhere leaves
-  /// the volume as it was, or one that opens nowhere any more and that a second call finishes.
-  /// kConflict while it is open here or not released elsewhere; kNotFound.
-  Status DeleteVolume(const VolumeId& volume);
+  /// machine keeps of it, its journal too. What it has stored waits for GC. The tombstone decides:
+  /// from there on the call succeeds. A crash anywhere leaves the volume as it was, or one that
+  /// opens nowhere any more and that a second call finishes. kConflict while it is open here or not
+  /// released elsewhere; kNotFound. `outcome` is set in any case.
+  Status DeleteVolume(const VolumeId& volume, Deletion* outcome = nullptr);
+  /// Has the catalog say so of a volume whose tombstone stands.
+  Status FinishDeletion(const VolumeId& volume);
 
   // Keys. Each of these asks the store for the newest key header and opens it with `password`,
   // whatever was unlocked before: kUnauthenticated then, and nothing has changed anywhere.
@@ -142,8 +159,8 @@ class Vault {
   /// memory, created, read back and compared, noted in the trust file; then the catalog refuses
   /// older ones, then they are deleted. A crash before the create leaves the old password, after it
   /// the new one: there is no moment without either. kConflict when another machine was faster.
-  /// After kUnavailable either may hold, and the message says so; any other error names what is
-  /// left to do if the new one holds.
+  /// From the create on the call succeeds; what is left then, PrepareToWrite finishes
+  /// (key_change_unfinished). When it is not known which one holds the message says so.
   Status ChangePassword(const SecretBytes& password, const SecretBytes& new_password) {
     return ChangePasswordBy([&] { return OpenNewestKeyHeader(password); }, new_password);
   }
@@ -153,6 +170,11 @@ class Vault {
   Status ChangePasswordAfterUnlock(const SecretBytes& new_password) {
     return ChangePasswordBy([this] { return TakeUnlockedKeyHeader(); }, new_password);
   }
+
+  /// The newest change of a password failed, and it is not known which one holds.
+  [[nodiscard]] bool key_change_in_doubt() const { return key_change_in_doubt_; }
+  /// The password is changed, but the catalog does not refuse the old key header yet.
+  [[nodiscard]] bool key_change_unfinished() const { return key_change_unfinished_; }
 
   /// A store is probed before it is trusted with writes: once per machine and store, about seven
   /// requests. Everything here that writes calls it; whoever opens a volume for writing does well
@@ -214,7 +236,7 @@ class Vault {
     format::ChainPoint point;
     OpenedKeyHeader opened;
   };
-  Status AppendTombstone(const VolumeId& volume, const std::string& directory);
+  Status AppendTombstone(const VolumeId& volume, const std::string& directory, Deletion* outcome);
   Status MarkDeleted(const VolumeId& volume);
   Result<StandingKeyHeader> OpenNewestKeyHeader(const SecretBytes& password);
   Result<StandingKeyHeader> TakeUnlockedKeyHeader();
@@ -229,13 +251,13 @@ class Vault {
   Status OpenLocalState();
   Status HoldKeyHeader(const format::ChainPoint& offered, const ObjectHash& parent);
   Status MakeObjects(ByteView key_header, const SecretBytes& password, const VolumeId& volume,
-                     const VolumeSpec& spec);
+                     const VolumeSpec& spec, const CreateOptions& options);
   Status CreateKeyHeader(ByteView key_header, const SecretBytes& password);
   Status CreateFirstHead(const VolumeId& volume, const VolumeSpec& spec);
   Status CreateFirstHead(format::Head head);
   Status AddToCatalog(const format::CatalogVolume& volume);
   Status CreateMarker();
-  void TakeBack(ByteView key_header, const VolumeId& volume);
+  bool TakeBack(ByteView key_header, const VolumeId& volume, const CreateOptions& options);
 
   Environment& env_;
   const std::unique_ptr<store::ObjectStore> store_;
@@ -245,8 +267,10 @@ class Vault {
   std::vector<Error> doubts_ GUARDED_BY(doubts_mutex_);
   std::optional<Error> header_doubt_ GUARDED_BY(doubts_mutex_);  // the one of them about the keys
   std::atomic<std::uint64_t> header_seq_ = 0;
+  bool marker_offered_ = false;  // by Create
   /// The catalog does not refuse the headers before header_seq_ yet: a change was broken off.
   std::atomic<bool> key_change_unfinished_ = false;
+  std::atomic<bool> key_change_in_doubt_ = false;
   mutable Mutex slots_mutex_;  // and over changes of header_seq_
   std::vector<KeySlotDescription> key_slots_ GUARDED_BY(slots_mutex_);
   /// As Unlock opened it, for ChangePasswordAfterUnlock.

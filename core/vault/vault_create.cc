@@ -66,16 +66,18 @@ Result<std::unique_ptr<Vault>> Vault::Create(Environment& env,
   vault->keys_ = std::make_unique<const KeyChest>(id, header.keyring);
   const VolumeId volume = env.random.NewId<VolumeId>();
   Status made = vault->OpenLocalState();
-  if (made.has_value()) made = vault->MakeObjects(header.stored, password, volume, first_volume);
-  if (!made.has_value()) {
-    vault->TakeBack(header.stored, volume);
-    return Fail(made.error());
+  if (made.has_value()) {
+    made = vault->MakeObjects(header.stored, password, volume, first_volume, options);
   }
-  return vault;
+  if (made.has_value()) return vault;
+  if (vault->TakeBack(header.stored, volume, options)) return Fail(made.error());
+  return Fail(made.error().code,
+              "it is not known whether the vault was made: " + made.error().message,
+              "coffer add " + vault->store_->description() + " tells when the store answers again");
 }
 
 Status Vault::MakeObjects(ByteView key_header, const SecretBytes& password, const VolumeId& volume,
-                          const VolumeSpec& spec) {
+                          const VolumeSpec& spec, const CreateOptions& options) {
   RETURN_IF_ERROR(CreateKeyHeader(key_header, password));
   COFFER_FAILPOINT("init-key-header");
   RETURN_IF_ERROR(CreateFirstHead(volume, spec));
@@ -83,6 +85,8 @@ Status Vault::MakeObjects(ByteView key_header, const SecretBytes& password, cons
   RETURN_IF_ERROR(trust_->NoteKeyHeader({header_seq_, crypto::Sha256(key_header)}));
   if (writers_ == Writers::kMany) RETURN_IF_ERROR(trust_->NoteProbed(store_->description()));
   COFFER_FAILPOINT("init-marker");
+  if (options.before_marker) RETURN_IF_ERROR(options.before_marker(*this));
+  marker_offered_ = true;
   return CreateMarker();
 }
 
@@ -109,12 +113,15 @@ Status Vault::CreateMarker() {
 
 /// Deletes what this Create made, and only that: the key header if its bytes are ours, a head whose
 /// name we drew, a catalog that opens under our keys. Nothing when the marker stands or can't be
-/// asked for: the vault may be whole then. A part that stays makes the next init say "half a
+/// asked for: the vault may be whole then; false. A part that stays makes the next init say "half a
 /// vault".
-void Vault::TakeBack(ByteView key_header, const VolumeId& volume) {
+bool Vault::TakeBack(ByteView key_header, const VolumeId& volume, const CreateOptions& options) {
   const Result<Bytes> marker =
       store_->Get(std::string(format::kMarkerName), format::kMarkerBytesMax);
-  if (marker.has_value() || marker.error().code != ErrorCode::kNotFound) return;
+  const bool absent = !marker.has_value() && marker.error().code == ErrorCode::kNotFound;
+  // Somebody else's marker is no reason to keep our parts among his.
+  if (marker_offered_ && !absent) return false;
+  if (options.taken_back) options.taken_back(*this);
   if (catalog_ != nullptr && catalog_->HasOwn(1)) {
     (void)store_->Delete(format::ChainName(format::kCatalogPrefix, 1));
   }
@@ -128,6 +135,7 @@ void Vault::TakeBack(ByteView key_header, const VolumeId& volume) {
     (void)env_.fs.Remove(Concat(directory_, "/", file));
   }
   (void)env_.fs.RemoveDirectory(directory_);
+  return true;
 }
 
 }  // namespace coffer::vault

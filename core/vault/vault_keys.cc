@@ -108,33 +108,39 @@ Status Vault::ChangePasswordBy(const std::function<Result<StandingKeyHeader>()>&
     COFFER_FAILPOINT("passwd-trusted");
     return FinishKeyChange();
   };
-  const Status finished = finish();
-  if (finished.has_value()) return {};
-  return Fail(finished.error().code,
-              Concat("the new password holds, but the old key header is not refused yet: ",
-                     finished.error().message),
-              "opening a volume of the vault for writing finishes it");
+  if (const Status finished = finish(); !finished.has_value()) {
+    LOG(kWarning, "the new password holds, but the old key header is not refused yet: ",
+        finished.error().message);
+  }
+  return {};
 }
 
 /// Creates the header and sees it stand: what lies there are the very bytes that opened in memory.
 Status Vault::CreateNextKeyHeader(const format::ChainPoint& point, ByteView bytes) {
   const std::string prefix(format::kKeysPrefix);
   const std::string name = format::ChainName(prefix, point.seq);
+  key_change_in_doubt_ = true;
   const Status created = store_->Create(name, bytes, store::ObjectClass::kControl);
-  const bool exists = !created.has_value() && created.error().code == ErrorCode::kAlreadyExists;
-  const bool unknown = !created.has_value() && created.error().code == ErrorCode::kUnavailable;
-  if (!created.has_value() && !exists && !unknown) return created;
+  const bool refused = !created.has_value() && created.error().code != ErrorCode::kUnavailable;
 
   Error problem{ErrorCode::kCorruption, {}, {}};
   bool read = false;
   for (int attempt = 0; attempt < kReadBackAttempts; ++attempt) {
     const Result<ChainObject> standing =
         FetchChainObject(*store_, prefix, point.seq, format::kKeyHeaderBytesMax);
-    if (standing.has_value() && standing->point == point) return {};
+    if (standing.has_value() && standing->point == point) {
+      key_change_in_doubt_ = false;
+      return {};
+    }
     read = standing.has_value();
     if (!read) problem = standing.error();
   }
+  if (refused && !read && problem.code == ErrorCode::kNotFound) {
+    key_change_in_doubt_ = false;
+    return created;
+  }
   if (read && !created.has_value()) {
+    key_change_in_doubt_ = false;
     return Fail(ErrorCode::kConflict,
                 Concat(store_->description(),
                        ": the keys were changed by another machine or request at the same time"),
@@ -143,6 +149,7 @@ Status Vault::CreateNextKeyHeader(const format::ChainPoint& point, ByteView byte
   if (read) {
     // A header that opens for nobody must not stay the newest.
     const Status taken_back = store_->Delete(name);
+    if (taken_back.has_value()) key_change_in_doubt_ = false;
     return Fail(ErrorCode::kCorruption,
                 Concat(store_->description(), ": the new key header was not kept as it was written",
                        taken_back.has_value()

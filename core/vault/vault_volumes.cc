@@ -46,7 +46,10 @@ Status Vault::RenameVolume(const VolumeId& volume, const std::string& name) {
   });
 }
 
-Status Vault::DeleteVolume(const VolumeId& volume) {
+Status Vault::DeleteVolume(const VolumeId& volume, Deletion* outcome) {
+  Deletion ignored;
+  if (outcome == nullptr) outcome = &ignored;
+  *outcome = Deletion::kNotDone;
   RETURN_IF_ERROR(PrepareToWrite());
   RETURN_IF_ERROR(RefreshCatalog());
   format::Catalog known = catalog();
@@ -55,9 +58,11 @@ Status Vault::DeleteVolume(const VolumeId& volume) {
   {
     auto lock = env_.fs.Lock(Concat(directory, "/", kVolumeLockFile));
     if (!lock.has_value()) return Fail(lock.error().Within("the volume is open"));
-    RETURN_IF_ERROR(AppendTombstone(volume, directory));
+    RETURN_IF_ERROR(AppendTombstone(volume, directory, outcome));
     COFFER_FAILPOINT("delete-tombstone");
-    RETURN_IF_ERROR(MarkDeleted(volume));
+    const Status marked = MarkDeleted(volume);
+    *outcome = marked.has_value() ? Deletion::kDone : Deletion::kStillListed;
+    if (!marked.has_value()) LOG(kWarning, "the catalog: ", marked.error().message);
     COFFER_FAILPOINT("delete-marked");
     // Nothing of it can be of use any more; what stays of it is only space.
     const Status removed = RemoveTree(env_.fs, directory);
@@ -68,7 +73,8 @@ Status Vault::DeleteVolume(const VolumeId& volume) {
 
 /// From here on no machine can go on with the volume, whatever the catalog says: a crash before the
 /// catalog's record leaves one that opens nowhere and that DeleteVolume finishes.
-Status Vault::AppendTombstone(const VolumeId& volume, const std::string& directory) {
+Status Vault::AppendTombstone(const VolumeId& volume, const std::string& directory,
+                              Deletion* outcome) {
   HeadChain chain(*this, volume, directory);
   ASSIGN_OR_RETURN(const HeadChain::Newest newest, chain.Load());
   if (newest.head.tombstone) return {};
@@ -82,8 +88,17 @@ Status Vault::AppendTombstone(const VolumeId& volume, const std::string& directo
   if (!newest.ours) ++head.epoch;
   head.tombstone = true;
   head.released = true;
-  RETURN_IF_ERROR(chain.Append(std::move(head)));
-  return {};
+  const Result<HeadChain::Newest> appended = chain.Append(std::move(head));
+  if (appended.has_value()) return {};
+  const Result<bool> stands = chain.SettleFailed(appended.error());
+  if (stands.has_value() && *stands) return {};
+  if (!stands.has_value()) *outcome = Deletion::kUnknown;
+  return Fail(appended.error());
+}
+
+Status Vault::FinishDeletion(const VolumeId& volume) {
+  RETURN_IF_ERROR(RefreshCatalog());
+  return MarkDeleted(volume);
 }
 
 Status Vault::MarkDeleted(const VolumeId& volume) {

@@ -214,7 +214,12 @@ Status OpenVolume::ForkTails(bool tail_is_lost, TailForks::Baseless baseless, co
 
 /// At Close, nobody writing any more and the syncer stopped.
 Status OpenVolume::ForkJournal(const Error& fenced) {
-  journal_.reset();
+  std::unique_ptr<cache::Journal> gone;
+  {
+    MutexLock lock(journal_gone_mutex_);
+    gone = std::move(journal_);
+  }
+  gone.reset();
   // The own head that the tail lies over has moved since Start.
   tails_ = std::make_unique<TailForks>(resources_, *chain_, id_, directory_, settings_);
   if (live_->numbers().generations == 0) return Fail(fenced);
@@ -235,7 +240,8 @@ Status OpenVolume::ReplayJournal(const vault::HeadChain::Newest& newest,
   piece_bytes_ = segment_bytes_ / kPiecesInSegment;
   const cache::Journal::Options journal_options{
       .segment_bytes = segment_bytes_,
-      .free_segments_max = FreeSegments(journal_bytes_max_, segment_bytes_)};
+      .free_segments_max = FreeSegments(journal_bytes_max_, segment_bytes_),
+      .free_segments_kept = 0};  // a closed volume takes no space for what it does not hold
   ASSIGN_OR_RETURN(journal_, tails_->OpenJournal("journal", journal_options));
   const std::uint64_t bytes_max = BytesIn(resources_.vault().env().fs, directory_ + "/journal");
   std::uint64_t done = 0;

@@ -102,7 +102,7 @@ class OpenVolume final : public Volume {
   std::uint64_t damaged_reads_ GUARDED_BY(damage_mutex_) = 0;  // since open, of what is committed
   std::string damage_ GUARDED_BY(damage_mutex_);               // that the first of them met
   std::optional<Error> doubt_;  // what speaks against the head that is shown; only when read-only
-  bool tail_forked_ = false;    // at Close: nothing is left in the journal
+  std::atomic<bool> tail_forked_ = false;  // at Close: nothing is left in the journal
   VolumeId id_;
   std::string directory_;  // its own, in the state directory
   std::uint32_t chunk_size_ = 0;
@@ -114,6 +114,7 @@ class OpenVolume final : public Volume {
   std::unique_ptr<Reserve> reserve_;
   std::unique_ptr<LiveMap> live_;
   std::unique_ptr<pack::DedupIndex> own_dedup_;  // dedup = volume
+  mutable Mutex journal_gone_mutex_;             // status() looks at it while Close lets go of it
   std::unique_ptr<cache::Journal> journal_;
   WriteGate gate_;
   std::unique_ptr<Syncer> syncer_;    // null when read-only

@@ -459,6 +459,8 @@ Status OpenVolume::Resize(std::uint64_t size, Tail tail) {
     return Fail(ErrorCode::kInvalidArgument, Concat("a size of ", size, " bytes is not possible"),
                 "a size is a multiple of 4096 bytes, not 0 and at most 16 TiB");
   }
+  // A disk that fails is met before anything is changed.
+  RETURN_IF_ERROR(journal_->Sync());
   bool tried = false;  // the size may show already, and is yet to be written
   // At the quota too: it is a record without data, and only a full disk makes it wait.
   RETURN_IF_ERROR(AppendWithRoom(0, [&]() -> Status {
@@ -482,7 +484,9 @@ Status OpenVolume::Resize(std::uint64_t size, Tail tail) {
   }));
   COFFER_FAILPOINT("resize-appended");
   syncer_->Kick();
-  return MakeDurable();
+  // Durable here, whatever a FLUSH waits for: an error of the store would be one of a resize that
+  // has happened.
+  return journal_->Sync();
 }
 
 Status OpenVolume::Flush() {
@@ -559,6 +563,7 @@ VolumeStatus OpenVolume::status() const {
   } else {
     status.head_seq = head_seq_;
   }
+  MutexLock lock(journal_gone_mutex_);
   if (syncer_ != nullptr && journal_ != nullptr) {
     status.acknowledged_seq = journal_->appended_seq();
     status.durable_seq = journal_->durable_seq();

@@ -69,9 +69,9 @@ class Volume : public block::BlockDevice {
   /// From now on goes by `settings`, as far as an open volume can (settings.h). A durability that
   /// they leave open stays as it is. Writers that wait already wait as they began.
   virtual void Retune(const Settings& settings) = 0;
-  /// No call may be in flight, and only status() may follow: it then tells what is left in the
-  /// journal. On failure of kUpload the volume is closed all the same, its data in the journal, or
-  /// in a volume of its own that a FENCED error names.
+  /// No call but status() may be in flight or follow: it tells what is left in the journal. On
+  /// failure of kUpload the volume is closed all the same, its data in the journal, or in a volume
+  /// of its own that a FENCED error names.
   virtual Status Close(CloseMode mode, const SyncProgress& progress) = 0;
   [[nodiscard]] virtual VolumeStatus status() const = 0;
 };

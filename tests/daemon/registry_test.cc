@@ -52,6 +52,19 @@ TEST(KnownVault, SurvivesTheRoundTrip) {
   EXPECT_EQ(back, Photos());
 }
 
+TEST(KnownVault, WhatWasBegunSurvivesTheRoundTripAndRunsNoMore) {
+  KnownVault vault = Photos();
+  vault.deeds = {{Deed::Kind::kRename, IdOf<VolumeId>(1), "a b%", true},
+                 {Deed::Kind::kPassword, {}, "", true}};
+  ASSERT_OK_AND_ASSIGN(const KnownVault back, DecodeKnownVault(vault.id, EncodeKnownVault(vault)));
+  EXPECT_EQ(back, vault);
+  EXPECT_FALSE(back.deeds[0].running);
+  ASSERT_OK_AND_ASSIGN(const KnownVault newer,
+                       DecodeKnownVault(vault.id, EncodeKnownVault(Photos()) + "begun fork " +
+                                                      IdOf<VolumeId>(1).ToString() + " x\n"));
+  EXPECT_TRUE(newer.deeds.empty());
+}
+
 TEST(KnownVault, LinesOfANewerProgramAreLeftAlone) {
   ASSERT_OK_AND_ASSIGN(const KnownVault back,
                        DecodeKnownVault(Photos().id, EncodeKnownVault(Photos()) + "colour blue\n"));

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
+#include <set>
 #include <thread>
 
 #include "tests/daemon/daemon_world.h"
@@ -422,10 +424,109 @@ TEST_F(VolumeManagerTest, WhatIsNotThereOrNotOpenSaysSo) {
   EXPECT_FAILS(machine.Add(store_), kNotFound);
   ASSERT_OK(machine.Init("photos", store_));
   EXPECT_FAILS(machine.Sync("photos"), kNotFound);
-  EXPECT_FAILS(machine.Close("photos"), kNotFound);
+  EXPECT_OK(machine.Close("photos"));  // what is closed is done
+  EXPECT_FAILS(machine.Close("mail"), kNotFound);
   EXPECT_FAILS(machine.Open("photos@monday"), kUnsupported);
   EXPECT_FAILS(machine.Open("a/b/c"), kInvalidArgument);
-  EXPECT_FAILS(machine.manager().Job("1"), kNotFound);
+  EXPECT_FAILS(machine.manager().Job("99"), kNotFound);
+}
+
+TEST_F(VolumeManagerTest, ASecondCloseTellsWhatTheFirstLeft) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  ASSERT_OK(machine.Open("photos"));
+  Write(machine, "photos", 3, 'a');
+  ASSERT_OK(machine.Close("photos", /*no_wait=*/true));
+  ASSERT_OK_AND_ASSIGN(const auto again, machine.Close("photos"));
+  EXPECT_EQ(again.state, "done");
+  EXPECT_EQ(again.waiting_bytes, kBlock);
+}
+
+TEST_F(VolumeManagerTest, OpeningWithoutNamingAPlaceTellsTheOneThatItHas) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  control::OpenRequest elsewhere;
+  elsewhere.exports = {{"nbd", "unix:/elsewhere"}};
+  ASSERT_OK(machine.Open("photos", Machine::kPassword, std::move(elsewhere)));
+  ASSERT_OK_AND_ASSIGN(const auto again, machine.Open("photos", ""));
+  EXPECT_TRUE(again.already_open);
+  ASSERT_EQ(again.exports.size(), 1U);
+  EXPECT_EQ(again.exports[0].address, "unix:/elsewhere");
+}
+
+TEST_F(VolumeManagerTest, AmongSeveralOfANameTheOpenOneIsClosed) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  ASSERT_OK(machine.Init("photos", provider_ / "others"));
+  EXPECT_FAILS(machine.Close("photos"), kInvalidArgument);
+  ASSERT_OK(machine.Open("others/photos"));
+  ASSERT_OK(machine.Close("photos"));
+  EXPECT_EQ(machine.Status("others/photos").state, "closed");
+}
+
+TEST_F(VolumeManagerTest, AClosedVolumeLeavesNoSegmentsBehind) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  ASSERT_OK(machine.Open("photos"));
+  Write(machine, "photos", 3, 'a');
+  ASSERT_OK(machine.Sync("photos"));
+  Write(machine, "photos", 4, 'a');
+  ASSERT_OK(machine.Close("photos"));
+  for (const auto& [path, content] : TreeOf(machine.state())) {
+    EXPECT_EQ(path.find(".seg"), std::string::npos) << path;
+  }
+  ASSERT_OK(machine.Open("photos"));
+  ExpectBlock(machine, "photos", 4, 'a');
+}
+
+TEST_F(VolumeManagerTest, WhatAnotherMachineDeletesOrRenamesStaysVisibleWhileItIsOpen) {
+  Machine first;
+  ASSERT_OK(first.Init("photos", store_));
+  ASSERT_OK(first.Init("music", store_));
+  control::OpenRequest reading;
+  reading.read_only = true;
+  control::OpenRequest reading_too;
+  reading_too.read_only = true;
+  ASSERT_OK(first.Open("photos", Machine::kPassword, std::move(reading)));
+  ASSERT_OK(first.Open("music", Machine::kPassword, std::move(reading_too)));
+  {
+    Machine second;
+    ASSERT_OK(second.Add(store_));
+    control::RenameRequest rename;
+    rename.name = "pics";
+    rename.password = SecretBytes::CopyOf(AsBytes(Machine::kPassword));
+    ASSERT_OK(second.manager().Rename("photos", std::move(rename)));
+    control::DeleteRequest gone;
+    gone.confirm = "music";
+    gone.password = SecretBytes::CopyOf(AsBytes(Machine::kPassword));
+    ASSERT_OK(second.Finish(second.manager().Delete("music", std::move(gone))));
+  }
+  ASSERT_OK(first.Init("docs", store_));  // reads the catalog again
+  EXPECT_EQ(first.Status("photos").state, "open");
+  ASSERT_EQ(first.Status("photos").needs.size(), 1U);
+  EXPECT_TRUE(first.Status("photos").needs[0].starts_with("RENAMED: ")) << "pics";
+  ASSERT_EQ(first.Status("music").needs.size(), 1U);
+  EXPECT_TRUE(first.Status("music").needs[0].starts_with("GONE: "));
+  EXPECT_EQ(first.manager().Volumes().volumes.size(), 3U);
+  ASSERT_OK(first.Close("photos"));
+  ASSERT_OK(first.Close("music"));
+  std::set<std::string> names;
+  for (const auto& volume : first.manager().Volumes().volumes) names.insert(volume.volume);
+  EXPECT_EQ(names, (std::set<std::string>{"docs", "pics"}));
+}
+
+TEST_F(VolumeManagerTest, InitsAtOnceIntoANewVaultAllSucceed) {
+  Machine machine;
+  std::vector<std::thread> threads;
+  std::atomic<int> made{0};
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&, i] {
+      if (machine.Init("volume" + std::to_string(i), store_).has_value()) ++made;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(made, 4);
+  EXPECT_EQ(machine.manager().Volumes().volumes.size(), 4U);
 }
 
 TEST_F(VolumeManagerTest, ChangesAreEvents) {

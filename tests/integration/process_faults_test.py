@@ -305,7 +305,7 @@ class Disk(FaultTest):
             self.connection.ask(FLUSH, 0, 0)
         self.assert_block(self.connection, 0, 1)
         self.assert_block(self.connection, 1, 2)
-        self.assertIn("the journal in", self.expect(0, "status", "photos", password=False).stdout)
+        self.assertIn("the journal in", self.expect(10, "status", "photos", password=False).stdout)
         self.power_cut()
         self.assert_block(self.connection, 0, 1)
         self.write(self.connection, 1, 3)

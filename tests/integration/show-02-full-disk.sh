@@ -29,7 +29,8 @@ head -c 64M /dev/urandom >"$work/second"
 dd if=/dev/zero of="$XDG_STATE_HOME/filler" bs=1M >/dev/null 2>&1 || true
 nbdcopy --flush "$work/second" "$uri" &
 writer=$!
-waits() { "$coffer" status disk --json | grep -q 'NO-SPACE'; }
+state() { "$coffer" status disk --json || [ $? -eq 10 ]; }  # 10: it needs somebody
+waits() { state | grep -q 'NO-SPACE'; }
 deadline=$((SECONDS + 60))
 until waits; do
   kill -0 "$writer" 2>/dev/null || break
@@ -38,10 +39,10 @@ done
 waited=no
 if kill -0 "$writer" 2>/dev/null; then
   waited=yes
-  before=$("$coffer" status disk --json | sed -n 's/.*"acknowledged":\([0-9]*\).*/\1/p')
+  before=$(state | sed -n 's/.*"acknowledged":\([0-9]*\).*/\1/p')
   start=$(now)
   rm "$XDG_STATE_HOME/filler"
-  until [ "$("$coffer" status disk --json | sed -n 's/.*"acknowledged":\([0-9]*\).*/\1/p')" -gt "$before" ]; do
+  until [ "$(state | sed -n 's/.*"acknowledged":\([0-9]*\).*/\1/p')" -gt "$before" ]; do
     kill -0 "$writer" 2>/dev/null || break
   done
   resumed=$(since "$start")

@@ -14,7 +14,7 @@ mount -o loop "$work/disk.img" "$XDG_STATE_HOME" || { echo "skipped: no loop mou
 unmount() { "$coffer" daemon stop --force >/dev/null 2>&1 || true; umount -l "$XDG_STATE_HOME" 2>/dev/null || true; }
 trap 'status=$?; unmount; (exit $status); cleanup' EXIT
 
-field() { "$coffer" status disk --json | sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p"; }
+field() { { "$coffer" status disk --json || [ $? -eq 10 ]; } | sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p"; }
 acknowledged() { field acknowledged; }
 
 "$coffer" init disk "$work/vault" 1GiB --password-file "$work/password" >/dev/null

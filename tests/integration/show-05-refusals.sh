@@ -53,7 +53,7 @@ refused() {
     [ "$code" = 11 ] || fail "$what, forced: exit $code: $(cat "$work/err")"
     says "$@"
     no_loop_device
-    as_user "$coffer" status photos --json | grep -q '"state": *"closed"' || fail "$what: not closed after it failed"
+    { as_user "$coffer" status photos --json || [ $? -eq 10 ]; } | grep -q '"state": *"closed"' || fail "$what: not closed after it failed"
   fi
   # shellcheck disable=SC2046
   open_photos $([ "$files" != 0 ] || echo --mkfs) || fail "$what: $(cat "$work/err")"

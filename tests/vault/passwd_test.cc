@@ -234,9 +234,7 @@ TEST_F(Passwd, WhoseCatalogCannotBeToldHoldsAllTheSameAndIsFinishedLater) {
                     .operation = store::StoreOperation::kCreate,
                     .name_contains = "catalog/",
                     .count = StoreFault::kForever});
-  const Status changed = Change(a_);
-  ASSERT_FAILS(changed, kUnavailable);
-  EXPECT_NE(changed.error().message.find("the new password holds"), std::string::npos);
+  ASSERT_OK(Change(a_));
   a_.line.Heal();
   EXPECT_FAILS(b_.Unlock(kOld), kUnauthenticated);
   ASSERT_OK_AND_ASSIGN(const auto vault, b_.Unlock(kNew));
