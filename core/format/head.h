@@ -35,7 +35,7 @@ struct DeltaRef {
   bool operator==(const DeltaRef&) const = default;
 };
 
-/// One state of the block map: a tree and at most 32 deltas over it, oldest first.
+/// One state of the block map: a tree and the deltas over it, oldest first.
 struct MapRoot {
   std::uint64_t size = 0;  // bytes of the volume
   std::uint8_t level = 0;  // of the root page; 0 without one

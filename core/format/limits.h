@@ -33,7 +33,8 @@ inline constexpr std::size_t kNameBytesMax = 63;
 inline constexpr std::size_t kHostNameBytesMax = 255;
 inline constexpr std::size_t kLabelBytesMax = 255;
 inline constexpr std::size_t kSnapshotsMax = 200000;
-inline constexpr std::size_t kDeltasMax = 32;
+/// Folded at 32; beside damage there are some that stay, and more while folds fail.
+inline constexpr std::size_t kDeltasMax = 128;
 inline constexpr std::size_t kFramesPerPackMax = 65000;
 inline constexpr std::size_t kPiecesPerChunkMax = 64;
 inline constexpr std::size_t kPageFanOut = 256;

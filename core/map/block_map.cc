@@ -32,6 +32,7 @@ std::uint8_t SlotOf(std::uint64_t chunk, std::uint8_t level) {
 /// Result<PagePtr>.
 template <class Fetch>
 Result<format::Pieces> Walk(const Tree& tree, std::uint64_t chunk, const Fetch& fetch) {
+  if (tree.lost != nullptr) return Fail(*tree.lost);
   if (!tree.root.has_value() || chunk >= Span(tree.level)) return format::Pieces{};
   format::PageRef ref = *tree.root;
   for (std::uint8_t level = tree.level;; --level) {
@@ -78,6 +79,7 @@ std::optional<format::Pieces> LookupCached(PageCache& pages, const Tree& tree,
 
 Result<std::uint64_t> NextMapped(PageCache& pages, const Tree& tree, std::uint64_t chunk,
                                  std::uint64_t end) {
+  if (tree.lost != nullptr) return Fail(*tree.lost);
   if (!tree.root.has_value()) return end;
   while (chunk < end && chunk < Span(tree.level)) {
     format::PageRef ref = *tree.root;

@@ -3,10 +3,13 @@
 // beside it.
 #pragma once
 
+#include <memory>
+
 #include "core/compress/codec.h"
 #include "core/format/head.h"
 #include "core/map/overlay.h"
 #include "core/map/page_cache.h"
+#include "core/map/residual.h"
 #include "core/pack/pack_uploader.h"
 
 namespace coffer::map {
@@ -16,6 +19,9 @@ struct Tree {
   std::uint32_t chunk_size = 0;
   std::uint8_t level = 0;
   std::optional<format::PageRef> root;
+  /// Set where a delta between the tree and the overlay cannot be read: it may have changed any
+  /// chunk, so for all that the overlay does not hide this error is the answer, not the tree's.
+  std::shared_ptr<const Error> lost = nullptr;
 };
 
 /// Level of a root page that reaches every chunk of a volume of `size` bytes.
@@ -45,6 +51,9 @@ struct FoldOptions {
 
 struct FoldResult {
   Tree tree;
+  /// What stays on top of it: changes beneath pages that cannot be read. Usually nothing.
+  std::vector<ResidualDelta> residual;
+  std::vector<LostChunks> lost;  // what those pages map
   std::uint64_t pages = 0;  // written
   std::uint64_t uploaded_bytes = 0;
   std::vector<std::uint64_t> fragmented;  // changed chunks of the most pieces, ascending
@@ -52,7 +61,10 @@ struct FoldResult {
 
 /// Writes the tree that shows `overlay` over `tree`, for a volume of `size` bytes; all its pages
 /// are in the store on return, and the first of them in `pages`. Reads the pages it changes,
-/// nothing else. Memory: one page per level, 8 MiB of pages and the packs in flight.
+/// nothing else, and none of which nothing shows through the overlay. One that is lost or damaged
+/// stays as it is, the changes beneath it in a residual: damage stops nothing beside it. A store
+/// that is away fails the whole. Memory: one page per level, 8 MiB of pages and the packs in
+/// flight; the residual.
 Result<FoldResult> Fold(PageCache& pages, const Tree& tree, const Overlay& overlay,
                         std::uint64_t size, const FoldOptions& options, store::ObjectStore& store,
                         Executor& work, Executor& uploads, Random& random);

@@ -2,6 +2,9 @@
 // new page appended to the current pack. Where a child lies in a pack that is still open, its
 // reference carries the null pack id; when that pack is sealed with the parent in another one, the
 // id is filled in.
+//
+// A page that cannot be read keeps its reference, and with it all that it leads to: when its pack
+// comes back, so do its chunks. What has changed beneath it goes into the residual (residual.h).
 #include <algorithm>
 #include <set>
 
@@ -15,6 +18,9 @@ namespace {
 using format::FrameType;
 using format::Page;
 using format::PageRef;
+
+/// Behind the last chunk of any volume.
+constexpr std::uint64_t kChunksMax = format::kVolumeBytesMax / format::kChunkBytesMin;
 
 std::uint64_t Span(std::uint8_t level) { return std::uint64_t{1} << (8 * (level + 1)); }
 
@@ -70,6 +76,26 @@ class PageWriter {
     ++flushed_;
   }
 
+  /// Each in a pack of its own, all in the store on return.
+  Result<std::vector<ResidualDelta>> WriteDeltas(std::vector<format::Delta> deltas) {
+    Flush();
+    const std::size_t first = flushed_;
+    std::vector<ResidualDelta> written;
+    for (format::Delta& delta : deltas) {
+      ASSIGN_OR_RETURN(const Bytes plain, Encode(delta, PackId{}));
+      builder_ = std::make_unique<pack::PackBuilder>(options_.vault, options_.keys, random_);
+      const format::FrameRef frame = builder_->AddMetadata(
+          pack::CompressFrame(compressor_, options_.keys, FrameType::kDelta, plain));
+      const auto count = static_cast<std::uint32_t>(delta.entries.size());
+      written.push_back({std::move(delta), {.frame = frame, .entry_count = count}});
+      Flush();
+    }
+    RETURN_IF_ERROR(uploader_.AwaitUploaded());
+    for (std::size_t i = 0; i < written.size(); ++i)
+      written[i].ref.frame.pack = uploader_.IdOf(first + i);
+    return written;
+  }
+
   /// Everything in the store; `root` gets its pack, and `pages` what was kept of what was written.
   Status Finish(Written* root, PageCache& pages) {
     Flush();
@@ -111,9 +137,15 @@ class PageWriter {
 
 class Folder {
  public:
-  Folder(PageCache& pages, const Tree& tree, const Overlay& overlay, PageWriter& writer,
-         const FoldOptions& options)
-      : pages_(pages), tree_(tree), overlay_(overlay), writer_(writer), options_(options) {}
+  Folder(PageCache& pages, const Tree& tree, const Overlay& overlay, std::uint64_t size,
+         PageWriter& writer, const FoldOptions& options)
+      : pages_(pages),
+        tree_(tree),
+        overlay_(overlay),
+        size_(size),
+        writer_(writer),
+        options_(options),
+        residual_(tree.chunk_size) {}
 
   [[nodiscard]] std::vector<std::uint64_t> Fragmented() const {
     std::vector<std::uint64_t> chunks;
@@ -133,10 +165,44 @@ class Folder {
     if (!overlay_.Touches(first, first + Span(level))) return Node{old, std::nullopt};
     if (overlay_.Clears(first, first + Span(level))) return Node{};
     PagePtr page;
-    if (old.has_value()) {
-      ASSIGN_OR_RETURN(page, pages_.Get(*old, level, index, tree_.chunk_size));
+    if (old.has_value() && !HidesInVolume(first, first + Span(level))) {
+      auto got = pages_.Get(*old, level, index, tree_.chunk_size);
+      if (!got.has_value() && got.error().code == ErrorCode::kCorruption) {
+        Leave(first, first + Span(level), got.error().message);
+        return Node{old, std::nullopt};
+      }
+      if (!got.has_value()) return Fail(std::move(got).error());
+      page = std::move(*got);
     }
     return level == 0 ? FoldLeaf(index, page) : FoldInterior(level, index, page);
+  }
+
+  /// Whether nothing beneath the overlay shows in the chunks [first, end), as far as the volume
+  /// has them: beyond its end the tree holds nothing.
+  [[nodiscard]] bool HidesInVolume(std::uint64_t first, std::uint64_t end) const {
+    const std::uint64_t whole = size_ / tree_.chunk_size;
+    if (!overlay_.Hides(first, std::min(end, whole))) return false;
+    const auto rest = static_cast<std::uint8_t>(size_ % tree_.chunk_size / format::kBlockBytes);
+    if (rest == 0 || whole < first || whole >= end) return true;
+    const auto change = overlay_.Find(whole);
+    return change.has_value() && (change->replaces || Covers(change->pieces, 0, rest));
+  }
+
+  /// What the overlay has of the chunks [first, end) stays in deltas.
+  void Leave(std::uint64_t first, std::uint64_t end, std::string_view why) {
+    residual_.Leave(overlay_, first, end);
+    const std::uint64_t in_volume =
+        std::min(end, (size_ + tree_.chunk_size - 1) / tree_.chunk_size);
+    lost_.push_back({first, in_volume - std::min(first, in_volume), std::string(why)});
+  }
+
+  Status FinishResidual(FoldResult* result) {
+    ASSIGN_OR_RETURN(std::vector<format::Delta> deltas, residual_.Take());
+    if (!deltas.empty()) {
+      ASSIGN_OR_RETURN(result->residual, writer_.WriteDeltas(std::move(deltas)));
+    }
+    result->lost = std::move(lost_);
+    return {};
   }
 
  private:
@@ -191,8 +257,11 @@ class Folder {
   PageCache& pages_;
   const Tree& tree_;
   const Overlay& overlay_;
+  const std::uint64_t size_;
   PageWriter& writer_;
   const FoldOptions& options_;
+  ResidualBuilder residual_;
+  std::vector<LostChunks> lost_;
   std::set<std::pair<std::size_t, std::uint64_t>> fragmented_;  // pieces, chunk: the most so far
 };
 
@@ -210,16 +279,31 @@ Result<Folder::Node> Raise(PageWriter& writer, std::uint32_t chunk_size, Folder:
   return node;
 }
 
+/// With a delta lost beneath the overlay no tree can be made, unless nothing of it shows any more.
+Result<FoldResult> FoldAboveLost(Folder& folder, const Tree& tree, PageWriter& writer) {
+  FoldResult result{.tree = tree};
+  folder.Leave(0, kChunksMax, tree.lost->message);
+  RETURN_IF_ERROR(folder.FinishResidual(&result));
+  result.uploaded_bytes = writer.uploaded_bytes();
+  return result;
+}
+
 }  // namespace
 
-Result<FoldResult> Fold(PageCache& pages, const Tree& tree, const Overlay& overlay,
+Result<FoldResult> Fold(PageCache& pages, const Tree& below, const Overlay& overlay,
                         std::uint64_t size, const FoldOptions& options, store::ObjectStore& store,
                         Executor& work, Executor& uploads, Random& random) {
   PageWriter writer(options, store, work, uploads, random);
+  Tree tree = below;
+  if (below.lost != nullptr) {
+    Folder folder(pages, below, overlay, size, writer, options);
+    if (!folder.HidesInVolume(0, kChunksMax)) return FoldAboveLost(folder, below, writer);
+    tree = {.chunk_size = below.chunk_size};
+  }
   // The old root may be lower than the volume's size wants by now: it becomes the first of its
   // raised parent's children. Changes beyond its reach belong to the siblings.
   const std::uint8_t level = std::max(tree.level, RootLevel(size, tree.chunk_size));
-  Folder folder(pages, tree, overlay, writer, options);
+  Folder folder(pages, tree, overlay, size, writer, options);
   Folder::Node root;
   if (tree.root.has_value() && level > tree.level) {
     ASSIGN_OR_RETURN(root,
@@ -244,6 +328,7 @@ Result<FoldResult> Fold(PageCache& pages, const Tree& tree, const Overlay& overl
   } else {
     RETURN_IF_ERROR(writer.Finish(nullptr, pages));
   }
+  RETURN_IF_ERROR(folder.FinishResidual(&result));
   result.fragmented = folder.Fragmented();
   result.pages = writer.pages();
   result.uploaded_bytes = writer.uploaded_bytes();

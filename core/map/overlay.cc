@@ -8,6 +8,7 @@ namespace coffer::map {
 
 void Overlay::Apply(const format::Delta& delta) {
   using Op = format::DeltaEntry::Op;
+  const auto blocks = static_cast<std::uint8_t>(delta.chunk_size / format::kBlockBytes);
   for (const format::DeltaEntry& entry : delta.entries) {
     if (entry.op == Op::kClear) {
       Clear(entry.chunk, entry.chunk + entry.chunk_count);
@@ -21,6 +22,7 @@ void Overlay::Apply(const format::Delta& delta) {
       change.pieces = entry.pieces;
     } else {
       change.pieces.insert(change.pieces.end(), entry.pieces.begin(), entry.pieces.end());
+      change.replaces = change.replaces || Covers(change.pieces, 0, blocks);
       // A zero piece hides what the tree has, so it may only vanish where nothing shows through.
       change.pieces = change.replaces ? Normalize(change.pieces) : DropShadowed(change.pieces);
     }
@@ -81,6 +83,42 @@ bool Overlay::Clears(std::uint64_t first, std::uint64_t end) const {
   if (range == cleared_.begin() || std::prev(range)->second < end) return false;
   const auto change = changes_.lower_bound(first);
   return change == changes_.end() || change->first >= end;
+}
+
+bool Overlay::Hides(std::uint64_t first, std::uint64_t end) const {
+  while (first < end) {
+    // Whatever was written over what is cleared stands alone, too.
+    if (const auto range = cleared_.upper_bound(first);
+        range != cleared_.begin() && std::prev(range)->second > first) {
+      first = std::prev(range)->second;
+      continue;
+    }
+    const auto change = changes_.find(first);
+    if (change == changes_.end() || !change->second.replaces) return false;
+    ++first;
+  }
+  return true;
+}
+
+void Overlay::AppendChanges(std::uint64_t first, std::uint64_t end,
+                            std::vector<format::DeltaEntry>* entries) const {
+  using Op = format::DeltaEntry::Op;
+  while ((first = NextTouched(first, end)) < end) {
+    if (const std::uint64_t cleared = ClearedUntil(first, end); cleared > first) {
+      entries->push_back({.op = Op::kClear, .chunk = first, .chunk_count = cleared - first});
+      first = cleared;
+      continue;
+    }
+    const Change& change = changes_.at(first);
+    if (change.pieces.empty()) {
+      entries->push_back({.op = Op::kClear, .chunk = first});
+    } else {
+      entries->push_back({.op = change.replaces ? Op::kReplace : Op::kOverlay,
+                          .chunk = first,
+                          .pieces = change.pieces});
+    }
+    ++first;
+  }
 }
 
 }  // namespace coffer::map

@@ -1,11 +1,12 @@
 // Overlay: the changes of all unfolded deltas of a volume, merged in memory over its tree. Not
 // thread-safe: the volume guards it. At most 131,072 entries and those of one commit more (deltas
-// are folded then, at 32, or at 4 MiB).
+// are folded then, at 32, or at 4 MiB), and what cannot be folded beside damage (residual.h).
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <vector>
 
 #include "core/format/delta.h"
 
@@ -14,7 +15,8 @@ namespace coffer::map {
 class Overlay {
  public:
   struct Change {
-    bool replaces = false;  // the tree's pieces do not show through
+    /// The tree's pieces do not show through; also where patches have come to cover the chunk.
+    bool replaces = false;
     format::Pieces pieces;  // on top of them; empty together with `replaces` = a hole
   };
 
@@ -31,6 +33,11 @@ class Overlay {
   [[nodiscard]] std::uint64_t NextChanged(std::uint64_t first, std::uint64_t end) const;
   /// Whether all of [first, end) is cleared and nothing was written there since.
   [[nodiscard]] bool Clears(std::uint64_t first, std::uint64_t end) const;
+  /// Whether nothing that lies beneath shows through in [first, end).
+  [[nodiscard]] bool Hides(std::uint64_t first, std::uint64_t end) const;
+  /// What has changed in [first, end), ascending, as a delta would say it: behind `entries`.
+  void AppendChanges(std::uint64_t first, std::uint64_t end,
+                     std::vector<format::DeltaEntry>* entries) const;
   /// The first chunk from `first` on that is not cleared or was written since, or `end`.
   [[nodiscard]] std::uint64_t ClearedUntil(std::uint64_t first, std::uint64_t end) const;
   [[nodiscard]] bool empty() const { return changes_.empty() && cleared_.empty(); }

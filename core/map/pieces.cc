@@ -41,6 +41,12 @@ format::Pieces Normalize(const format::Pieces& pieces) {
   return kept;
 }
 
+bool Covers(const format::Pieces& pieces, std::uint8_t first_block, std::uint8_t block_count) {
+  std::uint64_t missing = MaskOf(first_block, block_count);
+  for (const Piece& piece : pieces) missing &= ~MaskOf(piece.first_block, piece.block_count);
+  return missing == 0;
+}
+
 std::vector<VisibleRun> Resolve(const format::Pieces& pieces, std::uint8_t first_block,
                                 std::uint8_t block_count) {
   std::vector<VisibleRun> runs;

@@ -15,6 +15,10 @@ namespace coffer::map {
 /// chunk whose list comes out empty is a hole.
 [[nodiscard]] format::Pieces Normalize(const format::Pieces& pieces);
 
+/// Whether the pieces hide all that lies under [first_block, first_block + block_count).
+[[nodiscard]] bool Covers(const format::Pieces& pieces, std::uint8_t first_block,
+                          std::uint8_t block_count);
+
 /// A run of blocks of one chunk and the piece that shows there; null = nothing does: zeros.
 struct VisibleRun {
   std::uint8_t first_block;

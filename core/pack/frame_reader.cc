@@ -42,6 +42,10 @@ Result<FrameReader::Opened> FrameReader::Read(const format::FrameRef& frame, for
   if (!opened.has_value() && opened.error().code == ErrorCode::kCorruption)
     opened = Open(context, frames_.GetAgain(frame));
   if (opened.has_value()) return opened;
+  if (opened.error().code == ErrorCode::kNotFound ||
+      opened.error().code == ErrorCode::kCorruption) {
+    NoteLost(frame.pack);
+  }
   if (opened.error().code == ErrorCode::kNotFound) {
     return Fail(ErrorCode::kCorruption,
                 Concat("MISSING-PACKS: ", format::PackName(frame.pack), " is not in the store"),
@@ -62,6 +66,7 @@ Result<Bytes> FrameReader::ReadData(const format::FrameRef& frame, const Content
   const auto type = static_cast<std::uint8_t>(format::FrameType::kData);
   if (epoch->content->Id(type, opened.plain) == content) return std::move(opened.plain);
   compare_all_.store(true);
+  NoteLost(frame.pack);
   return Fail(ErrorCode::kCorruption, Describe(frame) + " holds other content than the map says");
 }
 
@@ -80,6 +85,18 @@ Result<Bytes> FrameReader::ReadDelta(const format::FrameRef& frame) {
   deltas_.fetch_add(1, std::memory_order_relaxed);
   ASSIGN_OR_RETURN(Opened opened, Read(frame, format::FrameType::kDelta, 0, 0));
   return std::move(opened.plain);
+}
+
+void FrameReader::NoteLost(const PackId& pack) {
+  MutexLock lock(mutex_);
+  any_lost_ = true;
+  if (lost_.size() < kLostMax) lost_.insert(pack);
+}
+
+bool FrameReader::HasLost(const PackId& pack) const {
+  if (!any_lost_) return false;
+  MutexLock lock(mutex_);
+  return lost_.size() >= kLostMax || lost_.contains(pack);
 }
 
 FrameReads FrameReader::reads() const {

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <atomic>
+#include <unordered_set>
 
+#include "core/base/mutex.h"
 #include "core/base/result.h"
 #include "core/format/associated_data.h"
 #include "core/format/pack.h"
@@ -28,6 +30,8 @@ struct FrameReads {
 
 class FrameReader {
  public:
+  static constexpr std::size_t kLostMax = 4096;
+
   FrameReader(SealedFrames& frames, const vault::KeyChest& keys) : frames_(frames), keys_(keys) {}
 
   /// kCorruption names pack, frame and why; kNotFound becomes kCorruption (MISSING-PACKS).
@@ -36,6 +40,8 @@ class FrameReader {
                                 std::uint32_t chunk_size);
   Result<Bytes> ReadDelta(const format::FrameRef& frame);
   [[nodiscard]] FrameReads reads() const;
+  /// Whether a frame of the pack could not be had, or not opened: nothing new may rely on it.
+  [[nodiscard]] bool HasLost(const PackId& pack) const;
 
  private:
   struct Opened {
@@ -45,6 +51,7 @@ class FrameReader {
   Result<Opened> Read(const format::FrameRef& frame, format::FrameType type, std::uint8_t level,
                       std::uint64_t index);
   Result<Opened> Open(const format::FrameContext& context, Result<SealedFrame> sealed);
+  void NoteLost(const PackId& pack);
 
   SealedFrames& frames_;
   const vault::KeyChest& keys_;
@@ -53,6 +60,9 @@ class FrameReader {
   std::atomic<std::uint64_t> pages_{0};
   std::atomic<std::uint64_t> deltas_{0};
   std::atomic<std::uint64_t> bytes_{0};
+  std::atomic<bool> any_lost_{false};
+  mutable Mutex mutex_;
+  std::unordered_set<PackId, IdHash> lost_ GUARDED_BY(mutex_);  // beyond kLostMax: all are
 };
 
 }  // namespace coffer::pack

@@ -213,7 +213,8 @@ CommitBuilder::BuiltPiece CommitBuilder::MakePiece(ByteView plain, std::uint8_t 
   if (context_.dedup != nullptr) {
     if (const auto known = context_.dedup->Find(built.piece.content);
         known.has_value() && known->plain_length == plain.size() &&
-        known->key_epoch == context_.keys.epoch) {
+        known->key_epoch == context_.keys.epoch &&
+        !context_.resources.reader().HasLost(known->pack)) {
       built.piece.frame = *known;
       return built;
     }

@@ -285,16 +285,23 @@ void LiveMap::Commit(const format::Delta& delta) {
   }
 }
 
-void LiveMap::Folded(const map::Tree& tree) {
-  map::Overlay old;  // freed outside the lock
+void LiveMap::Folded(const map::Tree& tree, std::span<const map::ResidualDelta> residual) {
+  map::Overlay overlay;  // built, and the old one freed, outside the lock
+  for (const map::ResidualDelta& left : residual) overlay.Apply(left.delta);
   MutexLock lock(mutex_);
-  std::swap(old, overlay_);
+  std::swap(overlay, overlay_);
   tree_ = tree;
 }
 
 void LiveMap::LoadDelta(const format::Delta& delta) {
   MutexLock lock(mutex_);
   overlay_.Apply(delta);
+}
+
+void LiveMap::LoadLostDelta(const Error& why) {
+  MutexLock lock(mutex_);
+  overlay_ = {};  // it may have changed what those before it say, too
+  tree_.lost = std::make_shared<const Error>(why);
 }
 
 map::Tree LiveMap::tree() const {

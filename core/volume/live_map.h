@@ -107,10 +107,12 @@ class LiveMap final : public cache::JournalListener {
   [[nodiscard]] CleanPart Committed(std::uint64_t chunk) const;
   /// The building generation is committed: its delta joins the map, it leaves the queue.
   void Commit(const format::Delta& delta);
-  /// A fold is committed: `tree` shows all deltas.
-  void Folded(const map::Tree& tree);
+  /// A fold is committed: `tree` shows all deltas but those of `residual`.
+  void Folded(const map::Tree& tree, std::span<const map::ResidualDelta> residual);
   /// A delta of the head that the volume was opened at, in order.
   void LoadDelta(const format::Delta& delta);
+  /// The next one of them cannot be read: what it may have changed is unknown from here on.
+  void LoadLostDelta(const Error& why);
   /// Only the syncer changes it, so only the syncer may read it without the lock.
   [[nodiscard]] const map::Overlay& overlay() const NO_THREAD_SAFETY_ANALYSIS { return overlay_; }
   [[nodiscard]] map::Tree tree() const;

@@ -115,6 +115,17 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
   durability_ = settings_.durability.value_or(head.durability);
   head_seq_ = newest.point.seq;
   live_ = std::make_unique<LiveMap>(env.clock, settings_, TreeOf(head), head.map.size);
+  damage_ = std::make_unique<Damage>(
+      env.sync_executor, env.clock, chunk_size_,
+      Damage::Probes{
+          .read = [this](std::uint64_t offset,
+                         std::uint64_t length) { return ReadCommittedAgain(offset, length); },
+          .look_up = [this](std::uint64_t chunk) -> Status {
+            ASSIGN_OR_RETURN(const auto pieces,
+                             map::Lookup(resources_.pages(), live_->tree(), chunk));
+            (void)pieces;
+            return {};
+          }});
   RETURN_IF_ERROR(LoadDeltas(head.map));
   ahead_ = std::make_unique<ReadAhead>(
       env.work_executor, chunk_size_,
@@ -141,7 +152,8 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
       break;
   }
   syncer_ = std::make_unique<Syncer>(resources_, settings_, *chain_, newest, *live_, *journal_,
-                                     dedup, *reserve_, !newest.ours);
+                                     dedup, *reserve_, *damage_,
+                                     {.new_epoch = !newest.ours, .deltas_lost = deltas_lost_});
   if (live_->has_waiting()) syncer_->Kick();
   return {};
 }
@@ -150,15 +162,29 @@ Status OpenVolume::LoadDeltas(const format::MapRoot& root) {
   std::vector<format::FrameRef> frames;
   for (const format::DeltaRef& delta : root.deltas) frames.push_back(delta.frame);
   resources_.windows().Want(frames);
-  for (const format::FrameRef& frame : frames) {
-    ASSIGN_OR_RETURN(const Bytes plain, resources_.reader().ReadDelta(frame));
-    ASSIGN_OR_RETURN(const format::Delta delta,
-                     format::DecodeDelta(plain, frame.pack, frame.key_epoch));
-    if (delta.chunk_size != chunk_size_)
-      return Fail(ErrorCode::kCorruption, "a delta of the head is for another chunk size");
-    live_->LoadDelta(delta);
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const Result<format::Delta> delta = ReadDelta(frames[i]);
+    if (delta.has_value()) {
+      live_->LoadDelta(*delta);
+      continue;
+    }
+    // Lost, it may have changed anything below; what is above it, and what will be, stands.
+    if (delta.error().code != ErrorCode::kCorruption) return Fail(delta.error());
+    LOG(kWarning, "a commit of the volume cannot be read: ", delta.error().message);
+    live_->LoadLostDelta(delta.error());
+    damage_->NoteLostDelta(delta.error());
+    deltas_lost_ = i + 1;
   }
   return {};
+}
+
+Result<format::Delta> OpenVolume::ReadDelta(const format::FrameRef& frame) {
+  ASSIGN_OR_RETURN(const Bytes plain, resources_.reader().ReadDelta(frame));
+  ASSIGN_OR_RETURN(format::Delta delta,
+                   format::DecodeDelta(plain, frame.pack, frame.key_epoch));
+  if (delta.chunk_size != chunk_size_)
+    return Fail(ErrorCode::kCorruption, "a delta of the head is for another chunk size");
+  return delta;
 }
 
 Status OpenVolume::MakeJournalDirectory() {
@@ -224,6 +250,9 @@ Status OpenVolume::ForkJournal(const Error& fenced) {
   tails_ = std::make_unique<TailForks>(resources_, *chain_, id_, directory_, settings_);
   if (live_->numbers().generations == 0) return Fail(fenced);
   const Status forked = ForkTails(true, TailForks::Baseless::kRefuse, fenced);
+  // Nothing that could be kept, the journal being damaged right behind what is committed: the
+  // volume is FENCED all the same.
+  if (forked.has_value()) return Fail(fenced);
   tail_forked_ = forked.error().code == ErrorCode::kNeedsPerson;
   return forked;
 }

@@ -7,6 +7,7 @@
 
 #include "core/cache/journal.h"
 #include "core/vault/head_chain.h"
+#include "core/volume/damage.h"
 #include "core/volume/live_map.h"
 #include "core/volume/read_ahead.h"
 #include "core/volume/syncer.h"
@@ -56,6 +57,7 @@ class OpenVolume final : public Volume {
 
   Status Start(const VolumeId& id, const OpenOptions& options);
   Status LoadDeltas(const format::MapRoot& root);
+  Result<format::Delta> ReadDelta(const format::FrameRef& frame);
   Status MakeJournalDirectory();
   Result<bool> JournalKnows(const vault::HeadChain::Newest& newest);
   Result<bool> TailIsLost(const vault::HeadChain::Newest& newest);
@@ -71,6 +73,7 @@ class OpenVolume final : public Volume {
   Status ReadDirty(const DirtyPart& part, MutableByteView out);
   /// What no generation holds of a range.
   Status ReadCommitted(const Look& look, std::uint64_t offset, MutableByteView out);
+  Status ReadCommittedAgain(std::uint64_t offset, std::uint64_t length);
   void FillNeeds(VolumeStatus* status) const;
   Status ReadAgain(std::uint64_t offset, MutableByteView out, Error first_error);
   Status WritePartial(std::uint64_t offset, ByteView data);
@@ -98,15 +101,13 @@ class OpenVolume final : public Volume {
   std::uint64_t piece_bytes_ = 0;  // larger writes are several requests
   std::atomic<int> writers_waiting_{0};
   std::atomic<bool> disk_full_{false};  // when a writer looked last
-  mutable Mutex damage_mutex_;
-  std::uint64_t damaged_reads_ GUARDED_BY(damage_mutex_) = 0;  // since open, of what is committed
-  std::string damage_ GUARDED_BY(damage_mutex_);               // that the first of them met
   std::optional<Error> doubt_;  // what speaks against the head that is shown; only when read-only
   std::atomic<bool> tail_forked_ = false;  // at Close: nothing is left in the journal
   VolumeId id_;
   std::string directory_;  // its own, in the state directory
   std::uint32_t chunk_size_ = 0;
   std::uint64_t head_seq_ = 0;
+  std::size_t deltas_lost_ = 0;  // of the head at open, up to the last that cannot be read
   std::atomic<format::Durability> durability_{format::Durability::kLocal};
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<vault::HeadChain> chain_;
@@ -117,6 +118,7 @@ class OpenVolume final : public Volume {
   mutable Mutex journal_gone_mutex_;             // status() looks at it while Close lets go of it
   std::unique_ptr<cache::Journal> journal_;
   WriteGate gate_;
+  std::unique_ptr<Damage> damage_;    // its look again uses what is above
   std::unique_ptr<Syncer> syncer_;    // null when read-only
   std::unique_ptr<ReadAhead> ahead_;  // last: its tasks use the others
 };

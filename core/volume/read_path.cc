@@ -15,10 +15,31 @@ using format::kBlockBytes;
 /// being opened: about 4 MiB.
 constexpr std::size_t kGroupStretches = 64;
 
+struct Blocks {
+  std::uint8_t first;  // in the chunk
+  std::uint8_t count;
+};
+
+Blocks BlocksOf(const map::Tree& tree, const CleanPart& part) {
+  const std::uint64_t begin = part.offset - part.chunk * tree.chunk_size;
+  const std::uint64_t end = begin + part.length;
+  const auto first = static_cast<std::uint8_t>(begin / kBlockBytes);
+  return {first, static_cast<std::uint8_t>((end + kBlockBytes - 1) / kBlockBytes - first)};
+}
+
+/// Whether `part` shows what has changed alone, so that the tree need not be asked: a page that is
+/// lost is no loss then.
+bool HidesTree(const map::Tree& tree, const CleanPart& part) {
+  if (!part.change.has_value()) return false;
+  const Blocks blocks = BlocksOf(tree, part);
+  return part.change->replaces || map::Covers(part.change->pieces, blocks.first, blocks.count);
+}
+
+/// Of the blocks of `part`; for the rest of its chunk they need not be right.
 Result<format::Pieces> PiecesOf(VaultResources& resources, const map::Tree& tree,
                                 const CleanPart& part, ReadFrom from) {
   format::Pieces pieces;
-  if (!part.change.has_value() || !part.change->replaces) {
+  if (!HidesTree(tree, part)) {
     if (from != ReadFrom::kAnywhere) {
       auto cached = map::LookupCached(resources.pages(), tree, part.chunk);
       if (!cached.has_value()) return Fail(ErrorCode::kNotFound, {});
@@ -58,10 +79,8 @@ Status AppendStretches(VaultResources& resources, const map::Tree& tree, const C
   const std::uint64_t start = part.chunk * tree.chunk_size;
   const std::uint64_t begin = part.offset - start;
   const std::uint64_t end = begin + part.length;
-  const auto first_block = static_cast<std::uint8_t>(begin / kBlockBytes);
-  const auto block_count =
-      static_cast<std::uint8_t>((end + kBlockBytes - 1) / kBlockBytes - first_block);
-  for (const map::VisibleRun& run : map::Resolve(pieces, first_block, block_count)) {
+  const Blocks blocks = BlocksOf(tree, part);
+  for (const map::VisibleRun& run : map::Resolve(pieces, blocks.first, blocks.count)) {
     const std::uint64_t run_begin = std::max(begin, std::uint64_t{run.first_block} * kBlockBytes);
     const std::uint64_t run_end =
         std::min(end, (std::uint64_t{run.first_block} + run.block_count) * kBlockBytes);

@@ -32,7 +32,8 @@ constexpr double kRateWeight = 0.3;
 
 Syncer::Syncer(VaultResources& resources, const Settings& settings, vault::HeadChain& chain,
                vault::HeadChain::Newest newest, LiveMap& live, cache::Journal& journal,
-               pack::DedupIndex* dedup, Reserve& reserve, bool new_epoch)
+               pack::DedupIndex* dedup, Reserve& reserve, Damage& damage,
+               const Beginning& beginning)
     : resources_(resources),
       env_(resources.vault().env()),
       settings_(settings),
@@ -42,9 +43,13 @@ Syncer::Syncer(VaultResources& resources, const Settings& settings, vault::HeadC
       journal_(journal),
       dedup_(dedup),
       reserve_(reserve),
+      damage_(damage),
       pace_(env_.work_executor.parallelism()),
       newest_(std::move(newest)),
-      new_epoch_(new_epoch) {
+      new_epoch_(beginning.new_epoch),
+      deltas_lost_(beginning.deltas_lost),
+      // What a released head has of deltas could not be folded when it was written.
+      deltas_standing_(newest_.head.released ? newest_.head.map.deltas.size() : deltas_lost_) {
   MutexLock lock(mutex_);
   tuned_ = settings;
   head_seq_ = newest_.point.seq;
@@ -289,7 +294,7 @@ Status Syncer::RunOnce() {
       MutexLock lock(mutex_);
       if (stopped_) return {};
     }
-    if (DeltasFull()) RETURN_IF_ERROR(FoldDeltas());
+    RETURN_IF_ERROR(FoldIfFull());
     const Generation* generation = live_.BeginBuild();
     if (generation == nullptr) return {};
     const Status committed = CommitGeneration(*generation);
@@ -302,12 +307,26 @@ bool Syncer::DeltasFull() const {
   const auto& deltas = newest_.head.map.deltas;
   std::uint64_t bytes = 0;
   std::uint64_t entries = 0;
-  for (const format::DeltaRef& delta : deltas) {
-    bytes += delta.frame.plain_length;
-    entries += delta.entry_count;
+  for (std::size_t i = deltas_standing_; i < deltas.size(); ++i) {
+    bytes += deltas[i].frame.plain_length;
+    entries += deltas[i].entry_count;
   }
-  return deltas.size() >= settings_.deltas_max || bytes >= settings_.delta_bytes_max ||
-         entries >= settings_.delta_entries_max;
+  return deltas.size() - deltas_standing_ >= settings_.deltas_max ||
+         bytes >= settings_.delta_bytes_max || entries >= settings_.delta_entries_max ||
+         deltas.size() >= format::kDeltasMax;
+}
+
+/// A fold that damage prevents is put off as long as a head can name more deltas: what is new goes
+/// on.
+Status Syncer::FoldIfFull() {
+  if (!DeltasFull()) return {};
+  Status folded = FoldDeltas();
+  if (folded.has_value() || folded.error().code != ErrorCode::kCorruption ||
+      pending_.has_value() || newest_.head.map.deltas.size() >= format::kDeltasMax) {
+    return folded;
+  }
+  LOG(kWarning, "the deltas cannot be folded, and stay: ", folded.error().message);
+  return {};
 }
 
 format::Head Syncer::NextHead() const {
@@ -399,26 +418,40 @@ Result<map::FoldResult> Syncer::FoldTree() {
   return folded;
 }
 
-Status Syncer::FoldDeltas() {
+/// The map of the head to come: a tree, and on it what cannot be in it. On failure the step is as
+/// it was.
+Status Syncer::FoldInto(Step* step) {
   ASSIGN_OR_RETURN(map::FoldResult folded, FoldTree());
-  Step step{.head = NextHead(), .commit = std::nullopt, .folded = folded};
-  step.head.map.level = folded.tree.level;
-  step.head.map.page = folded.tree.root;
-  step.head.map.deltas.clear();
+  const std::size_t kept = folded.tree.lost == nullptr ? 0 : deltas_lost_;
+  if (kept + folded.residual.size() >= format::kDeltasMax) {
+    return Fail(ErrorCode::kCorruption,
+                "beside what is lost of the map no head can name what has changed since");
+  }
+  format::MapRoot& map = step->head.map;
+  map.level = folded.tree.level;
+  map.page = folded.tree.root;
+  map.deltas.resize(kept);
+  for (const map::ResidualDelta& left : folded.residual) map.deltas.push_back(left.ref);
+  step->folded = std::move(folded);
+  return {};
+}
+
+Status Syncer::FoldDeltas() {
+  Step step{.head = NextHead(), .commit = std::nullopt, .folded = std::nullopt};
+  RETURN_IF_ERROR(FoldInto(&step));
   step.committed_seq = newest_.head.journal.seq;
   return Append(std::move(step));
 }
 
 Status Syncer::Release() {
   if (!newest_.ours) return {};  // never wrote: nothing of ours stands open
-  if (newest_.head.released && newest_.head.map.deltas.empty()) return {};
+  const bool folds = newest_.head.map.deltas.size() > deltas_standing_;
+  if (newest_.head.released && !folds) return {};
   Step step{.head = NextHead(), .commit = std::nullopt, .folded = std::nullopt};
-  if (!newest_.head.map.deltas.empty()) {
-    ASSIGN_OR_RETURN(map::FoldResult folded, FoldTree());
-    step.head.map.level = folded.tree.level;
-    step.head.map.page = folded.tree.root;
-    step.head.map.deltas.clear();
-    step.folded = folded;
+  if (folds) {
+    Status folded = FoldInto(&step);
+    // Damage is no reason to hold on to the volume.
+    if (!folded.has_value() && folded.error().code != ErrorCode::kCorruption) return folded;
   }
   COFFER_FAILPOINT("commit-release");
   step.head.released = true;
@@ -460,7 +493,11 @@ void Syncer::Finish(const vault::HeadChain::Newest& newest) {
     FetchFragmented();
   }
   if (step.folded.has_value()) {
-    live_.Folded(step.folded->tree);
+    live_.Folded(step.folded->tree, step.folded->residual);
+    if (step.folded->tree.lost == nullptr && std::exchange(deltas_lost_, 0) > 0)
+      damage_.ForgetLostDeltas();
+    deltas_standing_ = newest_.head.map.deltas.size();
+    damage_.SetLostPages(std::move(step.folded->lost));
     found_ = std::move(step.folded->fragmented);
   }
   MutexLock lock(mutex_);

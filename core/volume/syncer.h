@@ -20,6 +20,7 @@
 #include "core/cache/journal.h"
 #include "core/vault/head_chain.h"
 #include "core/volume/commit_builder.h"
+#include "core/volume/damage.h"
 #include "core/volume/live_map.h"
 #include "core/volume/pace.h"
 #include "core/volume/reserve.h"
@@ -32,12 +33,15 @@ class Syncer {
  public:
   using Progress = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
 
+  struct Beginning {
+    bool new_epoch = false;  // the first head written raises it: the one before is another writer's
+    std::size_t deltas_lost = 0;  // of the head, up to the last one that cannot be read
+  };
   /// `newest` is the head that the volume was opened at. `reserve` is dropped when a commit finds
-  /// the disk full, and held again after it. With `new_epoch` the first head written
-  /// raises the epoch: the one before was another writer's.
+  /// the disk full, and held again after it. `damage` is told of pages that folds cannot read.
   Syncer(VaultResources& resources, const Settings& settings, vault::HeadChain& chain,
          vault::HeadChain::Newest newest, LiveMap& live, cache::Journal& journal,
-         pack::DedupIndex* dedup, Reserve& reserve, bool new_epoch);
+         pack::DedupIndex* dedup, Reserve& reserve, Damage& damage, const Beginning& beginning);
   /// REQUIRES: Stop was called.
   ~Syncer() = default;
 
@@ -87,6 +91,8 @@ class Syncer {
   /// Between two steps of building; true: the next one shall be small.
   bool GiveWay(const Generation& generation);
   Status FoldDeltas();
+  Status FoldIfFull();
+  Status FoldInto(Step* step);
   [[nodiscard]] bool DeltasFull() const;
   [[nodiscard]] format::Head NextHead() const;
   Result<map::FoldResult> FoldTree();
@@ -104,11 +110,16 @@ class Syncer {
   cache::Journal& journal_;
   pack::DedupIndex* const dedup_;
   Reserve& reserve_;
+  Damage& damage_;
   Pace pace_;
 
   // Only the running attempt touches these.
   vault::HeadChain::Newest newest_;
   bool new_epoch_;
+  /// Of the newest head's deltas, the oldest first, those that stay whatever is folded: up to the
+  /// last one that is lost; and with them the residual that the last fold left.
+  std::size_t deltas_lost_;
+  std::size_t deltas_standing_;
   std::optional<Step> pending_;  // its head is spooled, the answer outstanding
   /// Chunks of many pieces: found by the last fold; then, after the commit that follows it at once,
   /// being fetched, so that the next one can write them whole.

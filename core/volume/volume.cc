@@ -34,13 +34,6 @@ Error DiskFullError(const std::string& directory, int writers) {
       "make room on that disk; what waits goes on by itself");
 }
 
-/// Without the state's name that a reader may have put in front already.
-std::string_view Unnamed(std::string_view message) {
-  constexpr std::string_view kName = "MISSING-PACKS: ";
-  const std::size_t at = message.find(kName);
-  return at == std::string_view::npos ? message : message.substr(at + kName.size());
-}
-
 class SharedPass {
  public:
   explicit SharedPass(WriteGate& gate) : gate_(gate) { gate_.EnterShared(); }
@@ -112,12 +105,21 @@ Status OpenVolume::Read(std::uint64_t offset, MutableByteView out) {
 
 Status OpenVolume::ReadCommitted(const Look& look, std::uint64_t offset, MutableByteView out) {
   Status status = ReadClean(resources_, look.tree, look.clean, ReadFrom::kAnywhere, offset, out);
-  if (!status.has_value() && status.error().code == ErrorCode::kCorruption) {
-    MutexLock lock(damage_mutex_);
-    if (damaged_reads_++ == 0)
-      damage_ = Concat(Unnamed(status.error().message), ", for ", out.size(), " bytes at ", offset);
+  if (status.has_value()) {
+    damage_->NoteRight(offset, out.size());
+  } else if (status.error().code == ErrorCode::kCorruption) {
+    damage_->NoteFailed(offset, out.size(), status.error());
   }
   return status;
+}
+
+/// For Damage: as a read would, but of no consequence.
+Status OpenVolume::ReadCommittedAgain(std::uint64_t offset, std::uint64_t length) {
+  const std::uint64_t end = size();
+  if (offset >= end) return {};  // cut off
+  Bytes out(std::min(length, end - offset));
+  const Look look = live_->At(offset, out.size());
+  return ReadClean(resources_, look.tree, look.clean, ReadFrom::kAnywhere, offset, out);
 }
 
 void OpenVolume::FetchAhead(std::uint64_t offset, std::uint64_t length) {
@@ -187,10 +189,13 @@ Result<std::vector<block::Extent>> OpenVolume::Extents(std::uint64_t offset, std
     const Ahead ahead = live_->LookAhead(at, end);
     std::uint64_t hole_until = ahead.hole_until;
     if (hole_until == at && ahead.next_change > at) {
-      ASSIGN_OR_RETURN(const std::uint64_t mapped,
-                       map::NextMapped(resources_.pages(), ahead.tree, at / chunk_size,
-                                       (end + chunk_size - 1) / chunk_size));
-      hole_until = std::min(std::max(at, mapped * chunk_size), ahead.next_change);
+      const auto mapped = map::NextMapped(resources_.pages(), ahead.tree, at / chunk_size,
+                                          (end + chunk_size - 1) / chunk_size);
+      // What is lost is no hole: whoever reads it gets its error.
+      if (!mapped.has_value() && mapped.error().code != ErrorCode::kCorruption)
+        return Fail(mapped.error());
+      if (mapped.has_value())
+        hole_until = std::min(std::max(at, *mapped * chunk_size), ahead.next_change);
     }
     if (hole_until > at) {
       add(std::min(hole_until, end) - at, true);
@@ -204,11 +209,19 @@ Result<std::vector<block::Extent>> OpenVolume::Extents(std::uint64_t offset, std
       const bool hole = part.record == nullptr;
       parts.push_back({part.offset, {part.length, hole, hole}});
     }
-    ASSIGN_OR_RETURN(const std::vector<Stretch> stretches,
-                     Resolve(resources_, look.tree, look.clean, ReadFrom::kAnywhere));
-    for (const Stretch& stretch : stretches) {
-      const bool hole = !stretch.piece.has_value();
-      parts.push_back({stretch.offset, {stretch.length, hole, hole}});
+    for (const CleanPart& part : look.clean) {
+      const auto stretches =
+          Resolve(resources_, look.tree, std::span(&part, 1), ReadFrom::kAnywhere);
+      if (!stretches.has_value() && stretches.error().code != ErrorCode::kCorruption)
+        return Fail(stretches.error());
+      if (!stretches.has_value()) {
+        parts.push_back({part.offset, {part.length, false, false}});
+        continue;
+      }
+      for (const Stretch& stretch : *stretches) {
+        const bool hole = !stretch.piece.has_value();
+        parts.push_back({stretch.offset, {stretch.length, hole, hole}});
+      }
     }
     std::sort(parts.begin(), parts.end(),
               [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -526,6 +539,7 @@ Status OpenVolume::Close(CloseMode mode, const SyncProgress& progress) {
   CHECK(!closed_);
   closed_ = true;
   ahead_.reset();
+  damage_->Stop();
   if (read_only_) {
     lock_.reset();
     return {};
@@ -596,11 +610,7 @@ void OpenVolume::FillNeeds(VolumeStatus* status) const {
       status->needs.push_back(
           vault::NoSpaceError("what waits cannot be uploaded: " + trouble.message, trouble.hint));
   }
-  MutexLock lock(damage_mutex_);
-  if (damaged_reads_ > 0)
-    status->needs.push_back(vault::MissingPacksError(
-        Concat(damaged_reads_, damaged_reads_ == 1 ? " read has" : " reads have",
-               " failed since the volume was opened, the first one since ", damage_)));
+  for (Error& need : damage_->Needs()) status->needs.push_back(std::move(need));
 }
 
 }  // namespace coffer::volume

@@ -240,7 +240,7 @@ def read_map(cursor):
          level <= (3 if roots else 0), "a map that cannot be")
     root = (cursor.take(16), read_full_frame(cursor, 4 << 20)) if roots else None
     deltas = []
-    for _ in range(cursor.count(32)):
+    for _ in range(cursor.count(128)):
         entries = cursor.varint(1, 1 << 20)
         deltas.append((entries, read_full_frame(cursor, 16 << 20)))
     return size, level, root, deltas
