@@ -295,6 +295,17 @@ void SealedWindows::Run(const FetchPtr& fetch) {
   changed_.notify_all();
 }
 
+void SealedWindows::OnUploaded(const pack::SealedPack& pack) {
+  if (disk_ == nullptr) return;
+  const ByteView object(pack.object);
+  for (std::size_t begin = 0; begin < object.size(); begin += kWindowBytes) {
+    const auto number = static_cast<std::uint32_t>(begin / kWindowBytes);
+    const std::size_t size = std::min<std::size_t>(kWindowBytes, object.size() - begin);
+    disk_->Insert(KeyOf({pack.id, number}), object.subspan(begin, size));
+  }
+  disk_->Flush();
+}
+
 // ---- memory
 
 void SealedWindows::KeepLocked(const Window& window, const WindowPtr& bytes) {

@@ -22,12 +22,13 @@
 #include "core/base/mutex.h"
 #include "core/base/secret_bytes.h"
 #include "core/cache/disk_cache.h"
+#include "core/pack/pack_uploader.h"
 #include "core/pack/sealed_frames.h"
 #include "core/store/object_store.h"
 
 namespace coffer::cache {
 
-class SealedWindows final : public pack::SealedFrames {
+class SealedWindows final : public pack::SealedFrames, public pack::UploadListener {
  public:
   static constexpr std::uint32_t kWindowBytes = DiskCache::kWindowBytes;
   static constexpr std::uint32_t kWindowsPerFetchMax = 8;
@@ -55,6 +56,8 @@ class SealedWindows final : public pack::SealedFrames {
   [[nodiscard]] bool Has(const format::FrameRef& frame);
   /// As Want, but a guess: not many at once, and some may be left out.
   void WantSoon(std::span<const format::FrameRef> frames);
+  /// What this machine has uploaded goes into the disk cache: it is at hand without the store.
+  void OnUploaded(const pack::SealedPack& pack) override;
   /// Forgets the windows in memory.
   void Clear();
 

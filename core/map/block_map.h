@@ -3,6 +3,7 @@
 // beside it.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "core/compress/codec.h"
@@ -44,6 +45,10 @@ struct FoldOptions {
   compress::CodecSetting codec;
   std::size_t pack_bytes_target;
   std::size_t packs_in_flight_max;
+  /// Is told of the packs; null: nobody.
+  pack::UploadListener* uploads = nullptr;
+  /// Where a leaf is that an earlier fold has put into the store; null: nowhere.
+  std::function<std::optional<format::FrameRef>(const PageId&)> find_leaf = nullptr;
   /// Of the changed chunks of more pieces, so many with the most are reported.
   std::size_t pieces_max = format::kPiecesPerChunkMax;
   std::size_t fragmented_max = 0;

@@ -32,13 +32,23 @@ class PageWriter {
       : options_(options),
         random_(random),
         compressor_(options.codec),
-        uploader_(store, work, uploads, options.packs_in_flight_max) {}
+        uploader_(store, work, uploads, options.packs_in_flight_max, options.uploads) {}
 
   /// A reference whose pack is known once the pack with that number is sealed.
   struct Written {
     PageRef ref;
     std::size_t pack;  // number in submission order
   };
+
+  /// Where `leaf` is already, if a fold that failed has got so far. An interior page would name the
+  /// places of children that may not be there.
+  [[nodiscard]] std::optional<PageRef> Find(const Page& leaf) const {
+    if (options_.find_leaf == nullptr) return std::nullopt;
+    const PageId id = options_.keys.page->Id(format::PageIdentity(leaf));
+    const auto frame = options_.find_leaf(id);
+    if (!frame.has_value() || frame->key_epoch != options_.keys.epoch) return std::nullopt;
+    return PageRef{.id = id, .frame = *frame};
+  }
 
   /// `pending` are the children of `page`, in its order, that this writer wrote itself.
   Result<Written> Write(Page page, const std::vector<std::optional<std::size_t>>& child_packs) {
@@ -228,6 +238,7 @@ class Folder {
         page.chunks.push_back({static_cast<std::uint8_t>(slot), std::move(pieces)});
     }
     if (page.chunks.empty()) return Node{};
+    if (const auto there = writer_.Find(page); there.has_value()) return Node{there, std::nullopt};
     return Finish(std::move(page), {});
   }
 

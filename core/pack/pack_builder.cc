@@ -125,6 +125,10 @@ Result<SealedPack> PackBuilder::Seal(Executor& work) {
   for (const Slot* slot : order_) {
     const CompressedFrame& frame = slot->frame;
     (frame.type == FrameType::kData ? pack.has_data : pack.has_metadata) = true;
+    format::FrameRef ref = RefOf(*slot);
+    ref.pack = pack.id;
+    pack.frames.push_back(
+        {.type = frame.type, .level = frame.level, .id = frame.id, .ref = ref});
     table.push_back(
         {.type = frame.type,
          .codec = frame.codec,

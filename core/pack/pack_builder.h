@@ -19,12 +19,21 @@
 
 namespace coffer::pack {
 
+/// A frame of a sealed pack, as its table has it.
+struct PlacedFrame {
+  format::FrameType type = format::FrameType::kData;
+  std::uint8_t level = 0;  // of a page
+  ContentId id;            // content id or page id; null of a delta
+  format::FrameRef ref;
+};
+
 struct SealedPack {
   PackId id;
   std::uint32_t key_epoch = 0;
   Bytes object;
   bool has_data = false;
   bool has_metadata = false;
+  std::vector<PlacedFrame> frames;
 };
 
 class PackBuilder {

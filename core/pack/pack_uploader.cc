@@ -44,6 +44,7 @@ void PackUploader::Upload(const SealedPack& sealed) {
       format::PackName(sealed.id), sealed.object,
       sealed.has_metadata ? store::ObjectClass::kMetadata : store::ObjectClass::kData);
   COFFER_FAILPOINT("pack-uploaded");
+  if (status.has_value() && listener_ != nullptr) listener_->OnUploaded(sealed);
   Finish(std::move(status), sealed.object.size());
 }
 

@@ -14,11 +14,23 @@
 
 namespace coffer::pack {
 
+/// Is told of each pack that is in the store, on a thread of `uploads`, before AwaitUploaded returns.
+class UploadListener {
+ public:
+  virtual ~UploadListener() = default;
+  virtual void OnUploaded(const SealedPack& pack) = 0;
+};
+
 class PackUploader {
  public:
+  /// `listener` may be null.
   PackUploader(store::ObjectStore& store, Executor& work, Executor& uploads,
-               std::size_t in_flight_max)
-      : store_(store), work_(work), uploads_(uploads), in_flight_max_(in_flight_max) {}
+               std::size_t in_flight_max, UploadListener* listener = nullptr)
+      : store_(store),
+        work_(work),
+        uploads_(uploads),
+        in_flight_max_(in_flight_max),
+        listener_(listener) {}
   /// Waits for what is in flight.
   ~PackUploader();
 
@@ -42,6 +54,7 @@ class PackUploader {
   Executor& work_;
   Executor& uploads_;
   const std::size_t in_flight_max_;
+  UploadListener* const listener_;
   mutable Mutex mutex_;
   CondVar changed_;
   std::vector<PackId> ids_ GUARDED_BY(mutex_);

@@ -48,7 +48,7 @@ struct CommitBuilder::Pending {
       : context(commit),
         uploader(commit.resources.vault().store(), commit.work,
                  commit.resources.vault().env().fetch_executor,
-                 commit.settings.packs_in_flight_max) {}
+                 commit.settings.packs_in_flight_max, &commit.kept) {}
 
   const Context& context;
   format::Delta delta;
@@ -198,6 +198,21 @@ Status CommitBuilder::ReadPart(const DirtyPart& part, MutableByteView out) {
                              out);
 }
 
+/// Where the store has the content already: by dedup, or from an attempt that failed later.
+std::optional<format::FrameRef> CommitBuilder::FindStored(const ContentId& content,
+                                                          std::size_t plain_bytes) const {
+  const auto usable = [&](const std::optional<format::FrameRef>& known) {
+    return known.has_value() && known->plain_length == plain_bytes &&
+           known->key_epoch == context_.keys.epoch &&
+           !context_.resources.reader().HasLost(known->pack);
+  };
+  if (context_.dedup != nullptr) {
+    if (auto known = context_.dedup->Find(content); usable(known)) return known;
+  }
+  auto kept = context_.kept.FindData(content);
+  return usable(kept) ? kept : std::nullopt;
+}
+
 CommitBuilder::BuiltPiece CommitBuilder::MakePiece(ByteView plain, std::uint8_t first_block,
                                                    compress::Compressor& compressor) {
   BuiltPiece built;
@@ -210,14 +225,9 @@ CommitBuilder::BuiltPiece CommitBuilder::MakePiece(ByteView plain, std::uint8_t 
   built.piece.kind = Piece::Kind::kFrame;
   built.piece.content =
       context_.keys.content->Id(static_cast<std::uint8_t>(FrameType::kData), plain);
-  if (context_.dedup != nullptr) {
-    if (const auto known = context_.dedup->Find(built.piece.content);
-        known.has_value() && known->plain_length == plain.size() &&
-        known->key_epoch == context_.keys.epoch &&
-        !context_.resources.reader().HasLost(known->pack)) {
-      built.piece.frame = *known;
-      return built;
-    }
+  if (const auto known = FindStored(built.piece.content, plain.size()); known.has_value()) {
+    built.piece.frame = *known;
+    return built;
   }
   built.frame = pack::CompressDataFrame(compressor, built.piece.content, plain);
   built.is_new = true;

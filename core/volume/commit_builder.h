@@ -20,6 +20,7 @@
 #include "core/format/head.h"
 #include "core/pack/dedup_index.h"
 #include "core/pack/pack_uploader.h"
+#include "core/volume/kept_work.h"
 #include "core/volume/live_map.h"
 #include "core/volume/vault_resources.h"
 
@@ -51,6 +52,7 @@ class CommitBuilder {
     const Settings& settings;
     std::uint32_t chunk_size;
     pack::DedupIndex* dedup;  // null: off
+    KeptWork& kept;           // of attempts before
   };
 
   CommitBuilder(const Context& context, const LiveMap& live, cache::Journal& journal)
@@ -107,6 +109,8 @@ class CommitBuilder {
   bool Consolidate(std::uint64_t chunk, std::span<const Range> dirty, std::uint64_t end,
                    MutableByteView plain);
   Status ReadPart(const DirtyPart& part, MutableByteView out);
+  [[nodiscard]] std::optional<format::FrameRef> FindStored(const ContentId& content,
+                                                           std::size_t plain_bytes) const;
   BuiltPiece MakePiece(ByteView plain, std::uint8_t first_block, compress::Compressor& compressor);
 
   const Context context_;

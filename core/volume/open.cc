@@ -153,7 +153,9 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
   }
   syncer_ = std::make_unique<Syncer>(resources_, settings_, *chain_, newest, *live_, *journal_,
                                      dedup, *reserve_, *damage_,
-                                     {.new_epoch = !newest.ours, .deltas_lost = deltas_lost_});
+                                     Syncer::Beginning{.new_epoch = !newest.ours,
+                                                       .deltas_lost = deltas_lost_},
+                                     directory_);
   if (live_->has_waiting()) syncer_->Kick();
   return {};
 }

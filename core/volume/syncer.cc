@@ -33,7 +33,7 @@ constexpr double kRateWeight = 0.3;
 Syncer::Syncer(VaultResources& resources, const Settings& settings, vault::HeadChain& chain,
                vault::HeadChain::Newest newest, LiveMap& live, cache::Journal& journal,
                pack::DedupIndex* dedup, Reserve& reserve, Damage& damage,
-               const Beginning& beginning)
+               const Beginning& beginning, const std::string& directory)
     : resources_(resources),
       env_(resources.vault().env()),
       settings_(settings),
@@ -45,6 +45,7 @@ Syncer::Syncer(VaultResources& resources, const Settings& settings, vault::HeadC
       reserve_(reserve),
       damage_(damage),
       pace_(env_.work_executor.parallelism()),
+      kept_(resources.vault(), resources.windows(), directory),
       newest_(std::move(newest)),
       new_epoch_(beginning.new_epoch),
       deltas_lost_(beginning.deltas_lost),
@@ -297,6 +298,8 @@ Status Syncer::RunOnce() {
     RETURN_IF_ERROR(FoldIfFull());
     const Generation* generation = live_.BeginBuild();
     if (generation == nullptr) return {};
+    RETURN_IF_ERROR(kept_.Recall(journal_.appended_seq()));
+    kept_.Serve(generation->last_seq);
     const Status committed = CommitGeneration(*generation);
     if (!committed.has_value() && Planted("lose-map-on-failed-sync")) live_.Commit({});
     RETURN_IF_ERROR(committed);
@@ -379,7 +382,8 @@ Status Syncer::CommitGeneration(const Generation& generation) {
                            .random = env_.random,
                            .settings = settings,
                            .chunk_size = newest_.head.chunk_size,
-                           .dedup = dedup_},
+                           .dedup = dedup_,
+                           .kept = kept_},
                           live_, journal_);
     const auto progress = [this](std::uint64_t done) {
       MutexLock lock(mutex_);
@@ -404,6 +408,8 @@ Result<map::FoldResult> Syncer::FoldTree() {
                                  .codec = settings.codec,
                                  .pack_bytes_target = settings.pack_bytes_target,
                                  .packs_in_flight_max = settings_.packs_in_flight_max,
+                                 .uploads = &kept_,
+                                 .find_leaf = [this](const PageId& id) { return kept_.FindPage(id); },
                                  .pieces_max = settings_.pieces_background_max,
                                  .fragmented_max = settings_.background_chunks_max};
   ASSIGN_OR_RETURN(
@@ -488,6 +494,7 @@ void Syncer::Finish(const vault::HeadChain::Newest& newest) {
     live_.Commit(step.commit->delta);
     COFFER_FAILPOINT("commit-published");
     journal_.Release(step.committed_seq);
+    kept_.Release(step.committed_seq);
     for (BuiltCommit::Kept& kept : step.commit->kept)
       resources_.frames().Insert(kept.key, std::move(kept.plain));
     FetchFragmented();
@@ -498,6 +505,7 @@ void Syncer::Finish(const vault::HeadChain::Newest& newest) {
       damage_.ForgetLostDeltas();
     deltas_standing_ = newest_.head.map.deltas.size();
     damage_.SetLostPages(std::move(step.folded->lost));
+    kept_.ReleasePages();
     found_ = std::move(step.folded->fragmented);
   }
   MutexLock lock(mutex_);

@@ -7,8 +7,9 @@
 //         -> running (a task on the sync executor) -> idle or waiting; or, after a failure, backing
 //         off (a timer, 1 s doubling to 5 minutes; an explicit sync tries at once) ; fenced is
 //         final.
-// What a failed attempt leaves: the generation stays in the queue; packs already uploaded are
-// unreferenced; a head whose create had no clear answer is settled before anything else.
+// What a failed attempt leaves: the generation stays in the queue; packs already uploaded are named
+// by no head, and known for the next attempt (KeptWork); a head whose create had no clear answer is
+// settled before anything else.
 // Thread-safe; Run is the only one that changes head and map.
 #pragma once
 
@@ -21,6 +22,7 @@
 #include "core/vault/head_chain.h"
 #include "core/volume/commit_builder.h"
 #include "core/volume/damage.h"
+#include "core/volume/kept_work.h"
 #include "core/volume/live_map.h"
 #include "core/volume/pace.h"
 #include "core/volume/reserve.h"
@@ -39,9 +41,11 @@ class Syncer {
   };
   /// `newest` is the head that the volume was opened at. `reserve` is dropped when a commit finds
   /// the disk full, and held again after it. `damage` is told of pages that folds cannot read.
+  /// `directory` is the volume's.
   Syncer(VaultResources& resources, const Settings& settings, vault::HeadChain& chain,
          vault::HeadChain::Newest newest, LiveMap& live, cache::Journal& journal,
-         pack::DedupIndex* dedup, Reserve& reserve, Damage& damage, const Beginning& beginning);
+         pack::DedupIndex* dedup, Reserve& reserve, Damage& damage, const Beginning& beginning,
+         const std::string& directory);
   /// REQUIRES: Stop was called.
   ~Syncer() = default;
 
@@ -112,6 +116,7 @@ class Syncer {
   Reserve& reserve_;
   Damage& damage_;
   Pace pace_;
+  KeptWork kept_;
 
   // Only the running attempt touches these.
   vault::HeadChain::Newest newest_;
