@@ -103,6 +103,13 @@ Result<int> FinishJob(Session& session, control::ControlClient& client, control:
   return code;
 }
 
+/// Who is held up, and by what.
+static void AppendWaiters(const control::VolumeStatus& status, std::string* text) {
+  if (status.writers_waiting > 0) text->append(", writers wait");
+  if (status.flushes_waiting > 0) text->append(", flushes wait for the store");
+  if (status.readers_waiting > 0) text->append(", readers wait for the store");
+}
+
 std::string StateText(const control::VolumeStatus& status) {
   std::string text = status.state;
   if (status.state == "open" && status.read_only) text.append(", read-only");
@@ -112,7 +119,7 @@ std::string StateText(const control::VolumeStatus& status) {
     if (status.upload_seconds > 0) {
       text.append(", about ").append(std::to_string(status.upload_seconds)).append(" s left");
     }
-    if (status.writers_waiting > 0) text.append(", writers wait");
+    AppendWaiters(status, &text);
     return text;
   }
   if (status.waiting_bytes > 0) {
@@ -124,6 +131,7 @@ std::string StateText(const control::VolumeStatus& status) {
   if (status.waiting_seconds > 0) {
     text.append(" for ").append(std::to_string(status.waiting_seconds)).append(" s");
   }
+  AppendWaiters(status, &text);
   return text;
 }
 

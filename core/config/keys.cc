@@ -71,14 +71,14 @@ std::optional<Value> OneOf(std::string_view text, std::initializer_list<const ch
   return std::nullopt;
 }
 
-std::optional<Value> JournalFull(std::string_view text) {
-  constexpr std::string_view kAfter = "enospc-after=";
-  if (text.substr(0, kAfter.size()) != kAfter) return OneOf(text, {"wait"});
-  const std::string_view rest = text.substr(kAfter.size());
+/// "wait", or `kAfter` and a time.
+std::optional<Value> WaitOr(std::string_view after, std::string_view text) {
+  if (text.substr(0, after.size()) != after) return OneOf(text, {"wait"});
+  const std::string_view rest = text.substr(after.size());
   auto seconds = Digits(rest);
   if (!seconds) seconds = Seconds(rest);
   if (!seconds || *seconds > kDay) return std::nullopt;
-  return Value{Concat(kAfter, SecondsText(*seconds)), *seconds};
+  return Value{Concat(after, SecondsText(*seconds)), *seconds};
 }
 
 std::optional<Value> Codec(std::string_view text) {
@@ -113,7 +113,9 @@ std::optional<Value> Parse(const KeyInfo& key, std::string_view text) {
     case Kind::kDurability:
       return OneOf(text, {"local", "cloud"});
     case Kind::kJournalFull:
-      return JournalFull(text);
+      return WaitOr("enospc-after=", text);
+    case Kind::kPatience:
+      return WaitOr("error-after=", text);
     case Kind::kCodec:
       return Codec(text);
     case Kind::kDedup:
@@ -164,6 +166,10 @@ const std::vector<KeyInfo>& Keys() {
        Scope::kVolume, Takes::kAtOnce, "Then writers wait; at most a fifth of the free disk"},
       {Key::kJournalFull, "journal_full", Kind::kJournalFull, "wait", 0, 0, Scope::kVolume,
        Takes::kAtOnce, "What writers do when the journal is full"},
+      {Key::kFlushWait, "flush_wait", Kind::kPatience, "wait", 0, 0, Scope::kVolume, Takes::kAtOnce,
+       "How long a FLUSH waits for the store, with durability cloud"},
+      {Key::kStoreAway, "store_away", Kind::kPatience, "wait", 0, 0, Scope::kVolume, Takes::kAtOnce,
+       "What readers do when the store is away"},
       {Key::kCodec, "codec", Kind::kCodec, "zstd 1", 0, 0, Scope::kVolume, Takes::kAtOnce,
        "How new data is compressed"},
       {Key::kDedup, "dedup", Kind::kDedup, "vault", 0, 0, Scope::kVolume, Takes::kAtOpen,
@@ -226,6 +232,8 @@ std::string Expected(const KeyInfo& key) {
       return "\"local\" or \"cloud\"";
     case Kind::kJournalFull:
       return "\"wait\", or \"enospc-after=SECONDS\" of at most a day";
+    case Kind::kPatience:
+      return "\"wait\", or \"error-after=SECONDS\" of at most a day";
     case Kind::kCodec:
       return "\"stored\", \"lz4\", or \"zstd 1\" to \"zstd 19\"";
     case Kind::kDedup:

@@ -18,6 +18,8 @@ enum class Key {
   kDurability,
   kJournalBytesMax,
   kJournalFull,
+  kFlushWait,
+  kStoreAway,
   kCodec,
   kDedup,
   kPackBytesTarget,
@@ -31,7 +33,7 @@ enum class Key {
   kMemoryCacheBytesMax,
   kLogLevel,
 };
-inline constexpr std::size_t kKeyCount = 17;
+inline constexpr std::size_t kKeyCount = 19;
 
 /// Where a key may stand.
 enum class Scope {
@@ -49,6 +51,7 @@ enum class Kind {
   kChunkSize,
   kDurability,
   kJournalFull,
+  kPatience,  // without limit, or error-after=SECONDS
   kCodec,
   kDedup,
   kLogLevel,

@@ -216,6 +216,8 @@ void Fields(V& v, VolumeStatus& m) {
   v("journal_bytes_max", m.journal_bytes_max);
   v("uploading", m.uploading);
   v("writers_waiting", m.writers_waiting);
+  v("flushes_waiting", m.flushes_waiting);
+  v("readers_waiting", m.readers_waiting);
   v("upload_seconds", m.upload_seconds);
   v("store_requests", m.store_requests);
   v("requests_per_day", m.requests_per_day);

@@ -211,6 +211,8 @@ struct VolumeStatus {
   std::uint64_t journal_bytes_max = 0;  // where writers begin to wait
   bool uploading = false;               // a sync is under way
   std::uint64_t writers_waiting = 0;    // for room in the journal or on its disk
+  std::uint64_t flushes_waiting = 0;    // for the store (durability = cloud)
+  std::uint64_t readers_waiting = 0;    // for a store that is away
   /// Until what waits is uploaded, as the last commits went; 0: nothing waits, or unknown.
   std::uint64_t upload_seconds = 0;
   std::uint64_t store_requests = 0;

@@ -697,6 +697,8 @@ void OpenVolumes::FillNumbers(const VolumeKey& key, const Entry& entry,
   status->journal_bytes_max = now.journal_bytes_max;
   status->uploading = now.syncing;
   status->writers_waiting = static_cast<std::uint64_t>(now.writers_waiting);
+  status->flushes_waiting = static_cast<std::uint64_t>(now.flushes_waiting);
+  status->readers_waiting = static_cast<std::uint64_t>(now.readers_waiting);
   // Of an upload that gets on: while the store is away nobody knows.
   if (now.behind_bytes > 0 && now.sync_bytes_per_second > 0 && now.trouble.message.empty()) {
     status->upload_seconds = static_cast<std::uint64_t>(

@@ -89,6 +89,13 @@ class OpenVolume final : public Volume {
   Status AppendWithRoom(std::uint64_t bytes, const std::function<Status()>& append);
   Status AppendShared(const cache::Journal::Operation& operation);
   Status MakeDurable();
+  Status ReadOnce(std::uint64_t offset, MutableByteView out);
+  Result<std::vector<block::Extent>> ExtentsOnce(std::uint64_t offset, std::uint64_t length,
+                                                 std::size_t count_max);
+  /// Asks again while the store is away: an error would be taken for a broken disk.
+  template <class Ask>
+  auto WithStore(const Ask& ask) -> decltype(ask());
+  Status AwaitStore(Duration pause, std::optional<Duration>& left, const Error& away);
 
   VaultResources& resources_;
   const Settings settings_;  // as it was opened
@@ -118,6 +125,11 @@ class OpenVolume final : public Volume {
   mutable Mutex journal_gone_mutex_;             // status() looks at it while Close lets go of it
   std::unique_ptr<cache::Journal> journal_;
   WriteGate gate_;
+  mutable Mutex away_mutex_;
+  CondVar away_changed_;
+  bool refusing_ GUARDED_BY(away_mutex_) = false;  // waits for the store
+  int readers_waiting_ GUARDED_BY(away_mutex_) = 0;
+  Error away_ GUARDED_BY(away_mutex_){ErrorCode::kUnavailable, {}, {}};  // that they met last
   std::unique_ptr<Damage> damage_;    // its look again uses what is above
   std::unique_ptr<Syncer> syncer_;    // null when read-only
   std::unique_ptr<ReadAhead> ahead_;  // last: its tasks use the others

@@ -14,7 +14,7 @@
 
 namespace coffer::volume {
 
-/// Retune of an open volume changes the first two groups, `codec` and the sizes of packs.
+/// Retune of an open volume changes all down to `durability`, `codec` and the sizes of packs.
 struct Settings {
   // A generation is cut, and so a commit begun, at whichever comes first.
   Duration sync_age = std::chrono::seconds(60);
@@ -27,6 +27,11 @@ struct Settings {
   std::uint64_t segment_bytes = 64u << 20;
   std::uint64_t dirty_memory_bytes_max = 64u
                                          << 20;  // beyond it dirty data are read from the journal
+
+  /// How long a FLUSH waits for the store where durability is kCloud, then kUnavailable.
+  std::optional<Duration> flush_wait = std::nullopt;  // without limit
+  /// How long a reader waits for a store that is away, then kUnavailable.
+  std::optional<Duration> store_away_wait = std::nullopt;  // without limit
 
   /// Else what the volume's head says. It goes into the next head.
   std::optional<format::Durability> durability = std::nullopt;

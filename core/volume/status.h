@@ -29,6 +29,8 @@ struct VolumeStatus {
   bool syncing = false;
   double sync_bytes_per_second = 0;     // dirty bytes, as the last commits went; 0: unknown
   int writers_waiting = 0;              // for room in the journal or on its disk
+  int flushes_waiting = 0;              // for the store (durability = cloud)
+  int readers_waiting = 0;              // for a store that is away
   std::uint64_t journal_bytes_max = 0;  // where writers begin to wait
 
   std::uint64_t head_seq = 0;

@@ -152,6 +152,36 @@ Status Syncer::SyncAll(const Progress& progress) {
               "the volume is closing; what is not uploaded is in the journal");
 }
 
+Status Syncer::FlushAll(std::optional<Duration> limit) {
+  const std::uint64_t seq = live_.Cut();
+  MutexLock lock(mutex_);
+  const auto done = [&]() NO_THREAD_SAFETY_ANALYSIS {
+    return committed_seq_ >= seq || hopeless_ || stopped_ || refusing_;
+  };
+  if (!done()) {
+    // At once, whatever the last attempt met: the store may be back. From then on as ever.
+    attempts_wanted_ = std::max(attempts_wanted_, attempts_begun_ + 1);
+    StartLocked();
+  }
+  ++waiting_;
+  ++flushes_waiting_;
+  changed_.notify_all();  // to whoever gives way
+  if (limit.has_value()) {
+    (void)env_.sync_executor.AwaitFor(lock, changed_, *limit, done);
+  } else {
+    env_.sync_executor.Await(lock, changed_, done);
+  }
+  --flushes_waiting_;
+  --waiting_;
+  if (committed_seq_ >= seq) return {};
+  if (hopeless_) return Fail(trouble_);
+  if (refusing_ || stopped_) return Fail(ErrorCode::kCancelled, "the volume is closing");
+  return Fail(ErrorCode::kUnavailable,
+              Concat("the store has not taken what is to be flushed in the time that flush_wait "
+                     "gives it; it is in the journal",
+                     trouble_.message.empty() ? "" : ": ", trouble_.message));
+}
+
 Status Syncer::AwaitCommit(std::optional<Duration>& left) {
   live_.Cut();
   MutexLock lock(mutex_);
@@ -551,6 +581,7 @@ void Syncer::FillStatus(VolumeStatus* status) const {
   status->uploaded_bytes = uploaded_bytes_;
   status->consolidated_chunks = consolidated_chunks_;
   status->sync_bytes_per_second = dirty_bytes_per_second_;
+  status->flushes_waiting = flushes_waiting_;
   status->trouble = trouble_;
   if (!trouble_.message.empty() && !hopeless_) {
     status->retry_in_seconds =

@@ -57,6 +57,10 @@ class Syncer {
   void Kick();
   /// Returns when everything that is published is committed, or with the first failure from now on.
   Status SyncAll(const Progress& progress);
+  /// For a FLUSH that means the store: returns when everything that is published is committed,
+  /// however many attempts that takes. kUnavailable after `limit`, if there is one; what stopped
+  /// syncing for good; kCancelled as in AwaitCommit.
+  Status FlushAll(std::optional<Duration> limit);
   /// Folds the deltas and releases the head, if this writer has one to release. REQUIRES: all
   /// committed.
   Status Release();
@@ -68,7 +72,8 @@ class Syncer {
   /// a limit, it takes what it has waited; kNoSpace when nothing of it is left, or when syncing has
   /// stopped for good; kCancelled as below.
   Status AwaitCommit(std::optional<Duration>& left);
-  /// From now on who would wait for room fails with kCancelled: the volume is about to close.
+  /// From now on who would wait for room, or with a FLUSH, fails with kCancelled: the volume is
+  /// about to close.
   void RefuseWaits();
 
   /// From now on goes by `settings`; what waits longer than they say is committed now.
@@ -152,7 +157,8 @@ class Syncer {
   std::uint64_t attempt_failed_ GUARDED_BY(mutex_) = 0;   // number of the newest that did
   Error trouble_ GUARDED_BY(mutex_){ErrorCode::kUnavailable, {}, {}};
   bool refusing_ GUARDED_BY(mutex_) = false;  // waits for room
-  int waiting_ GUARDED_BY(mutex_) = 0;        // for a commit, in SyncAll and AwaitCommit
+  int waiting_ GUARDED_BY(mutex_) = 0;          // for a commit: who is in the calls above
+  int flushes_waiting_ GUARDED_BY(mutex_) = 0;  // of these
   bool hopeless_ GUARDED_BY(mutex_) = false;  // needs a person: no attempt by itself
   Duration backoff_ GUARDED_BY(mutex_){};
   MonotonicTime retry_at_ GUARDED_BY(mutex_){};

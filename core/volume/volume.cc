@@ -17,6 +17,9 @@ namespace {
 using block::kBlockSize;
 
 constexpr int kWarmAttemptsMax = 8;
+/// Of readers that wait for the store: a second, doubling up to this.
+constexpr Duration kAwayPauseMin = std::chrono::seconds(1);
+constexpr Duration kAwayPauseMax = std::chrono::seconds(15);
 /// Read-ahead is planned in steps, so that its first requests go out before the last are found.
 constexpr std::uint64_t kAheadStepBytes = 4u << 20;
 /// Extents ends early after this many chunks or holes: what one request may cost, pages to fetch
@@ -86,7 +89,43 @@ Status OpenVolume::ReadDirty(const DirtyPart& part, MutableByteView out) {
                               out);
 }
 
+template <class Ask>
+auto OpenVolume::WithStore(const Ask& ask) -> decltype(ask()) {
+  std::optional<Duration> left = Tuned().store_away_wait;
+  for (Duration pause = kAwayPauseMin;; pause = std::min<Duration>(pause * 2, kAwayPauseMax)) {
+    auto answer = ask();
+    if (answer.has_value() || answer.error().code != ErrorCode::kUnavailable) return answer;
+    const Status waited = AwaitStore(pause, left, answer.error());
+    if (!waited.has_value()) return Fail(waited.error());
+  }
+}
+
+Status OpenVolume::AwaitStore(Duration pause, std::optional<Duration>& left, const Error& away) {
+  if (left.has_value()) {
+    if (*left <= Duration{}) return Fail(away);
+    pause = std::min(pause, *left);
+    *left -= pause;
+  }
+  MutexLock lock(away_mutex_);
+  ++readers_waiting_;
+  away_ = away;
+  const bool closing = resources_.vault().env().sync_executor.AwaitFor(
+      lock, away_changed_, pause, [this]() NO_THREAD_SAFETY_ANALYSIS { return refusing_; });
+  --readers_waiting_;
+  if (closing) return Fail(ErrorCode::kCancelled, "the volume is closing: " + away.message);
+  return {};
+}
+
 Status OpenVolume::Read(std::uint64_t offset, MutableByteView out) {
+  return WithStore([&] { return ReadOnce(offset, out); });
+}
+
+Result<std::vector<block::Extent>> OpenVolume::Extents(std::uint64_t offset, std::uint64_t length,
+                                                       std::size_t count_max) {
+  return WithStore([&] { return ExtentsOnce(offset, length, count_max); });
+}
+
+Status OpenVolume::ReadOnce(std::uint64_t offset, MutableByteView out) {
   RETURN_IF_ERROR(CheckRange(offset, out.size()));
   ahead_->NoteRead(offset, out.size(), size());
   NoteRequest(out.size());
@@ -170,8 +209,9 @@ std::optional<Status> OpenVolume::TryRead(std::uint64_t offset, MutableByteView 
   return Status{};
 }
 
-Result<std::vector<block::Extent>> OpenVolume::Extents(std::uint64_t offset, std::uint64_t length,
-                                                       std::size_t count_max) {
+Result<std::vector<block::Extent>> OpenVolume::ExtentsOnce(std::uint64_t offset,
+                                                           std::uint64_t length,
+                                                           std::size_t count_max) {
   RETURN_IF_ERROR(CheckRange(offset, length));
   std::vector<block::Extent> extents;
   const std::uint64_t end = offset + length;
@@ -315,8 +355,9 @@ std::optional<Status> OpenVolume::TryAppend(std::span<const cache::Journal::Oper
 }
 
 Status OpenVolume::MakeDurable() {
-  if (durability_ == format::Durability::kCloud) return Sync({});
-  return journal_->Sync();
+  RETURN_IF_ERROR(journal_->Sync());
+  if (durability_ == format::Durability::kLocal) return {};
+  return syncer_->FlushAll(Tuned().flush_wait);
 }
 
 Status OpenVolume::Replay(std::span<const cache::RecordPtr> request) {
@@ -516,6 +557,11 @@ Status OpenVolume::Sync(const SyncProgress& progress) {
 }
 
 void OpenVolume::RefuseWaits() {
+  {
+    MutexLock lock(away_mutex_);
+    refusing_ = true;
+    away_changed_.notify_all();
+  }
   if (syncer_ != nullptr) syncer_->RefuseWaits();
 }
 
@@ -525,11 +571,11 @@ Settings OpenVolume::Tuned() const {
 }
 
 void OpenVolume::Retune(const Settings& settings) {
-  if (read_only_) return;
   {
     MutexLock lock(tuned_mutex_);
     tuned_ = settings;
   }
+  if (read_only_) return;
   if (settings.durability.has_value()) durability_ = *settings.durability;
   MeasureDisk();
   syncer_->Retune(settings);
@@ -591,6 +637,11 @@ VolumeStatus OpenVolume::status() const {
       status.failed = true;
       status.trouble = vault::FailedJournalError(health.error().message);
     }
+  }
+  {
+    MutexLock lock(away_mutex_);
+    status.readers_waiting = readers_waiting_;
+    if (readers_waiting_ > 0 && status.trouble.message.empty()) status.trouble = away_;
   }
   FillNeeds(&status);
   return status;

@@ -63,8 +63,8 @@ class Volume : public block::BlockDevice {
   /// Returns when a head covers every write acknowledged before the call. Fails at the first error
   /// that the sync meets (the data stay in the journal and the volume goes on trying by itself).
   virtual Status Sync(const SyncProgress& progress) = 0;
-  /// Writers that wait for room fail with kCancelled from now on: comes before Close, so that
-  /// everybody leaves.
+  /// Writers that wait for room, and whoever waits for the store, fail with kCancelled from now on:
+  /// comes before Close, so that everybody leaves.
   virtual void RefuseWaits() = 0;
   /// From now on goes by `settings`, as far as an open volume can (settings.h). A durability that
   /// they leave open stays as it is. Writers that wait already wait as they began.

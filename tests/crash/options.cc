@@ -87,6 +87,7 @@ volume::Settings TinySettings() {
   settings.sync_bytes = 64 * 1024;
   settings.segment_bytes = 512 * 1024;
   settings.deltas_max = 2;
+  settings.store_away_wait = Duration::zero();
   settings.journal_full_wait = std::chrono::seconds(10);  // a full disk is an error, in the end
   return settings;
 }

@@ -47,6 +47,7 @@ volume::Settings RandomSettings(SeededRandom& random) {
   settings.pack_bytes_target = (16 + random.Below(128)) * 1024;
   settings.generations_max = 1 + random.Below(4);
   settings.deltas_max = 1 + random.Below(6);
+  settings.store_away_wait = Duration::zero();  // who asks does not wait
   settings.pieces_at_hand_max = 1 + random.Below(4);
   settings.pieces_background_max = 2 + random.Below(4);
   return settings;

@@ -9,6 +9,7 @@ namespace {
 using block::WriteFlag;
 using format::Durability;
 using std::chrono::hours;
+using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::uint64_t kSize = 16 << 20;
@@ -61,16 +62,80 @@ TEST_F(RetuneTest, WithCloudDurabilityAFlushReturnsWhenTheHeadCoversIt) {
   EXPECT_EQ(status().behind_bytes, 0u);
 }
 
-TEST_F(RetuneTest, ACloudFlushFailsWhileTheStoreIsAwayAndWhatWasWrittenIsThere) {
+TEST_F(RetuneTest, ACloudFlushWaitsForAStoreThatIsAway) {
   settings_.durability = Durability::kCloud;
   Retune();
   ASSERT_OK(Write(0, 4096));
   machine_.line.FailAll(ErrorCode::kUnavailable);
-  EXPECT_FALSE(volume().Flush().has_value());
+  // Back after twenty minutes, in which attempts fail and status says who waits.
+  int waited = 0;
+  const auto looks = machine_.sync_executor.PostAfter(minutes(1), [&] {
+    waited = status().flushes_waiting;
+    EXPECT_FALSE(status().trouble.message.empty());
+    EXPECT_GT(status().behind_bytes, 0u);
+  });
+  const auto heals = machine_.sync_executor.PostAfter(minutes(20), [&] { machine_.line.Heal(); });
+  const MonotonicTime begin = machine_.clock.Now();
+  ASSERT_OK(volume().Flush());
+  EXPECT_GE(machine_.clock.Now() - begin, minutes(20));
+  EXPECT_LE(machine_.clock.Now() - begin, minutes(26));
+  EXPECT_EQ(waited, 1);
+  EXPECT_EQ(status().flushes_waiting, 0);
+  EXPECT_EQ(status().behind_bytes, 0u);
+}
+
+TEST_F(RetuneTest, ACloudFlushFailsAfterTheTimeThatItWasGivenAndWhatWasWrittenIsThere) {
+  settings_.durability = Durability::kCloud;
+  settings_.flush_wait = minutes(3);
+  Retune();
+  ASSERT_OK(Write(0, 4096));
+  machine_.line.FailAll(ErrorCode::kUnavailable);
+  const MonotonicTime begin = machine_.clock.Now();
+  EXPECT_FAILS(volume().Flush(), kUnavailable);
+  EXPECT_GE(machine_.clock.Now() - begin, minutes(3));
   EXPECT_GT(status().behind_bytes, 0u);
+  EXPECT_EQ(status().unsynced_bytes, 0u) << "it is in the journal all the same";
   machine_.line.Heal();
   ASSERT_OK(volume().Flush());
   EXPECT_EQ(status().behind_bytes, 0u);
+}
+
+TEST_F(RetuneTest, ACloudFlushEndsWhenTheVolumeIsAboutToClose) {
+  settings_.durability = Durability::kCloud;
+  Retune();
+  ASSERT_OK(Write(0, 4096));
+  machine_.line.FailAll(ErrorCode::kUnavailable);
+  const auto closes = machine_.sync_executor.PostAfter(minutes(9), [&] { volume().RefuseWaits(); });
+  EXPECT_FAILS(volume().Flush(), kCancelled);
+}
+
+TEST_F(RetuneTest, AReaderWaitsForAStoreThatIsAway) {
+  settings_.store_away_wait.reset();
+  Retune();
+  ASSERT_OK(Write(0, 4096));
+  ASSERT_OK(volume().Sync({}));
+  Reopen();
+  machine_.line.FailAll(ErrorCode::kUnavailable);
+  int waited = 0;
+  const auto looks = machine_.sync_executor.PostAfter(
+      seconds(20), [&] { waited = status().readers_waiting; });
+  const auto heals = machine_.sync_executor.PostAfter(minutes(20), [&] { machine_.line.Heal(); });
+  Bytes out(4096);
+  ASSERT_OK(volume().Read(0, out));
+  EXPECT_EQ(waited, 1);
+  EXPECT_EQ(status().readers_waiting, 0);
+
+  settings_.store_away_wait = seconds(90);
+  Reopen();
+  machine_.line.FailAll(ErrorCode::kUnavailable);
+  const MonotonicTime begin = machine_.clock.Now();
+  EXPECT_FAILS(volume().Read(0, out), kUnavailable);
+  EXPECT_EQ(machine_.clock.Now() - begin, seconds(90));
+
+  settings_.store_away_wait.reset();
+  Retune();
+  const auto closes = machine_.sync_executor.PostAfter(minutes(1), [&] { volume().RefuseWaits(); });
+  EXPECT_FAILS(volume().Read(0, out), kCancelled);
 }
 
 TEST_F(RetuneTest, TheHeadKeepsADurabilityThatWasSet) {

@@ -20,6 +20,7 @@ inline Settings SmallSettings() {
   settings.pack_bytes_target = 96 * 1024;
   settings.generations_max = 3;
   settings.deltas_max = 4;
+  settings.store_away_wait = Duration::zero();  // in virtual time a store stays away for ever
   return settings;
 }
 
