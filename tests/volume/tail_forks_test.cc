@@ -152,6 +152,51 @@ TEST_F(TailForksTest, AVolumeFencedWhileOpenIsForkedWhenItIsClosed) {
   CheckNothingLeftAside();
 }
 
+TEST_F(TailForksTest, NamesThatAreNoTailsAreLeftAlone) {
+  Create();
+  std::string directory;
+  {
+    ASSERT_OK_AND_ASSIGN(const auto opened, OpenedVolume::Open(a, kOpen));
+    ASSERT_OK(Change(**opened, of_a));
+    ASSERT_OK((*opened)->Close(CloseMode::kLeaveInJournal, {}));
+    ASSERT_OK_AND_ASSIGN(const auto photos, opened->vault().FindVolume("photos"));
+    ASSERT_OK_AND_ASSIGN(directory, opened->vault().VolumeDirectory(photos.id));
+  }
+  // The last part of a path, and a broken attempt's id, once.
+  for (const char* name : {"journal.tail-", "journal.tail-..", "journal.tail-desktop.ini"})
+    ASSERT_OK(a.fs.CreateDirectory(directory + "/" + name));
+  ASSERT_OK_AND_ASSIGN(const auto opened, OpenedVolume::Open(a, kOpen));
+  EXPECT_TRUE(Holds(**opened, of_a));
+  ASSERT_OK((*opened)->Close(CloseMode::kUpload, {}));
+  ASSERT_OK_AND_ASSIGN(const auto names, a.fs.List(directory));
+  EXPECT_EQ(std::count_if(names.begin(), names.end(),
+                          [](const std::string& name) { return name.starts_with("journal.tail-"); }),
+            3);
+  EXPECT_TRUE(Forks().empty());
+}
+
+TEST_F(TailForksTest, CloseSaysFencedThoughNothingOfTheJournalCanBeKept) {
+  Create();
+  ASSERT_OK_AND_ASSIGN(auto opened, OpenedVolume::Open(a, kOpen));
+  ASSERT_OK(Change(**opened, of_a));
+  ASSERT_OK((*opened)->Sync({}));
+  of_b = of_a;
+  Session(b, of_b, kTakeOver, CloseMode::kUpload);
+  std::map<std::string, Bytes> before;
+  for (const std::string& path : a.fs.Files()) {
+    if (path.ends_with(".seg")) before[path] = *a.fs.Contents(path);
+  }
+  ASSERT_OK(Change(**opened, of_a));
+  // Right behind what is committed.
+  for (const auto& [path, bytes] : before) {
+    const Bytes now = *a.fs.Contents(path);
+    const auto first = std::mismatch(now.begin(), now.end(), bytes.begin(), bytes.end()).first;
+    if (first != now.end())
+      a.fs.Damage(path, static_cast<std::uint64_t>(first - now.begin()));
+  }
+  EXPECT_TRUE(NeedsPerson((*opened)->Close(CloseMode::kUpload, {}), "FENCED"));
+}
+
 TEST_F(TailForksTest, ATailOverAnotherMachinesHeadIsForkedFromThatHead) {
   Create();
   Session(b, of_b, kOpen, CloseMode::kUpload);
