@@ -186,9 +186,11 @@ Result<std::string> TrustFile::Replace(const format::ChainPoint& key_header,
 Result<std::string> TrustFile::SetCopyAside(UnixSeconds now) {
   const Result<Bytes> bytes = ReadReplacedFile(fs_, path_, kFileBytesMax);
   if (!bytes.has_value() && bytes.error().code == ErrorCode::kNotFound) return std::string();
+  const bool too_long = !bytes.has_value() && bytes.error().code == ErrorCode::kInvalidArgument;
+  if (!bytes.has_value() && !too_long) return Fail(bytes.error());  // it may be read the next time
   std::string path = Concat(path_, ".replaced-", CompactUtc(now));
   while (fs_.Stat(path).has_value()) path.append("+");  // the second of this second
-  // What is no trust file at all (too long, say) can only be moved.
+  // What is too long to be a trust file can only be moved.
   if (bytes.has_value()) {
     RETURN_IF_ERROR(ReplaceFile(fs_, path, *bytes));
   } else {
