@@ -415,8 +415,11 @@ Status OpenVolumes::Close(const VolumeKey& key, CloseHow how, const volume::Sync
     entry->deed = "closed";
   }
   Announce(key, "closing");
-  // With waits for room as ever: what unmounting writes is not to fail.
+  // With waits for room as ever: what unmounting writes is not to fail. What it flushes is durable
+  // here; whether it is uploaded this close itself tells.
+  entry->volume->SetFlushes(volume::Volume::Flushes::kHere);
   if (const Status unmounted = Unmount(key, *entry, how, closed); !unmounted.has_value()) {
+    entry->volume->SetFlushes(volume::Volume::Flushes::kAsDurable);
     {
       MutexLock lock(mutex_);
       entry->state = State::kOpen;

@@ -39,6 +39,7 @@ class OpenVolume final : public Volume {
 
   Status Resize(std::uint64_t size, Tail tail) override;
   Status Sync(const SyncProgress& progress) override;
+  void SetFlushes(Flushes flushes) override;
   void RefuseWaits() override;
   void Retune(const Settings& settings) override;
   Status Close(CloseMode mode, const SyncProgress& progress) override;

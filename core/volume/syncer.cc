@@ -156,7 +156,7 @@ Status Syncer::FlushAll(std::optional<Duration> limit) {
   const std::uint64_t seq = live_.Cut();
   MutexLock lock(mutex_);
   const auto done = [&]() NO_THREAD_SAFETY_ANALYSIS {
-    return committed_seq_ >= seq || hopeless_ || stopped_ || refusing_;
+    return committed_seq_ >= seq || hopeless_ || stopped_ || refusing_ || flushes_here_;
   };
   if (!done()) {
     // At once, whatever the last attempt met: the store may be back. From then on as ever.
@@ -173,7 +173,7 @@ Status Syncer::FlushAll(std::optional<Duration> limit) {
   }
   --flushes_waiting_;
   --waiting_;
-  if (committed_seq_ >= seq) return {};
+  if (committed_seq_ >= seq || flushes_here_) return {};
   if (hopeless_) return Fail(trouble_);
   if (refusing_ || stopped_) return Fail(ErrorCode::kCancelled, "the volume is closing");
   return Fail(ErrorCode::kUnavailable,
@@ -206,6 +206,12 @@ Status Syncer::AwaitCommit(std::optional<Duration>& left) {
     return Fail(ErrorCode::kNoSpace, "the journal is full, and what it holds is not uploaded yet");
   }
   return {};
+}
+
+void Syncer::SetFlushesHere(bool here) {
+  MutexLock lock(mutex_);
+  flushes_here_ = here;
+  changed_.notify_all();
 }
 
 void Syncer::RefuseWaits() {
@@ -354,8 +360,8 @@ bool Syncer::DeltasFull() const {
 Status Syncer::FoldIfFull() {
   if (!DeltasFull()) return {};
   Status folded = FoldDeltas();
-  if (folded.has_value() || folded.error().code != ErrorCode::kCorruption ||
-      pending_.has_value() || newest_.head.map.deltas.size() >= format::kDeltasMax) {
+  if (folded.has_value() || folded.error().code != ErrorCode::kCorruption || pending_.has_value() ||
+      newest_.head.map.deltas.size() >= format::kDeltasMax) {
     return folded;
   }
   LOG(kWarning, "the deltas cannot be folded, and stay: ", folded.error().message);
@@ -433,15 +439,16 @@ Status Syncer::CommitGeneration(const Generation& generation) {
 
 Result<map::FoldResult> Syncer::FoldTree() {
   const Settings settings = Tuned();
-  const map::FoldOptions options{.vault = resources_.vault().id(),
-                                 .keys = resources_.vault().keys().current(),
-                                 .codec = settings.codec,
-                                 .pack_bytes_target = settings.pack_bytes_target,
-                                 .packs_in_flight_max = settings_.packs_in_flight_max,
-                                 .uploads = &kept_,
-                                 .find_leaf = [this](const PageId& id) { return kept_.FindPage(id); },
-                                 .pieces_max = settings_.pieces_background_max,
-                                 .fragmented_max = settings_.background_chunks_max};
+  const map::FoldOptions options{
+      .vault = resources_.vault().id(),
+      .keys = resources_.vault().keys().current(),
+      .codec = settings.codec,
+      .pack_bytes_target = settings.pack_bytes_target,
+      .packs_in_flight_max = settings_.packs_in_flight_max,
+      .uploads = &kept_,
+      .find_leaf = [this](const PageId& id) { return kept_.FindPage(id); },
+      .pieces_max = settings_.pieces_background_max,
+      .fragmented_max = settings_.background_chunks_max};
   ASSIGN_OR_RETURN(
       map::FoldResult folded,
       map::Fold(resources_.pages(), live_.tree(), live_.overlay(), newest_.head.map.size, options,

@@ -72,6 +72,8 @@ class Syncer {
   /// a limit, it takes what it has waited; kNoSpace when nothing of it is left, or when syncing has
   /// stopped for good; kCancelled as below.
   Status AwaitCommit(std::optional<Duration>& left);
+  /// While true FlushAll waits for nothing: Volume::Flushes::kHere.
+  void SetFlushesHere(bool here);
   /// From now on who would wait for room, or with a FLUSH, fails with kCancelled: the volume is
   /// about to close.
   void RefuseWaits();
@@ -157,9 +159,10 @@ class Syncer {
   std::uint64_t attempt_failed_ GUARDED_BY(mutex_) = 0;   // number of the newest that did
   Error trouble_ GUARDED_BY(mutex_){ErrorCode::kUnavailable, {}, {}};
   bool refusing_ GUARDED_BY(mutex_) = false;  // waits for room
+  bool flushes_here_ GUARDED_BY(mutex_) = false;
   int waiting_ GUARDED_BY(mutex_) = 0;          // for a commit: who is in the calls above
   int flushes_waiting_ GUARDED_BY(mutex_) = 0;  // of these
-  bool hopeless_ GUARDED_BY(mutex_) = false;  // needs a person: no attempt by itself
+  bool hopeless_ GUARDED_BY(mutex_) = false;    // needs a person: no attempt by itself
   Duration backoff_ GUARDED_BY(mutex_){};
   MonotonicTime retry_at_ GUARDED_BY(mutex_){};
   std::uint64_t head_seq_ GUARDED_BY(mutex_) = 0;

@@ -556,6 +556,10 @@ Status OpenVolume::Sync(const SyncProgress& progress) {
   return syncer_->SyncAll(progress);
 }
 
+void OpenVolume::SetFlushes(Flushes flushes) {
+  if (syncer_ != nullptr) syncer_->SetFlushesHere(flushes == Flushes::kHere);
+}
+
 void OpenVolume::RefuseWaits() {
   {
     MutexLock lock(away_mutex_);
@@ -639,7 +643,7 @@ VolumeStatus OpenVolume::status() const {
     }
   }
   {
-    MutexLock lock(away_mutex_);
+    MutexLock away_lock(away_mutex_);
     status.readers_waiting = readers_waiting_;
     if (readers_waiting_ > 0 && status.trouble.message.empty()) status.trouble = away_;
   }

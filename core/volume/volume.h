@@ -63,6 +63,11 @@ class Volume : public block::BlockDevice {
   /// Returns when a head covers every write acknowledged before the call. Fails at the first error
   /// that the sync meets (the data stay in the journal and the volume goes on trying by itself).
   virtual Status Sync(const SyncProgress& progress) = 0;
+  /// Whether a FLUSH waits for the store, where that is what durable means; kHere: from now on for
+  /// the journal alone, also one that waits. While a volume is being unmounted, whoever closes it
+  /// is told what is not uploaded, and a store that is away must not hold up the kernel.
+  enum class Flushes { kAsDurable, kHere };
+  virtual void SetFlushes(Flushes flushes) = 0;
   /// Writers that wait for room, and whoever waits for the store, fail with kCancelled from now on:
   /// comes before Close, so that everybody leaves.
   virtual void RefuseWaits() = 0;

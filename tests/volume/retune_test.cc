@@ -84,6 +84,26 @@ TEST_F(RetuneTest, ACloudFlushWaitsForAStoreThatIsAway) {
   EXPECT_EQ(status().behind_bytes, 0u);
 }
 
+TEST_F(RetuneTest, ACloudFlushWaitsForTheJournalAloneWhileTheVolumeIsUnmounted) {
+  settings_.durability = Durability::kCloud;
+  Retune();
+  ASSERT_OK(Write(0, 4096));
+  machine_.line.FailAll(ErrorCode::kUnavailable);
+  const auto closing = machine_.sync_executor.PostAfter(
+      minutes(1), [&] { volume().SetFlushes(Volume::Flushes::kHere); });
+  const MonotonicTime begin = machine_.clock.Now();
+  ASSERT_OK(volume().Flush());  // one that waits already
+  EXPECT_GE(machine_.clock.Now() - begin, minutes(1));
+  ASSERT_OK(Write(4096, 4096));
+  ASSERT_OK(volume().Flush());
+  EXPECT_GT(status().behind_bytes, 0u);
+  EXPECT_EQ(status().unsynced_bytes, 0u);
+  volume().SetFlushes(Volume::Flushes::kAsDurable);
+  machine_.line.Heal();
+  ASSERT_OK(volume().Flush());
+  EXPECT_EQ(status().behind_bytes, 0u);
+}
+
 TEST_F(RetuneTest, ACloudFlushFailsAfterTheTimeThatItWasGivenAndWhatWasWrittenIsThere) {
   settings_.durability = Durability::kCloud;
   settings_.flush_wait = minutes(3);
@@ -117,8 +137,8 @@ TEST_F(RetuneTest, AReaderWaitsForAStoreThatIsAway) {
   Reopen();
   machine_.line.FailAll(ErrorCode::kUnavailable);
   int waited = 0;
-  const auto looks = machine_.sync_executor.PostAfter(
-      seconds(20), [&] { waited = status().readers_waiting; });
+  const auto looks =
+      machine_.sync_executor.PostAfter(seconds(20), [&] { waited = status().readers_waiting; });
   const auto heals = machine_.sync_executor.PostAfter(minutes(20), [&] { machine_.line.Heal(); });
   Bytes out(4096);
   ASSERT_OK(volume().Read(0, out));
