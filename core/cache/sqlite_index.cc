@@ -77,7 +77,7 @@ Status SqliteIndex::CheckVersion() {
     return Fail(ErrorCode::kCorruption, "its index is another program's");
   if (version != kVersion) {
     return Fail(ErrorCode::kUnsupported,
-                Concat("its index is of version ", version, ", this coffer knows ", kVersion));
+                Concat("its index is of version ", version, ", not ", kVersion));
   }
   // One wrong letter there, and columns change places or meaning.
   ASSIGN_OR_RETURN(const std::int64_t known,

@@ -54,12 +54,15 @@ Result<StoreStack> OpenStoreStack(FileSystem& fs, Clock& clock, Random& random, 
                                   const std::atomic<bool>& shut, const StoreOpener& opener,
                                   std::shared_ptr<store::CallControl> control,
                                   const store::StoreUrl& url, store::StoreOpenMode mode) {
-  const auto open = [&fs, &random, opener, url, mode] {
-    return opener ? opener(url, mode) : store::OpenStore(fs, random, url, mode);
-  };
-  ASSIGN_OR_RETURN(auto deadline,
-                   store::DeadlineStore::Open(url.ToString(), open, clock, waiting, control));
-  auto counting = std::make_unique<store::CountingStore>(std::move(deadline));
+  std::unique_ptr<store::ObjectStore> bottom;
+  if (opener) {
+    ASSIGN_OR_RETURN(bottom, opener(url, mode));
+  } else {
+    const auto open = [&fs, &random, url, mode] { return store::OpenStore(fs, random, url, mode); };
+    ASSIGN_OR_RETURN(bottom,
+                     store::DeadlineStore::Open(url.ToString(), open, clock, waiting, control));
+  }
+  auto counting = std::make_unique<store::CountingStore>(std::move(bottom));
   store::CountingStore* counter = counting.get();
   auto retrying = std::make_unique<store::RetryingStore>(std::move(counting), clock, waiting,
                                                          random, store::RetryOptions{}, control);

@@ -24,7 +24,8 @@ struct StoreStack {
   std::shared_ptr<store::CallControl> control;
 };
 
-/// Opens the store itself; empty: store::OpenStore. Tests put one that fails in its place.
+/// Opens the store itself; empty: store::OpenStore, with a deadline for each call. Tests put one
+/// that fails in its place, which is called as it is: simulated time waits for no thread.
 using StoreOpener = std::function<Result<std::unique_ptr<store::ObjectStore>>(
     const store::StoreUrl& url, store::StoreOpenMode mode)>;
 

@@ -43,10 +43,10 @@ std::unique_ptr<store::Hurry> VaultPool::Lease::HurryStore() const {
   return std::make_unique<store::Hurry>(slot_->unlocked->control);
 }
 
-// `work` waits for no store, so it always has a moment to start a lane's thread again.
-VaultPool::Lanes::Lanes(const vault::Environment& shared)
-    : fetch(NewLane("fetch", kFetchThreads, shared.work_executor)),
-      sync(NewLane("sync", kSyncThreads, shared.work_executor, ThreadPriority::kBackground)),
+VaultPool::Lanes::Lanes(const vault::Environment& shared, std::unique_ptr<Executor> fetch_lane,
+                        std::unique_ptr<Executor> sync_lane)
+    : fetch(std::move(fetch_lane)),
+      sync(std::move(sync_lane)),
       env{shared.fs,
           shared.clock,
           shared.random,
@@ -57,6 +57,15 @@ VaultPool::Lanes::Lanes(const vault::Environment& shared)
           shared.kdf_bounds,
           shared.state_directory,
           shared.host_name} {}
+
+std::unique_ptr<VaultPool::Lanes> VaultPool::MakeLanes() const {
+  if (opener_) return std::make_unique<Lanes>(env_);
+  // `work` waits for no store, so it always has a moment to start a lane's thread again.
+  Executor& starter = env_.work_executor;
+  return std::make_unique<Lanes>(
+      env_, NewLane("fetch", kFetchThreads, starter),
+      NewLane("sync", kSyncThreads, starter, ThreadPriority::kBackground));
+}
 
 VaultPool::Unlocked::Unlocked(std::unique_ptr<Lanes> vault_lanes,
                               std::unique_ptr<vault::Vault> unlocked_vault, const StoreStack& stack,
@@ -139,7 +148,7 @@ Result<VaultPool::Lease> VaultPool::Acquire(const VaultId& id, const store::Stor
     options.single_writer = single_writer;
     options.keys_next = purpose == For::kKeys;
     if (purpose == For::kLooking) options.doubts = vault::Vault::Doubts::kTolerate;
-    auto lanes = std::make_unique<Lanes>(env_);
+    auto lanes = MakeLanes();
     ASSIGN_OR_RETURN(auto vault,
                      vault::Vault::Unlock(lanes->env, std::move(stack.store), password, options));
     return std::make_unique<Unlocked>(std::move(lanes), std::move(vault), stack, frames_,
@@ -159,7 +168,7 @@ Result<VaultPool::Lease> VaultPool::Create(const store::StoreUrl& url, const Sec
                                            const vault::VolumeSpec& first_volume,
                                            const vault::Vault::CreateOptions& options) {
   ASSIGN_OR_RETURN(StoreStack stack, OpenStack(url, store::StoreOpenMode::kForInit));
-  auto lanes = std::make_unique<Lanes>(env_);
+  auto lanes = MakeLanes();
   ASSIGN_OR_RETURN(auto vault, vault::Vault::Create(lanes->env, std::move(stack.store), password,
                                                     first_volume, options));
   auto unlocked = std::make_unique<Unlocked>(std::move(lanes), std::move(vault), stack, frames_,

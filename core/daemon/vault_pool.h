@@ -110,15 +110,19 @@ class VaultPool {
   void ShutStores();
 
  private:
-  /// The executors of one vault, and its environment with them.
+  /// The executors of one vault, and its environment with them. None of its own where tests give
+  /// the store: simulated time has one thread.
   struct Lanes {
-    explicit Lanes(const vault::Environment& shared);
+    explicit Lanes(const vault::Environment& shared) : env(shared) {}
+    Lanes(const vault::Environment& shared, std::unique_ptr<Executor> fetch_lane,
+          std::unique_ptr<Executor> sync_lane);
 
     const std::unique_ptr<Executor> fetch;
     const std::unique_ptr<Executor>
         sync;  // its tasks wait for those of `fetch` and the shared work
     vault::Environment env;
   };
+  [[nodiscard]] std::unique_ptr<Lanes> MakeLanes() const;
   /// An unlocked vault and what belongs to it, in the order of its building.
   struct Unlocked {
     Unlocked(std::unique_ptr<Lanes> vault_lanes, std::unique_ptr<vault::Vault> unlocked_vault,

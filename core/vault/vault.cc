@@ -45,7 +45,7 @@ Status Vault::OpenLocalState() {
   Result<std::unique_ptr<FileLock>> lock = env_.fs.Lock(Concat(directory_, "/", kLockFile));
   if (!lock.has_value() && lock.error().code == ErrorCode::kConflict) {
     return Fail(ErrorCode::kConflict,
-                Concat("another coffer daemon uses this state: ", directory_, " is locked"),
+                Concat("another cofferd uses this state: ", directory_, " is locked"),
                 "coffer daemon stop");
   }
   if (!lock.has_value()) return Fail(lock.error());
