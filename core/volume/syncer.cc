@@ -321,11 +321,15 @@ void Syncer::ReturnMemorySoon() {
 // ---- one attempt
 // ------------------------------------------------------------------------------------
 
+Status Syncer::SettlePending() {
+  if (!pending_.has_value()) return {};
+  ASSIGN_OR_RETURN(const vault::HeadChain::Newest newest, chain_.Retry());
+  Finish(newest);
+  return {};
+}
+
 Status Syncer::RunOnce() {
-  if (pending_.has_value()) {
-    ASSIGN_OR_RETURN(const vault::HeadChain::Newest newest, chain_.Retry());
-    Finish(newest);
-  }
+  RETURN_IF_ERROR(SettlePending());
   for (;;) {
     {
       MutexLock lock(mutex_);
@@ -487,6 +491,8 @@ Status Syncer::FoldDeltas() {
 }
 
 Status Syncer::Release() {
+  // A fold behind the last commit may hang in the air though all is committed.
+  RETURN_IF_ERROR(SettlePending());
   if (!newest_.ours) return {};  // never wrote: nothing of ours stands open
   const bool folds = newest_.head.map.deltas.size() > deltas_standing_;
   if (newest_.head.released && !folds) return {};

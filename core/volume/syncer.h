@@ -98,6 +98,7 @@ class Syncer {
   void Run();
   void ReturnMemorySoon();
   Status RunOnce();
+  Status SettlePending();
   Status CommitGeneration(const Generation& generation);
   /// Between two steps of building; true: the next one shall be small.
   bool GiveWay(const Generation& generation);
