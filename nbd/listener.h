@@ -35,7 +35,7 @@ struct ServedExport {
   std::string description;
   block::BlockDevice* device;
   bool read_only;
-  Loop* home;                    // whose connections alone ask the device; outlives the listeners
+  Loop* home;  // whose connections alone ask the device; outlives the listeners
   ClientList clients;
 };
 

@@ -55,8 +55,7 @@ volume::Settings VolumeSettings(const config::Effective& config) {
   if (config.text(Key::kJournalFull) != "wait") {
     settings.journal_full_wait = config.seconds(Key::kJournalFull);
   }
-  if (config.text(Key::kFlushWait) != "wait")
-    settings.flush_wait = config.seconds(Key::kFlushWait);
+  if (config.text(Key::kFlushWait) != "wait") settings.flush_wait = config.seconds(Key::kFlushWait);
   if (config.text(Key::kStoreAway) != "wait")
     settings.store_away_wait = config.seconds(Key::kStoreAway);
   settings.codec = CodecOf(config[Key::kCodec].value);

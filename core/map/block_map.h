@@ -59,7 +59,7 @@ struct FoldResult {
   /// What stays on top of it: changes beneath pages that cannot be read. Usually nothing.
   std::vector<ResidualDelta> residual;
   std::vector<LostChunks> lost;  // what those pages map
-  std::uint64_t pages = 0;  // written
+  std::uint64_t pages = 0;       // written
   std::uint64_t uploaded_bytes = 0;
   std::vector<std::uint64_t> fragmented;  // changed chunks of the most pieces, ascending
 };

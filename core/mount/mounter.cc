@@ -87,8 +87,8 @@ class SystemMountedImage final : public MountedImage {
         if (unmounted.error().code != ErrorCode::kConflict) return Fail(unmounted.error());
         return Fail(Busy(as_.path, unmounted.error()));
       }
-      // By force nobody is waited for: who works in it stays there. It may also be mounted once more
-      // elsewhere: in a container, or by mount --bind.
+      // By force nobody is waited for: who works in it stays there. It may also be mounted once
+      // more elsewhere: in a container, or by mount --bind.
       if (how.force == Force::kNo) {
         AwaitLetGo(record_.image);
         RETURN_IF_ERROR(CheckNotHeld());

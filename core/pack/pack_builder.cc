@@ -127,8 +127,7 @@ Result<SealedPack> PackBuilder::Seal(Executor& work) {
     (frame.type == FrameType::kData ? pack.has_data : pack.has_metadata) = true;
     format::FrameRef ref = RefOf(*slot);
     ref.pack = pack.id;
-    pack.frames.push_back(
-        {.type = frame.type, .level = frame.level, .id = frame.id, .ref = ref});
+    pack.frames.push_back({.type = frame.type, .level = frame.level, .id = frame.id, .ref = ref});
     table.push_back(
         {.type = frame.type,
          .codec = frame.codec,

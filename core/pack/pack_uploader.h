@@ -14,7 +14,8 @@
 
 namespace coffer::pack {
 
-/// Is told of each pack that is in the store, on a thread of `uploads`, before AwaitUploaded returns.
+/// Is told of each pack that is in the store, on a thread of `uploads`, before AwaitUploaded
+/// returns.
 class UploadListener {
  public:
   virtual ~UploadListener() = default;

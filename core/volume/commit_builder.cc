@@ -47,8 +47,8 @@ struct CommitBuilder::Pending {
   explicit Pending(const Context& commit)
       : context(commit),
         uploader(commit.resources.vault().store(), commit.work,
-                 commit.resources.vault().env().fetch_executor,
-                 commit.settings.packs_in_flight_max, &commit.kept) {}
+                 commit.resources.vault().env().fetch_executor, commit.settings.packs_in_flight_max,
+                 &commit.kept) {}
 
   const Context& context;
   format::Delta delta;

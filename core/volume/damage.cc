@@ -112,9 +112,9 @@ std::vector<Error> Damage::Needs() {
     const map::LostChunks& first = lost_pages_.front();
     needs.push_back(vault::MissingPacksError(
         Concat(lost_pages_count_, lost_pages_count_ == 1 ? " page" : " pages",
-               " of the volume's map cannot be read, the first one since ",
-               Unnamed(first.message), ": of ", first.count * chunk_size_, " bytes at ",
-               first.first * chunk_size_, " only what is written anew can be read")));
+               " of the volume's map cannot be read, the first one since ", Unnamed(first.message),
+               ": of ", first.count * chunk_size_, " bytes at ", first.first * chunk_size_,
+               " only what is written anew can be read")));
   }
   if (lost_deltas_ > 0) {
     Error need = vault::MissingPacksError(

@@ -72,7 +72,7 @@ class Damage {
   Mutex mutex_;
   CondVar changed_;
   std::map<std::uint64_t, std::uint64_t> failed_ GUARDED_BY(mutex_);  // offset -> end
-  std::uint64_t failed_reads_ GUARDED_BY(mutex_) = 0;  // since all was right
+  std::uint64_t failed_reads_ GUARDED_BY(mutex_) = 0;                 // since all was right
   std::string first_failure_ GUARDED_BY(mutex_);
   std::vector<map::LostChunks> lost_pages_ GUARDED_BY(mutex_);
   std::size_t lost_pages_count_ GUARDED_BY(mutex_) = 0;

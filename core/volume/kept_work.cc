@@ -136,8 +136,8 @@ Status KeptWork::Recall(std::uint64_t seq) {
         continue;
       }
       if (frames.error().code == ErrorCode::kUnavailable) return Fail(frames.error());
-      LOG(kDebug, "what pack ", pack.ToString(), " holds is uploaded anew: ",
-          frames.error().message);
+      LOG(kDebug, "what pack ", pack.ToString(),
+          " holds is uploaded anew: ", frames.error().message);
       (void)vault_.env().fs.Remove(PathOf(pack));
     }
     if (!packs->empty()) LOG(kInfo, "going on with ", packs->size(), " packs of an earlier run");
@@ -183,8 +183,7 @@ Result<KeptWork::Frames> KeptWork::ReadTable(const PackId& pack) {
   const std::uint64_t claimed = LoadLe<std::uint32_t>(header_plain.data() + 12);
   ASSIGN_OR_RETURN(const format::PackHeader header,
                    format::DecodePackHeader(header_plain, claimed));
-  ASSIGN_OR_RETURN(const Bytes sealed,
-                   ReadWindows(pack, header.table_offset, header.table_length));
+  ASSIGN_OR_RETURN(const Bytes sealed, ReadWindows(pack, header.table_offset, header.table_length));
   ASSIGN_OR_RETURN(const Bytes table_plain,
                    open(FrameType::kPackTable, header.frame_count + 1, sealed));
   ASSIGN_OR_RETURN(const auto table, format::DecodePackTable(table_plain));

@@ -67,7 +67,7 @@ class KeptWork final : public pack::UploadListener {
   mutable Mutex mutex_;
   std::uint64_t serves_seq_ GUARDED_BY(mutex_) = 0;
   std::unordered_map<PackId, std::uint64_t, IdHash> packs_ GUARDED_BY(mutex_);  // until this seq
-  std::unique_ptr<pack::DedupIndex> frames_ GUARDED_BY(mutex_);  // null: none
+  std::unique_ptr<pack::DedupIndex> frames_ GUARDED_BY(mutex_);                 // null: none
   std::unordered_map<PageId, format::FrameRef, IdHash> pages_ GUARDED_BY(mutex_);
 };
 

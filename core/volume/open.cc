@@ -151,11 +151,9 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
       dedup = &resources_.dedup();
       break;
   }
-  syncer_ = std::make_unique<Syncer>(resources_, settings_, *chain_, newest, *live_, *journal_,
-                                     dedup, *reserve_, *damage_,
-                                     Syncer::Beginning{.new_epoch = !newest.ours,
-                                                       .deltas_lost = deltas_lost_},
-                                     directory_);
+  syncer_ = std::make_unique<Syncer>(
+      resources_, settings_, *chain_, newest, *live_, *journal_, dedup, *reserve_, *damage_,
+      Syncer::Beginning{.new_epoch = !newest.ours, .deltas_lost = deltas_lost_}, directory_);
   if (live_->has_waiting()) syncer_->Kick();
   return {};
 }
@@ -182,8 +180,7 @@ Status OpenVolume::LoadDeltas(const format::MapRoot& root) {
 
 Result<format::Delta> OpenVolume::ReadDelta(const format::FrameRef& frame) {
   ASSIGN_OR_RETURN(const Bytes plain, resources_.reader().ReadDelta(frame));
-  ASSIGN_OR_RETURN(format::Delta delta,
-                   format::DecodeDelta(plain, frame.pack, frame.key_epoch));
+  ASSIGN_OR_RETURN(format::Delta delta, format::DecodeDelta(plain, frame.pack, frame.key_epoch));
   if (delta.chunk_size != chunk_size_)
     return Fail(ErrorCode::kCorruption, "a delta of the head is for another chunk size");
   return delta;

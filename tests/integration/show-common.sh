@@ -44,7 +44,7 @@ kill_daemon() {
   while [ -e "/proc/$pid" ] && ! { grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null &&
     grep -q '^Threads:[[:space:]]*1$' "/proc/$pid/status" 2>/dev/null; }; do :; done
 }
-hash_tree() { (cd "$1" && find . -type f ! -name '*.lock' ! -name lock ! -name '*.pid' ! -path '*/log/*' \
+hash_tree() { (cd "$1" && find . -type f ! -name '*.lock' ! -name lock ! -name '*.pid' ! -name control-socket ! -path '*/log/*' \
   -print0 | sort -z | xargs -0 -r sha256sum); }
 
 cleanup() {

@@ -103,7 +103,8 @@ TEST_F(Catalog, GivesUpWhenTheStoreDoesNotAnswerAndFindsOutLater) {
 
 TEST_F(Catalog, DoesNotBelieveACreateUnderANameThatGcHasFreed) {
   ASSERT_OK_AND_ASSIGN(const auto a, a_.Unlock());
-  CatalogChain sleeper(b_.env, a->store(), a->keys(), a->host(), a->trust(), Writers::kMany, Refuse);
+  CatalogChain sleeper(b_.env, a->store(), a->keys(), a->host(), a->trust(), Writers::kMany,
+                       Refuse);
   ASSERT_OK(sleeper.Refresh());
   for (int i = 0; i < 4; ++i) {
     ASSERT_OK(a->CreateVolume(Machine::Spec("v" + std::to_string(i))));

@@ -136,8 +136,7 @@ TEST_F(Unlock, RefusesASecondDaemonOnTheSameState) {
   ASSERT_OK_AND_ASSIGN(const auto first, a_.Unlock());
   const auto second = a_.Unlock();
   ASSERT_FAILS(second, kConflict);
-  EXPECT_NE(second.error().message.find("another cofferd uses this state"),
-            std::string::npos);
+  EXPECT_NE(second.error().message.find("another cofferd uses this state"), std::string::npos);
   EXPECT_OK(b_.Unlock());
 }
 

@@ -290,8 +290,8 @@ TEST_F(DamageTest, AStoreThatIsAwayIsNoDamage) {
   Write(0, 10 * kChunk);
   Close();
   Open();
-  machine_.line.AddFault({.operation = store::StoreOperation::kGetRange,
-                          .count = StoreFault::kForever});
+  machine_.line.AddFault(
+      {.operation = store::StoreOperation::kGetRange, .count = StoreFault::kForever});
   for (std::uint64_t i = 0; i < settings_.deltas_max; ++i) Commit(i * kChunk, kBlock);
   machine_.scheduler.RunUntilIdle();
   EXPECT_EQ(volume().status().unfolded_deltas, settings_.deltas_max) << "the fold failed";

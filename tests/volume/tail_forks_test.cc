@@ -169,9 +169,10 @@ TEST_F(TailForksTest, NamesThatAreNoTailsAreLeftAlone) {
   EXPECT_TRUE(Holds(**opened, of_a));
   ASSERT_OK((*opened)->Close(CloseMode::kUpload, {}));
   ASSERT_OK_AND_ASSIGN(const auto names, a.fs.List(directory));
-  EXPECT_EQ(std::count_if(names.begin(), names.end(),
-                          [](const std::string& name) { return name.starts_with("journal.tail-"); }),
-            3);
+  EXPECT_EQ(
+      std::count_if(names.begin(), names.end(),
+                    [](const std::string& name) { return name.starts_with("journal.tail-"); }),
+      3);
   EXPECT_TRUE(Forks().empty());
 }
 
@@ -191,8 +192,7 @@ TEST_F(TailForksTest, CloseSaysFencedThoughNothingOfTheJournalCanBeKept) {
   for (const auto& [path, bytes] : before) {
     const Bytes now = *a.fs.Contents(path);
     const auto first = std::mismatch(now.begin(), now.end(), bytes.begin(), bytes.end()).first;
-    if (first != now.end())
-      a.fs.Damage(path, static_cast<std::uint64_t>(first - now.begin()));
+    if (first != now.end()) a.fs.Damage(path, static_cast<std::uint64_t>(first - now.begin()));
   }
   EXPECT_TRUE(NeedsPerson((*opened)->Close(CloseMode::kUpload, {}), "FENCED"));
 }

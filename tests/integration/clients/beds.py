@@ -148,7 +148,7 @@ class CofferBed(Bed):
         return self.uri.split("socket=", 1)[1]
 
     def reopen(self, *options):
-        self.command("close", "photos")
+        self.command("close", "--force", "photos")  # rows hold connections
         self.uri = self.open("photos", *options)
 
     def reopen_on_tcp(self):
