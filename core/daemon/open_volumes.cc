@@ -461,7 +461,7 @@ Status OpenVolumes::CheckUnused() {
   for (const VolumeKey& key : keys()) {
     const auto use = Use::Begin(*this, key);
     if (!use.has_value()) continue;  // it is just being closed, or not open yet
-    const auto holders = HoldersOf((*use)->entry());
+    const auto holders = HoldersThatStay((*use)->entry());
     if (holders.empty()) continue;
     used.append(used.empty() ? "" : "; ")
         .append("volume " + FullNameOf(key) + " is in use: " + DescribeHolders(holders));

@@ -184,6 +184,9 @@ class OpenVolumes {
       EXCLUDES_LOCK(mutex_);
   Status Unmount(const VolumeKey& key, Entry& entry, CloseHow how, Closed* closed);
   [[nodiscard]] std::vector<MountHolder> HoldersOf(const Entry& entry) const;
+  /// Those that are still there after a second: a client that has just ended, or a loop device that
+  /// has just been detached, is seen for a moment yet.
+  [[nodiscard]] std::vector<MountHolder> HoldersThatStay(const Entry& entry);
   [[nodiscard]] std::string CloseHint(const VolumeKey& key) const;
   [[nodiscard]] block::ExportSpec SpecOf(const VolumeKey& key, const config::Overrides& overrides,
                                          const control::ExportRequest& wanted) const;

@@ -136,6 +136,17 @@ std::vector<MountHolder> OpenVolumes::HoldersOf(const Entry& entry) const {
   return holders;
 }
 
+std::vector<MountHolder> OpenVolumes::HoldersThatStay(const Entry& entry) {
+  constexpr int kLooks = 11;
+  constexpr Duration kPause = std::chrono::milliseconds(100);
+  for (int look = 1;; ++look) {
+    auto holders = HoldersOf(entry);
+    if (holders.empty() || look == kLooks) return holders;
+    MutexLock lock(mutex_);
+    (void)env_.sync_executor.AwaitFor(lock, changed_, kPause, [] { return false; });
+  }
+}
+
 std::string OpenVolumes::CloseHint(const VolumeKey& key) const {
   return "end what uses it, or coffer close " + FullNameOf(key) +
          " --force, which takes it away from under it";
@@ -143,7 +154,7 @@ std::string OpenVolumes::CloseHint(const VolumeKey& key) const {
 
 Status OpenVolumes::Unmount(const VolumeKey& key, Entry& entry, CloseHow how, Closed* closed) {
   const bool by_force = how.force == mount::Force::kYes;
-  if (!by_force) closed->holders = HoldersOf(entry);
+  if (!by_force) closed->holders = HoldersThatStay(entry);
   if (!closed->holders.empty()) {
     return Fail(ErrorCode::kConflict,
                 "volume " + FullNameOf(key) +

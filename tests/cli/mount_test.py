@@ -6,6 +6,7 @@
 Root's way is a loop device, an ordinary user's fuse2fs (tests/fuse/as_user.sh): each where it is what is
 tried first and works. udisks2 has show-05-rootless.sh. Needs /dev/fuse, and fails without it.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -339,10 +340,13 @@ class Mount(e2e.CofferTest):
 
     def test_term_flushes_what_is_in_use_and_unmounts_it(self):
         self.made()
-        file = open(self.place / "file", "w")  # busy
-        self.addCleanup(file.close)
-        file.write("kept")
-        file.flush()
+        file = os.open(self.place / "file", os.O_CREAT | os.O_WRONLY)  # busy
+        os.write(file, b"kept")
+
+        def let_go():
+            with contextlib.suppress(OSError):  # fuse2fs has ended by then
+                os.close(file)
+        self.addCleanup(let_go)
         pid = self.machine.pid()
         os.kill(pid, 15)
         e2e.wait_until(lambda: not e2e.running(pid), "the end", 20)
@@ -377,7 +381,8 @@ class Mount(e2e.CofferTest):
                             "status=none"], check=True)
             self.expect(0, "close", name, password=False)
             done = self.expect(0, "open", name, f"--mount={self.place}", "--read-only", f"--mount-with={WAY}")
-            self.assertIn("in use when it was last written", done.stderr, system)
+            if WAY == "loop":  # fuse2fs writes no journal: there is nothing to replay
+                self.assertIn("in use when it was last written", done.stderr, system)
             self.assertTrue(os.listdir(self.place) is not None)
             self.expect(0, "close", name, password=False)
 
