@@ -314,30 +314,59 @@ void Connection::ReadInPlace(Request& request) {
   }
 }
 
-// All writes gathered so far as one call; where that would have to wait, as one job each.
+// All writes gathered so far as one call; where that would have to wait, as one job.
 void Connection::RunWrites() {
   if (state_ == State::kGone) writes_.clear();  // nobody was told that they are done
   if (writes_.empty()) return;
   write_views_.clear();
   for (const Request& write : writes_) write_views_.push_back({write.offset, write.payload});
   const std::optional<Status> done = export_->device->TryWrite(write_views_);
-  if (done && !done->has_value()) {
-    const Request& first = writes_.front();
-    LogFailure(Command::kWrite, first.offset, first.length, done->error());
-  }
-  for (Request& write : writes_) {
-    if (!done) {
-      StartJob(write);
-    } else if (done->has_value() && (write.flags & kCommandFua) &&
-               !Planted("answer-fua-before-flush")) {
-      barriers_.push_back({this, write.command, write.length, To(write)});
-    } else if (done->has_value()) {
-      Done(To(write));
-    } else {
-      Fail(Command::kWrite, To(write), done->error());
-    }
+  if (!done && writes_.size() == 1) {
+    StartJob(writes_.front());
+  } else if (!done) {
+    StartBatch();
+  } else {
+    for (const Request& write : writes_) FinishWrite(To(write), write.flags, write.length, *done);
   }
   writes_.clear();
+}
+
+/// A write that the device has, or has refused: with FUA it waits for a flush now.
+void Connection::FinishWrite(const ReplyTo& to, std::uint16_t flags, std::uint64_t length,
+                             const Status& written) {
+  if (!written.has_value()) {
+    LogFailure(Command::kWrite, to.offset, length, written.error());
+    Fail(Command::kWrite, to, written.error());
+  } else if ((flags & kCommandFua) && !Planted("answer-fua-before-flush")) {
+    barriers_.push_back({this, Command::kWrite, length, to});
+  } else {
+    Done(to);
+  }
+}
+
+void Connection::StartBatch() {
+  std::size_t bytes = 0;
+  for (const Request& write : writes_) bytes += write.payload.size();
+  Buffer data = context_.pool.Take(bytes);
+  if (data.empty()) {
+    for (const Request& write : writes_) Refuse(To(write), ReplyError::kNoMem, kOutOfMemory);
+    return;
+  }
+  Job& job = context_.jobs.New();
+  job.connection = this;
+  job.device = export_->device;
+  job.command = Command::kWrite;
+  std::size_t at = 0;
+  for (const Request& write : writes_) {
+    const MutableByteView place = data.mutable_view().subspan(at, write.payload.size());
+    std::memcpy(place.data(), write.payload.data(), place.size());
+    job.batch.push_back({To(write), write.flags, place, {}});
+    at += place.size();
+  }
+  job.data = std::move(data);
+  jobs_in_flight_ += static_cast<int>(job.batch.size());
+  job_bytes_ += job.data.size();
+  context_.jobs.Start(job);
 }
 
 // One flush for all, which begins after every write of this event that was done in place.
@@ -380,13 +409,13 @@ void Connection::StartJob(Request& request) {
   context_.jobs.Start(job);
 }
 
-void Connection::JobIsBack() {
-  --jobs_in_flight_;
+void Connection::JobIsBack(int requests) {
+  jobs_in_flight_ -= requests;
   if (state_ == State::kGone && jobs_in_flight_ == 0) context_.forgotten.push_back(this);
 }
 
 void Connection::FinishBarrier(const Barrier& barrier, const Status& flushed) {
-  JobIsBack();
+  JobIsBack(1);
   if (state_ == State::kGone) return;
   if (flushed.has_value()) return Done(barrier.to);
   LogFailure(barrier.command, barrier.to.offset, barrier.length, flushed.error());
@@ -395,8 +424,12 @@ void Connection::FinishBarrier(const Barrier& barrier, const Status& flushed) {
 
 void Connection::Finish(Job& job) {
   job_bytes_ -= job.data.size();
-  JobIsBack();
+  JobIsBack(job.batch.empty() ? 1 : static_cast<int>(job.batch.size()));
   if (state_ == State::kGone) return;
+  for (const BatchedWrite& write : job.batch) {
+    FinishWrite(write.to, write.flags, write.payload.size(), write.result);
+  }
+  if (!job.batch.empty()) return;
   if (!job.result.has_value()) {
     LogFailure(job.command, job.to.offset, job.length, job.result.error());
     Fail(job.command, job.to, job.result.error());
@@ -443,6 +476,7 @@ void Connection::LogFailure(Command command, std::uint64_t offset, std::uint64_t
 }
 
 void Connection::Pump() {
+  StartBarriers();  // of a batch that has come back
   if (state_ == State::kGone) return;
   SendReplies();
   while (state_ == State::kTalking && !backlog_.empty() && Admits()) {

@@ -110,8 +110,11 @@ class Connection final : public PollTarget {
   void ReadInPlace(Request& request);
   void RunWrites();
   void StartBarriers();
+  void StartBatch();
+  void FinishWrite(const ReplyTo& to, std::uint16_t flags, std::uint64_t length,
+                   const Status& written);
   void StartJob(Request& request);
-  void JobIsBack();
+  void JobIsBack(int requests);
   [[nodiscard]] ReplyTo To(const Request& request) const {
     return {style_, request.cookie, request.offset};
   }

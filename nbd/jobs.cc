@@ -45,11 +45,27 @@ Status AskStatus(Job& job) {
   return {};
 }
 
+// As many at once as the device can, each of the rest by itself.
+Status WriteBatch(Job& job) {
+  std::vector<block::BlockDevice::WriteRequest> views;
+  for (const BatchedWrite& write : job.batch) views.push_back({write.to.offset, write.payload});
+  for (std::size_t i = 0; i < job.batch.size(); ++i) {
+    if (const auto rest = job.device->TryWrite(std::span(views).subspan(i))) {
+      for (std::size_t j = i; j < job.batch.size(); ++j) job.batch[j].result = *rest;
+      break;
+    }
+    job.batch[i].result =
+        job.device->Write(views[i].offset, views[i].data, block::WriteFlag::kNone);
+  }
+  return {};
+}
+
 Status CarryOut(Job& job) {
   switch (job.command) {
     case Command::kRead:
       return ReadAndLayOut(job);
     case Command::kWrite:
+      if (!job.batch.empty()) return WriteBatch(job);
       return job.device->Write(job.to.offset, job.data.view(), WriteFlagOf(job));
     case Command::kFlush:
       return job.device->Flush();
@@ -165,6 +181,7 @@ void JobQueue::Recycle(Job& job) {
   if (const std::optional<LaneKey> key = LaneOf(job)) LeaveLane(*key);
   if (job.command == Command::kFlush) FlushIsOver(*job.device);
   job.barriers.clear();
+  job.batch.clear();
   job.data.Release();
   job.status = {};
   job.reply_bytes = 0;

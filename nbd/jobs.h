@@ -41,6 +41,15 @@ struct Barrier {
   ReplyTo to;
 };
 
+/// One of the writes of a batch that could not be done in place: together they are one job, or each
+/// would compete with the next batch for the journal.
+struct BatchedWrite {
+  ReplyTo to;
+  std::uint16_t flags;  // with FUA: a flush is still to come
+  ByteView payload;     // in the job's data
+  Status result;
+};
+
 struct Job {
   Connection* connection = nullptr;
   block::BlockDevice* device = nullptr;
@@ -50,10 +59,11 @@ struct Job {
   std::uint64_t length = 0;
   const std::vector<SelectedContext>* selected = nullptr;  // BLOCK_STATUS; its connection's
   std::uint64_t contexts = 0;                              // and those of them that it wants
-  Buffer data;                    // WRITE: the payload; READ: room for the whole reply
-  std::size_t reply_bytes = 0;    // READ: of `data`, when done
-  Bytes status;                   // BLOCK_STATUS: the reply, when done
-  std::vector<Barrier> barriers;  // FLUSH: all that it answers; what names a request is not set
+  Buffer data;                      // WRITE: the payload; READ: room for the whole reply
+  std::size_t reply_bytes = 0;      // READ: of `data`, when done
+  Bytes status;                     // BLOCK_STATUS: the reply, when done
+  std::vector<Barrier> barriers;    // FLUSH: all that it answers; what names a request is not set
+  std::vector<BatchedWrite> batch;  // WRITE: if not empty, instead of the one that is named above
   Status result;
 };
 

@@ -202,7 +202,10 @@ TEST_F(NbdServer, WritesThatWaitForRoomLeaveWorkersToOthers) {
   TestClient other = Ready();
   device_.Hold();
   constexpr int kWrites = 20;  // more than there are workers
-  for (std::uint64_t i = 0; i < kWrites; ++i) client.Send(WriteBytes(i * 4096, "waits", i));
+  for (std::uint64_t i = 0; i < kWrites; ++i) {
+    client.Send(WriteBytes(i * 4096, "waits", i));
+    AwaitLoop(client);  // those that come together would be one job
+  }
   EXPECT_TRUE(device_.AwaitInside(JobQueue::kWritesAtOnce));
   AwaitLoop(client);
   EXPECT_EQ(device_.count(DeviceCall::kWrite), JobQueue::kWritesAtOnce);
@@ -295,6 +298,33 @@ TEST_F(NbdServer, ABatchWithBarriersIsOneWriteAndOneFlush) {
   EXPECT_EQ(device_.count(DeviceCall::kTryWrite), 1);
   EXPECT_EQ(device_.count(DeviceCall::kFlush), 1);
   EXPECT_EQ(device_.count(DeviceCall::kWrite), 0);
+}
+
+TEST_F(NbdServer, ABatchThatCannotBeDoneInPlaceIsOneJobAndItsBarriersOneFlush) {
+  Serve();
+  device_.set_in_place(false);
+  TestClient client = Ready();
+  Bytes batch;
+  for (std::uint64_t i = 0; i < 8; ++i) {
+    batch = Joined({batch, WriteBytes(i * 4096, std::string(4096, 'a' + static_cast<char>(i)), i,
+                                      i % 4 == 3 ? kFua : std::uint16_t{0})});
+  }
+  device_.Hold();
+  client.Send(Joined({batch, WriteBytes(kSize, "beyond", 8)}));
+  ASSERT_TRUE(device_.AwaitInside(1));
+  EXPECT_EQ(client.ReceiveReply(), (Reply{kEnospc, 8}));
+  EXPECT_EQ(device_.calls_inside(), 1);
+  device_.LetGo();
+  std::set<std::uint64_t> answered;
+  for (int i = 0; i < 8; ++i) {
+    const auto reply = client.ReceiveReply();
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->error, 0u);
+    answered.insert(reply->cookie);
+  }
+  EXPECT_EQ(answered.size(), 8u);
+  EXPECT_EQ(device_.Durable(3 * 4096, 1) + device_.Durable(7 * 4096, 1), "dh");
+  EXPECT_EQ(device_.count(DeviceCall::kFlush), 1);
 }
 
 TEST_F(NbdServer, AFlushThatFailsFailsEveryBarrierItWasFor) {
