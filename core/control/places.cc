@@ -122,9 +122,12 @@ Status CheckOwnDirectory(FileSystem& fs, const std::string& path, uid_t uid) {
 Result<std::string> ReadSocketPointer(FileSystem& fs, const Places& places) {
   constexpr std::uint64_t kPathBytesMax = 4096;
   ASSIGN_OR_RETURN(const Bytes bytes, ReadWholeFile(fs, places.socket_pointer(), kPathBytesMax));
-  std::string path(AsText(bytes));
-  while (!path.empty() && path.back() == '\n') path.pop_back();
-  if (path.empty() || path.front() != '/') {
+  const std::string text(AsText(bytes));
+  const std::size_t end = text.find('\n');
+  std::string path = text.substr(0, end);
+  // In a copy of the state it means the daemon of the original.
+  const bool is_copy = end == std::string::npos || text.substr(end + 1) != places.state + "\n";
+  if (is_copy || path.empty() || path.front() != '/') {
     return Fail(ErrorCode::kNotFound, places.socket_pointer() + " names no socket");
   }
   return path;

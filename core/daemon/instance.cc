@@ -46,8 +46,8 @@ Result<std::unique_ptr<Instance>> Instance::Claim(FileSystem& fs, const control:
     if (!is_inherited) RETURN_IF_ERROR(RemoveIfThere(fs, socket));
   }
   RETURN_IF_ERROR(ReplaceFile(fs, places.pid_file(), AsBytes(std::to_string(pid) + "\n")));
-  RETURN_IF_ERROR(
-      ReplaceFile(fs, places.socket_pointer(), AsBytes(places.control_socket() + "\n")));
+  RETURN_IF_ERROR(ReplaceFile(fs, places.socket_pointer(),
+                              AsBytes(places.control_socket() + "\n" + places.state + "\n")));
   return instance;
 }
 
