@@ -163,7 +163,7 @@ def hanging_store(machine, disk, mib):
     machine.run("close", "hung")
     (machine.root / "cache_home" / "coffer").mkdir(exist_ok=True)
     subprocess.run(["rm", "-rf", str(machine.root / "cache_home" / "coffer")], check=True)
-    machine.run("daemon", "stop")
+    machine.run("daemon", "stop", "--force")
     machine.run("open", "well", password=True)
     machine.run("open", "hung", password=True)
     machine.write("hung", mib, at=16)
@@ -196,7 +196,7 @@ def hanging_store(machine, disk, mib):
     unlocking = machine.start("open", "hung", password=True)
     time.sleep(1)
     pid = machine.pid()
-    figures["daemon stop while unlocking"] = machine.run("daemon", "stop", limit=60)[1]
+    figures["daemon stop while unlocking"] = machine.run("daemon", "stop", "--force", limit=60)[1]
     unlocking.communicate(timeout=60)
     figures["exit of cofferd"] = exit_line(machine)
 
@@ -211,7 +211,7 @@ def hanging_store(machine, disk, mib):
     disk.stop()
     syncing = machine.start("sync", "hung")
     time.sleep(1)
-    figures["daemon stop"] = machine.run("daemon", "stop", limit=60)[1]
+    figures["daemon stop"] = machine.run("daemon", "stop", "--force", limit=60)[1]
     figures["exit of cofferd"] += exit_line(machine)
     syncing.communicate(timeout=60)
     disk.go_on()
@@ -267,10 +267,10 @@ def main():
         idle = threads_of(machine.pid())
         hung = hanging_store(machine, disk, 24)
         stopped = stopped_daemon(machine)
-        machine.run("daemon", "stop")
+        machine.run("daemon", "stop", "--force")
     finally:
         disk.go_on()
-        machine.run("daemon", "stop", code=None)
+        machine.run("daemon", "stop", "--force", code=None)
         disk.end()
         subprocess.run(["rm", "-rf", str(root)], check=False)
     print(f"# a sync of {arguments.mib} MiB: {alone:.2f} s alone, {beside:.2f} s beside four whose stores are gone"

@@ -57,7 +57,7 @@ class CopiedState(FaultTest):
         return other
 
     def close_says(self, machine, codes):
-        done = machine.run("close", "photos", password=False)
+        done = machine.run("close", "--force", "photos", password=False)
         self.assertIn(done.returncode, codes, done.stderr)
         return done
 
@@ -111,7 +111,7 @@ class CopiedState(FaultTest):
         fenced = self.expect(10, "sync", "photos", machine=machine, password=False)
         self.assertIn("FENCED", fenced.stderr)
         self.assertIn("FENCED", machine.run("status", "photos", password=False).stdout)
-        told = self.expect(10, "close", "photos", machine=machine, password=False)
+        told = self.expect(10, "close", "--force", "photos", machine=machine, password=False)
         self.assertIn("FENCED", told.stderr)
         forks = [name for name in self.recovered(machine) if name in told.stderr]
         self.assertEqual(len(forks), 1, told.stderr)
@@ -132,7 +132,7 @@ class CopiedState(FaultTest):
         self.open()
         first = self.connect()
         self.write(first, 2, 3)
-        self.expect(0, "close", "photos", password=False)
+        self.expect(0, "close", "--force", "photos", password=False)
         self.expect(0, "daemon", "stop", password=False)
 
         done = old.run("open", "photos")
@@ -148,7 +148,7 @@ class CopiedState(FaultTest):
             self.open(name, old)
             self.assert_block(self.connect(old, name), 1, 2)
         self.write(theirs, 4, 5)
-        self.expect(0, "close", "--all", machine=old, password=False)
+        self.expect(0, "close", "--force", "--all", machine=old, password=False)
 
 
 @unittest.skipUnless(os.path.exists(FAKETIME), "libfaketime is not there")
@@ -192,7 +192,7 @@ class Clocks(FaultTest):
                 if sync:
                     self.expect(0, "sync", "photos", password=False)
             if number % 2:
-                self.expect(0, "close", "photos", password=False)
+                self.expect(0, "close", "--force", "photos", password=False)
                 self.expect(0, "daemon", "stop", password=False)
             else:
                 self.machine.kill_daemon()  # a journal of one time, replayed in another
@@ -201,7 +201,7 @@ class Clocks(FaultTest):
         self.preload(other)
         if len(self.TIMES) % 2:
             self.open()
-            self.expect(0, "close", "photos", password=False)
+            self.expect(0, "close", "--force", "photos", password=False)
         self.expect(0, "add", self.store, machine=other)
         self.open(machine=other)
         connection = self.connect(other)

@@ -7,7 +7,7 @@ command -v nbdcopy >/dev/null && command -v qemu-io >/dev/null || { echo "skippe
 commits=${commits:-40}
 use_machine one
 new_password
-field() { "$coffer" status photos --json | grep -o "\"$1\":[^,}]*" | head -1 | cut -d: -f2-; }
+field() { { "$coffer" status photos --json || [ $? = 10 ]; } | grep -o "\"$1\":[^,}]*" | head -1 | cut -d: -f2-; }
 packs() { find "$work/vault/packs" -type f | sort; }
 put() { qemu-io -f raw -c "write -P $2 $(($1 * 4096)) 4096" -c flush "$uri" >/dev/null || fail "a write failed"; }
 
