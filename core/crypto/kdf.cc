@@ -69,7 +69,9 @@ Status CheckKdfCost(const StoredKdfCost& cost, const KdfBounds& bounds) {
   }
   // Argon2 needs 8 KiB for each lane, and silently takes more than asked below that.
   const std::uint64_t lanes_kib = std::uint64_t{8} * cost.parallelism;
-  if (cost.memory_kib > bounds.memory_kib_max) {
+  // One that a larger machine may have chosen; any other is refused on each.
+  const bool is_sane = cost.memory_kib >= kMemoryKibMin && cost.memory_kib <= kMemoryKibMax;
+  if (is_sane && cost.memory_kib > bounds.memory_kib_max) {
     return Fail(ErrorCode::kUnsupported,
                 Concat("the password's hash takes ", cost.memory_kib / 1024,
                        " MiB of memory, more than the ", bounds.memory_kib_max / 1024,
@@ -77,7 +79,8 @@ Status CheckKdfCost(const StoredKdfCost& cost, const KdfBounds& bounds) {
                 "give cofferd more memory (a container's limit, systemd's MemoryMax=), or use a "
                 "machine that has it");
   }
-  if (cost.memory_kib < bounds.memory_kib_min || cost.memory_kib < lanes_kib) {
+  if (cost.memory_kib < bounds.memory_kib_min || cost.memory_kib > bounds.memory_kib_max ||
+      cost.memory_kib < lanes_kib) {
     return refuse("memory in KiB", cost.memory_kib, bounds.memory_kib_min, bounds.memory_kib_max);
   }
   return {};

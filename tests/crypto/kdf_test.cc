@@ -103,6 +103,22 @@ TEST(CheckKdfCost, AcceptsTheBoundsThemselvesAndTheDefaultPolicy) {
   EXPECT_OK(CheckKdfCost(CostOfNewSlot(KdfPolicy{}), DefaultKdfBounds(kGib)));
 }
 
+TEST(CheckKdfCost, TellsACostOfALargerMachineFromOneOfNone) {
+  const auto message = [](const StoredKdfCost& cost, const KdfBounds& bounds) {
+    const Status checked = CheckKdfCost(cost, bounds);
+    return checked.has_value() ? "accepted" : checked.error().message;
+  };
+  const KdfBounds small = DefaultKdfBounds(kGib);
+  EXPECT_EQ(message({1024 * 1024, 3, 4}, small),
+            "the password's hash takes 1024 MiB of memory, more than the 614 MiB that it may take "
+            "here");
+  EXPECT_EQ(
+      message({4 * 1024 * 1024 + 1, 3, 4}, small),
+      "password hashing cost refused: memory in KiB is 4194305, accepted are 19456 to 629142");
+  EXPECT_EQ(message({1025, 1, 4}, kCheapBounds),
+            "password hashing cost refused: memory in KiB is 1025, accepted are 8 to 1024");
+}
+
 TEST(CheckKdfCost, AsksForEightKibForEachLaneWhateverTheBoundsSay) {
   EXPECT_OK(CheckKdfCost({32, 1, 4}, kCheapBounds));
   EXPECT_FAILS(CheckKdfCost({31, 1, 4}, kCheapBounds), kUnsupported);
