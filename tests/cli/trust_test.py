@@ -66,7 +66,7 @@ class Trust(e2e.CofferTest):
         self.assertIn("coffer trust accept backups", failed.stderr)
         before = e2e.tree_of(copy)
         self.assertEqual(self.content(size, "--read-only"), old.read_bytes())
-        self.assertIn("ROLLBACK", self.status()["needs"][0])
+        self.assertIn("ROLLBACK", self.status(10)["needs"][0])
         self.assertEqual(e2e.tree_of(copy), before)
         self.accept(6)
         self.expect(0, "close", "photos", password=False)
