@@ -89,7 +89,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
     PrintNeeds(status, NameText(status, list), session.places().images());
   }
   // A directory asks no price for a request.
-  const bool is_directory = list.volumes.size() == 1 && list.volumes.front().store.front() == '/';
+  const bool is_directory = list.volumes.size() == 1 && list.volumes.front().store.starts_with('/');
   if (!name.empty() && !is_directory && list.volumes.front().requests_per_day > 0) {
     PrintLine("uploads cost at most " + std::to_string(list.volumes.front().requests_per_day) +
               " requests a day while little is written; a longer sync_age costs fewer");
