@@ -81,7 +81,8 @@ TEST(Keys, SizesAreTakenInAnyUnitAndShownInTheLargest) {
 }
 
 TEST(Keys, SizesOutOfTheirBoundsAreRefused) {
-  for (const char* text : {"", "63KiB", "513MiB", "-1", "many", "64 MiB x", "1.5GiB", "64MB"}) {
+  for (const char* text :
+       {"", "63KiB", "513MiB", "-1", "many", "64 MiB x", "1.5GiB", "64XB", "1.5"}) {
     ExpectRefused(Key::kSyncBytes, text);
   }
   EXPECT_FALSE(ParseNumber(InfoOf(Key::kSyncBytes), -1).has_value());
