@@ -134,7 +134,7 @@ Result<Contents> FileSystems::Probe(const std::string& image) const {
                    RunProgram({blkid, "-p", "-o", "export", image}, {.limit = kProbeLimit}));
   if (end.ok()) return ContentsOf(ParseExport(end.output));
   if (end.exit_code == kNothing) return Contents{};
-  if (end.exit_code == kSeveral) return Contents{"", "signatures of several kinds"};
+  if (end.exit_code == kSeveral) return Contents{.other = "signatures of several kinds"};
   return Fail(ErrorCode::kIoError,
               "blkid cannot tell what is on " + image + ": " + InOneLine(end.output));
 }
