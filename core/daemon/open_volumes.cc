@@ -327,6 +327,9 @@ Status OpenVolumes::CheckOpen(const VolumeKey& key, const control::OpenRequest& 
   spec.way = request.mount->way;
   spec.make = request.mount->mkfs;
   spec.read_only = request.read_only;
+  auto vault = registry_.Find(key.vault);
+  const KnownVolume* const known = vault ? vault->Find(key.volume) : nullptr;
+  if (known != nullptr) spec.record_path = MountRecordOf(key.vault, known->id);
   return mounting_.mounter->Check(spec);
 }
 

@@ -190,7 +190,7 @@ class OpenVolumes {
   [[nodiscard]] std::string CloseHint(const VolumeKey& key) const;
   [[nodiscard]] block::ExportSpec SpecOf(const VolumeKey& key, const config::Overrides& overrides,
                                          const control::ExportRequest& wanted) const;
-  [[nodiscard]] std::string MountRecordOf(const VolumeKey& key, const Entry& entry) const;
+  [[nodiscard]] std::string MountRecordOf(const VaultId& vault, const VolumeId& volume) const;
   [[nodiscard]] std::vector<control::ExportRequest> WantedExports(
       const control::OpenRequest& request) const;
   Result<block::Exporter*> ExporterOf(const std::string& kind) const;

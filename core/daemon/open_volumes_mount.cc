@@ -24,13 +24,13 @@ Result<bool> ReadsAsZeros(block::BlockDevice& device) {
 
 }  // namespace
 
-std::string OpenVolumes::MountRecordOf(const VolumeKey& key, const Entry& entry) const {
-  return registry_.DirectoryOf(key.vault) + "/volumes/" + entry.id.ToString() + "/mount";
+std::string OpenVolumes::MountRecordOf(const VaultId& vault, const VolumeId& volume) const {
+  return registry_.DirectoryOf(vault) + "/volumes/" + volume.ToString() + "/mount";
 }
 
 Status OpenVolumes::CleanUpMount(const VolumeKey& key, const Entry& entry) {
   if (mounting_.mounter == nullptr) return {};
-  return mounting_.mounter->CleanUp(MountRecordOf(key, entry));
+  return mounting_.mounter->CleanUp(MountRecordOf(key.vault, entry.id));
 }
 
 std::shared_ptr<mount::MountedImage> OpenVolumes::MountedOf(const Entry& entry) const {
@@ -50,7 +50,7 @@ Status OpenVolumes::Mount(const VolumeKey& key, Entry& entry, const std::string&
   spec.make = mkfs;
   spec.label = key.volume;
   spec.read_only = entry.read_only;
-  spec.record_path = MountRecordOf(key, entry);
+  spec.record_path = MountRecordOf(key.vault, entry.id);
   if (!spec.make.empty()) {
     ASSIGN_OR_RETURN(spec.is_blank, ReadsAsZeros(*entry.volume));
   }

@@ -16,25 +16,6 @@
 namespace coffer::mount {
 namespace {
 
-/// With the links of its parent resolved, as the mount table shows it; its last part as it stands.
-Result<std::string> Resolve(std::string directory) {
-  while (directory.size() > 1 && directory.back() == '/') directory.pop_back();
-  const std::size_t slash = directory.rfind('/');
-  const std::string name = slash == std::string::npos ? "" : directory.substr(slash + 1);
-  if (directory.empty() || directory[0] != '/' || name.empty() || name == "." || name == "..") {
-    return Fail(ErrorCode::kInvalidArgument, directory + " is no directory to mount at",
-                "an absolute path such as /home/me/photos");
-  }
-  const std::string parent = slash == 0 ? "/" : directory.substr(0, slash);
-  const std::unique_ptr<char, decltype(&std::free)> real(realpath(parent.c_str(), nullptr),
-                                                         &std::free);
-  if (real == nullptr) {
-    return Fail(ErrorFromErrno(errno, "the directory " + parent + ", in which to mount"));
-  }
-  const std::string resolved = real.get();
-  return (resolved == "/" ? "" : resolved) + "/" + name;
-}
-
 Status CheckNothingMounted(const std::string& path) {
   ASSIGN_OR_RETURN(const auto mounted, FindMount(path));
   if (!mounted) return {};
@@ -53,9 +34,27 @@ Status CheckEmpty(const std::string& path) {
 
 }  // namespace
 
+Result<std::string> MountPointPath(std::string directory) {
+  while (directory.size() > 1 && directory.back() == '/') directory.pop_back();
+  const std::size_t slash = directory.rfind('/');
+  const std::string name = slash == std::string::npos ? "" : directory.substr(slash + 1);
+  if (directory.empty() || directory[0] != '/' || name.empty() || name == "." || name == "..") {
+    return Fail(ErrorCode::kInvalidArgument, directory + " is no directory to mount at",
+                "an absolute path such as /home/me/photos");
+  }
+  const std::string parent = slash == 0 ? "/" : directory.substr(0, slash);
+  const std::unique_ptr<char, decltype(&std::free)> real(realpath(parent.c_str(), nullptr),
+                                                         &std::free);
+  if (real == nullptr) {
+    return Fail(ErrorFromErrno(errno, "the directory " + parent + ", in which to mount"));
+  }
+  const std::string resolved = real.get();
+  return (resolved == "/" ? "" : resolved) + "/" + name;
+}
+
 Result<MountPoint> FindMountPoint(const std::string& directory, uid_t uid) {
   MountPoint point;
-  ASSIGN_OR_RETURN(point.path, Resolve(directory));
+  ASSIGN_OR_RETURN(point.path, MountPointPath(directory));
   RETURN_IF_ERROR(CheckNothingMounted(point.path));
   struct stat info {};
   if (lstat(point.path.c_str(), &info) != 0) {

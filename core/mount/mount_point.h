@@ -17,6 +17,9 @@ struct MountPoint {
   mode_t mode = 0700;  // of the directory, if it existed
 };
 
+/// `directory` as MountPoint::path shows it, whatever is there. kNotFound: its parent is missing.
+Result<std::string> MountPointPath(std::string directory);
+
 /// What is there, if it can be mounted at. kNotFound: its parent is missing. kConflict: something
 /// is mounted there, or it is not empty. kInvalidArgument: no directory, a symbolic link, somebody
 /// else's.

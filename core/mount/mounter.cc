@@ -135,7 +135,8 @@ class SystemMounter final : public Mounter {
   Status Check(const MountSpec& spec) override {
     RETURN_IF_ERROR(CheckSpec(spec));
     return WithOwnDescriptors([this, &spec]() -> Status {
-      RETURN_IF_ERROR(FindMountPoint(spec.directory, options_.uid));
+      ASSIGN_OR_RETURN(const bool is_our_own, IsLeftOver(spec));
+      if (!is_our_own) RETURN_IF_ERROR(FindMountPoint(spec.directory, options_.uid));
       return spec.make.empty() ? Status() : CheckMountable(spec);
     });
   }
@@ -188,6 +189,15 @@ class SystemMounter final : public Mounter {
       return Fail(ErrorCode::kInvalidArgument, "fuse2fs is for ext4, and not for " + spec.make);
     }
     return tools_.CheckCanMake(spec.make, options_.uid);
+  }
+
+  /// Whether a process that was killed has taken the directory for this image.
+  Result<bool> IsLeftOver(const MountSpec& spec) {
+    if (spec.record_path.empty()) return false;
+    ASSIGN_OR_RETURN(const std::string path, MountPointPath(spec.directory));
+    const auto record = ReadRecord(fs_, spec.record_path);
+    if (!record.has_value() || !*record || (*record)->way.empty()) return false;
+    return (*record)->point.path == path;
   }
 
   Result<std::unique_ptr<MountedImage>> MountHere(const MountSpec& spec) {

@@ -99,6 +99,8 @@ class Mounter {
   virtual ~Mounter() = default;
   /// What can be told of Mount without an image: its errors for what is asked for, for the
   /// directory, and for a file system that is to be made and could not be mounted.
+  /// What stands at the directory because of the record at `record_path` is no
+  /// hindrance: CleanUp takes it away.
   virtual Status Check(const MountSpec& spec) = 0;
   /// kUnsupported when no way works, with why of each; kNotFound when the image holds no file
   /// system; kAlreadyExists when one was to be made and there is something; kCorruption for a

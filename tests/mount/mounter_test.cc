@@ -542,6 +542,22 @@ TEST_F(CleanUpTest, UndoesIt) {
   ASSERT_OK(NewMounter()->CleanUp(record_));  // nothing to do any more
 }
 
+TEST_F(CleanUpTest, WhatIsLeftIsNoReasonToRefuseTheNextOpen) {
+  MountSpec spec = Spec();
+  spec.directory = directory_.path() + "/programs/../photos/";
+  ASSERT_OK(WriteRecord(*fs_, record_, left_));
+  EXPECT_OK(NewMounter()->Check(spec));
+  EXPECT_TRUE(files::is_symlink(files::symlink_status(point_)));  // only looked at
+  spec.record_path = "";
+  EXPECT_FAILS(NewMounter()->Check(spec), kInvalidArgument);  // somebody else's link
+  spec = Spec();
+  files::create_symlink("/media/me/mail", spec.directory = directory_ / "mail");
+  EXPECT_FAILS(NewMounter()->Check(spec), kInvalidArgument);
+  left_.way.clear();  // nothing is left to be undone
+  ASSERT_OK(WriteRecord(*fs_, record_, left_));
+  EXPECT_FAILS(NewMounter()->Check(Spec()), kInvalidArgument);
+}
+
 TEST_F(CleanUpTest, FindsTheDeviceThatWasNotRecordedYet) {
   left_.device.clear();
   left_.object.clear();
