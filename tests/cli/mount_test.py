@@ -216,13 +216,13 @@ class Mount(e2e.CofferTest):
             self.assertGreaterEqual(self.space(), before + (120 << 20), system)
             self.expect(0, "close", name, password=False)
 
-    # With write-back the kernel takes the image for a new file after a resize, and the loop device stays on the old one.
-    def test_an_image_whose_size_the_kernel_keeps_is_explained_and_unmounted_all_the_same(self):
+    # With write-back the kernel believes its own size of the image, until it is told the new one.
+    def test_with_write_back_a_mounted_volume_has_the_new_size_and_is_unmounted_as_ever(self):
         self.init(size="64M")
         self.mount("--mkfs", "--fuse-cache=writeback")
         (self.place / "file").write_text("kept")
         notes = self.notes_of_resize("128M")
-        self.assertIn("closed and opened again" if WAY == "loop" else "as long as fuse2fs has it", notes)
+        self.assertIn("has the new size" if WAY == "loop" else "as long as fuse2fs has it", notes)
         (self.place / "more").write_text("kept too")
         status = json.loads(self.expect(0, "status", "photos", "--json", password=False).stdout)
         self.assertEqual(status["mount"]["trouble"], "")
