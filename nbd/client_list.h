@@ -13,6 +13,8 @@
 namespace coffer::nbd {
 
 struct Client {
+  explicit Client(Peer its_peer) : peer(std::move(its_peer)) {}
+
   const Peer peer;
   std::atomic<bool> has_written = false;  // or trimmed or zeroed: asked to, at least
   std::atomic<bool> leaves = false;       // has said goodbye, or was told to
