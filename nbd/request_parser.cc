@@ -62,7 +62,6 @@ RequestParser::Step RequestParser::TakeHeader(const std::byte* bytes, ByteView& 
     state_ = State::kDisconnected;
     return Step::kDisconnect;
   }
-  if (request_.command == Command::kFlush) request_.offset = request_.length = 0;
   const bool is_write = request_.command == Command::kWrite;
   const bool has_payload = is_write || (extended_ && (request_.flags & kCommandPayloadLength));
   if (has_payload && header.length > (extended_ ? kMaximumPayloadBytes : kPayloadDrainBytesMax)) {

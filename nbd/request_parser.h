@@ -10,7 +10,7 @@
 // Generous where nothing is ambiguous. A WRITE needs no PAYLOAD_LEN: the document has it as a MUST,
 // but qemu's client (8.2 to 10) never sets it, qemu's server takes that, and a WRITE without data
 // has no other meaning. Nor does the flag harm without extended headers. A FLUSH with a range
-// flushes all, and is handed on without it; DF is granted where replies are never fragmented.
+// flushes all; DF is granted where replies are never fragmented.
 //
 // In step or closed: a refused request's payload is drained, so the next header is where it should
 // be. Nothing after these can be understood, and they are kBroken: a wrong magic (also the one for
