@@ -175,12 +175,12 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   ASSIGN_OR_RETURN(config::Config config, config_file.Read());
   RaiseDescriptorLimit(kDescriptorsWanted);
   SystemClock clock;
-  static SystemRandom random;                        // as the file system of Run
+  static Random* const random = new SystemRandom;    // never ends, as the file system of Run
   const auto waits = NewThreadExecutor("waits", 1);  // runs nothing: each vault has lanes
   const auto work = NewThreadExecutor("work", WorkThreads(), ThreadPriority::kBackground);
   const auto jobs = NewThreadExecutor("jobs", kJobThreads);
   const auto requests = NewThreadExecutor("requests", kControlThreads);
-  vault::Environment environment{fs,     clock,      random,     *waits,       *work,
+  vault::Environment environment{fs,     clock,      *random,    *waits,       *work,
                                  *waits, kdf.policy, kdf.bounds, places.state, HostName()};
 
   nbd::Server::Options nbd_options;

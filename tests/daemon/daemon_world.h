@@ -146,6 +146,16 @@ class FakeMounter final : public mount::Mounter {
   };
 };
 
+inline FileSystem& EndlessFileSystem() {
+  static FileSystem* const fs = NewPosixFileSystem().release();
+  return *fs;
+}
+
+inline Random& EndlessRandom() {
+  static Random* const random = new SystemRandom;
+  return *random;
+}
+
 class Machine {
  public:
   static constexpr std::string_view kPassword = "correct horse";
@@ -228,14 +238,16 @@ class Machine {
 
  private:
   TemporaryDirectory state_;
-  std::unique_ptr<FileSystem> fs_ = NewPosixFileSystem();
+  // The first two never end, as in cofferd: a call of a store whose caller was told to stop goes
+  // on.
+  FileSystem& fs_ = EndlessFileSystem();
+  Random& random_ = EndlessRandom();
   SystemClock clock_;
-  SystemRandom random_;
   std::unique_ptr<Executor> fetch_ = NewThreadExecutor("fetch", 4);
   std::unique_ptr<Executor> work_ = NewThreadExecutor("work", 2);
   std::unique_ptr<Executor> sync_ = NewThreadExecutor("sync", 2);
   std::unique_ptr<Executor> jobs_ = NewThreadExecutor("jobs", 4);
-  vault::Environment env_{*fs_,
+  vault::Environment env_{fs_,
                           clock_,
                           random_,
                           *sync_,
