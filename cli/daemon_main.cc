@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cli/daemon_options.h"
+#include "core/base/awake_clock.h"
 #include "core/base/check.h"
 #include "core/base/descriptors.h"
 #include "core/base/log.h"
@@ -175,6 +176,7 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   ASSIGN_OR_RETURN(config::Config config, config_file.Read());
   RaiseDescriptorLimit(kDescriptorsWanted);
   SystemClock clock;
+  AwakeClock awake;  // of clients who are to say or take something in time
   static Random* const random = new SystemRandom;    // never ends, as the file system of Run
   const auto waits = NewThreadExecutor("waits", 1);  // runs nothing: each vault has lanes
   const auto work = NewThreadExecutor("work", WorkThreads(), ThreadPriority::kBackground);
@@ -186,7 +188,7 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   nbd::Server::Options nbd_options;
   nbd_options.shared_socket_path = places.nbd_socket();
   nbd_options.host_name = HostName();
-  ASSIGN_OR_RETURN(const auto nbd, nbd::Server::Open(nbd_options, *jobs, clock, fs,
+  ASSIGN_OR_RETURN(const auto nbd, nbd::Server::Open(nbd_options, *jobs, awake, fs,
                                                      nbd::Descriptor(inherited.nbd.Release())));
   fuse::Server fuse({}, *jobs, clock, fs);
 
@@ -203,7 +205,7 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   control::ControlServer::Options server_options;
   server_options.socket_path = places.control_socket();
   ASSIGN_OR_RETURN(const auto server,
-                   control::ControlServer::Start(*manager, *requests, clock, server_options,
+                   control::ControlServer::Start(*manager, *requests, awake, server_options,
                                                  std::move(inherited.control)));
 
   LOG(kInfo, "cofferd ", control::Version(), " is ready, pid ", getpid());

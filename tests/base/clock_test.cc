@@ -4,6 +4,7 @@
 
 #include <ctime>
 
+#include "core/base/awake_clock.h"
 #include "tests/support/fake_clock.h"
 
 namespace coffer {
@@ -27,6 +28,13 @@ TEST(SystemClock, CountsTimeSuspended) {
   ASSERT_EQ(clock_gettime(CLOCK_BOOTTIME, &boot), 0);
   const auto now = std::chrono::duration_cast<seconds>(SystemClock().Now().time_since_epoch());
   EXPECT_NEAR(static_cast<double>(now.count()), static_cast<double>(boot.tv_sec), 2.0);
+}
+
+TEST(AwakeClock, CountsOnlyTimeAwake) {
+  timespec awake{};
+  ASSERT_EQ(clock_gettime(CLOCK_MONOTONIC, &awake), 0);
+  const auto now = std::chrono::duration_cast<seconds>(AwakeClock().Now().time_since_epoch());
+  EXPECT_NEAR(static_cast<double>(now.count()), static_cast<double>(awake.tv_sec), 2.0);
 }
 
 TEST(SystemClock, WallTimeIsThatOfTheMachine) {

@@ -18,6 +18,7 @@ import os
 import pathlib
 import random
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -196,6 +197,25 @@ class Image(Suspend):
         self.end_load()
         self.assert_syncs_by_itself()
         self.assert_store_holds_it()
+
+    def test_who_was_just_saying_what_he_wants_is_not_cut_off(self):
+        """Half a negotiation and half a request of the control API: limits of 10 s count no sleep."""
+        self.serve()
+        places = self.machine.runtime / "coffer"
+        clients = {name: socket.socket(socket.AF_UNIX) for name in ("nbd", "control")}
+        for name, client in clients.items():
+            self.addCleanup(client.close)
+            client.settimeout(60)
+            client.connect(str(places / f"{name}.sock"))
+        clients["nbd"].recv(18, socket.MSG_PEEK | socket.MSG_WAITALL)  # accepted: its time runs
+        clients["control"].sendall(b"GET /v1/version HTTP/1.1\r\nHost: co")
+        self.status()  # its thread has looked at what came before
+        with self.asleep():
+            pass
+        self.status()  # and at what is late
+        self.assertEqual(Connection.on(clients["nbd"], "photos").size, AREA)
+        clients["control"].sendall(b"ffer\r\n\r\n")
+        self.assertEqual(clients["control"].recv(15, socket.MSG_WAITALL), b"HTTP/1.1 200 OK")
 
     def test_a_store_that_is_gone_when_it_wakes_up_is_waited_for(self):
         self.serve()
