@@ -14,31 +14,6 @@ namespace coffer::nbd {
 namespace {
 
 constexpr const char* kOutOfMemory = "the server is out of memory";
-constexpr int kErrorsLoggedMax = 10;  // of one connection; a dead store fails thousands of reads
-
-const char* NameOf(Command command) {
-  switch (command) {
-    case Command::kRead:
-      return "read";
-    case Command::kWrite:
-      return "write";
-    case Command::kFlush:
-      return "flush";
-    case Command::kTrim:
-      return "trim";
-    case Command::kWriteZeroes:
-      return "zeroing";
-    case Command::kCache:
-      return "caching";
-    case Command::kBlockStatus:
-      return "block status";
-    case Command::kDisconnect:
-    case Command::kResize:
-      break;
-  }
-  return "request";
-}
-
 }  // namespace
 
 Connection::Connection(Descriptor socket, std::shared_ptr<Listener> listener,
@@ -48,7 +23,11 @@ Connection::Connection(Descriptor socket, std::shared_ptr<Listener> listener,
       listener_(std::move(listener)),
       started_(context.clock.Now()),
       session_(*listener_, context.pool),
-      replies_(context.pool) {
+      replies_(context.pool),
+      payload_tab_(context.payloads, *this),
+      reply_tab_(context.replies, *this),
+      progress_(context.limits.stall_bytes) {
+  session_.set_payload_gate(this);
   ++listener_->negotiating;
   context_.timed.insert(this);
 }
@@ -59,7 +38,11 @@ Connection::Connection(Arrival& arrival, ConnectionContext& context)
       started_(context.clock.Now()),
       session_(std::move(arrival.chosen), std::move(arrival.agreement), context.pool),
       replies_(context.pool),
-      negotiating_(false) {
+      negotiating_(false),
+      payload_tab_(context.payloads, *this),
+      reply_tab_(context.replies, *this),
+      progress_(context.limits.stall_bytes) {
+  session_.set_payload_gate(this);
   Enter(std::move(arrival.served));
 }
 
@@ -119,25 +102,20 @@ void Connection::ReceiveSome() {
       break;
   }
   const std::size_t direct = std::min(received.bytes, payload.size());
-  if (direct > 0) session_.PayloadReceived(direct);
+  if (direct > 0) {
+    session_.PayloadReceived(direct);
+    progress_.NoteMoved(direct, context_.clock);
+  }
   ByteView input = context_.scratch.first(received.bytes - direct);
   Process(input);
   if (state_ == State::kTalking && !input.empty()) KeepBacklog(input);
-}
-
-bool Connection::Admits() const {
-  // Gathered writes count: they become jobs if they cannot be done in place.
-  return jobs_in_flight_ + static_cast<int>(writes_.size() + barriers_.size()) <
-             context_.limits.requests_in_flight_max &&
-         job_bytes_ + session_.payload_bytes() < context_.totals.ShareOfBytes() &&
-         replies_.bytes() < context_.limits.unsent_bytes_max &&
-         (replies_.empty() || replies_.held_bytes() < 2 * context_.limits.unsent_bytes_max);
 }
 
 // Until the input is used up, or no more may be in flight.
 void Connection::Process(ByteView& input) {
   if (export_) session_.set_size(export_->device->size());
   bool more = true;
+  if (std::exchange(parked_, Parked::kNothing) == Parked::kRead) more = BeginOrPark();
   while (more && state_ == State::kTalking) {
     // A payload under way is gone on with in any case: it holds its bytes already.
     if (!Admits() && session_.payload_bytes() == 0) {
@@ -145,8 +123,13 @@ void Connection::Process(ByteView& input) {
       RunWrites();
       continue;
     }
+    if (!input.empty() && session_.payload_bytes() == 0 && !MayReceiveMore()) break;
     switch (session_.Advance(input)) {
       case Session::Step::kNeedBytes:
+        more = false;
+        break;
+      case Session::Step::kMustWait:
+        parked_ = Parked::kPayload;
         more = false;
         break;
       case Session::Step::kContinue:
@@ -164,7 +147,7 @@ void Connection::Process(ByteView& input) {
         OnNegotiated(input);
         break;
       case Session::Step::kRequest:
-        CarryOut(session_.request());
+        more = BeginOrPark();
         break;
       case Session::Step::kRefusal:
         RefuseAsParsed();
@@ -180,6 +163,16 @@ void Connection::Process(ByteView& input) {
   }
   RunWrites();
   StartBarriers();
+}
+
+// False: its turn has not come.
+bool Connection::BeginOrPark() {
+  if (!MayBegin(session_.request())) {
+    parked_ = Parked::kRead;
+    return false;
+  }
+  CarryOut(session_.request());
+  return true;
 }
 
 void Connection::ProcessBacklog() {
@@ -365,7 +358,7 @@ void Connection::StartBatch() {
   }
   job.data = std::move(data);
   jobs_in_flight_ += static_cast<int>(job.batch.size());
-  job_bytes_ += job.data.size();
+  CountJob(job);
   context_.jobs.Start(job);
 }
 
@@ -405,13 +398,15 @@ void Connection::StartJob(Request& request) {
   job.contexts = request.contexts;
   job.data = std::move(data);
   ++jobs_in_flight_;
-  job_bytes_ += job.data.size();
+  CountJob(job);
   context_.jobs.Start(job);
 }
 
 void Connection::JobIsBack(int requests) {
   jobs_in_flight_ -= requests;
-  if (state_ == State::kGone && jobs_in_flight_ == 0) context_.forgotten.push_back(this);
+  if (state_ != State::kGone) return;
+  SettleTabs();
+  if (jobs_in_flight_ == 0) context_.forgotten.push_back(this);
 }
 
 void Connection::FinishBarrier(const Barrier& barrier, const Status& flushed) {
@@ -423,7 +418,7 @@ void Connection::FinishBarrier(const Barrier& barrier, const Status& flushed) {
 }
 
 void Connection::Finish(Job& job) {
-  job_bytes_ -= job.data.size();
+  UncountJob(job);
   JobIsBack(job.batch.empty() ? 1 : static_cast<int>(job.batch.size()));
   if (state_ == State::kGone) return;
   for (const BatchedWrite& write : job.batch) {
@@ -442,50 +437,25 @@ void Connection::Finish(Job& job) {
   }
 }
 
-void Connection::Done(const ReplyTo& to) {
-  if (state_ == State::kGone) return;
-  if (!replies_.AddDone(to)) Close();
-}
-
-void Connection::Refuse(const ReplyTo& to, ReplyError error, std::string_view why, ErrorPlace at) {
-  if (state_ == State::kGone) return;
-  Bytes reply;
-  AppendError(reply, to, error, why, at);
-  if (!replies_.Append(reply)) Close();
-}
-
-void Connection::RefuseAsParsed() {
-  const Refusal refusal = session_.refusal();
-  Refuse({style_, refusal.cookie, refusal.offset}, refusal.error, refusal.why);
-}
-
-// The device's text may hold what a store sent: it goes out as harmless as into the log.
-void Connection::Fail(Command command, const ReplyTo& to, const Error& error) {
-  Refuse(to, ReplyErrorFrom(error.code), EscapeForTerminal(error.message),
-         {command == Command::kRead, to.offset});
-}
-
-void Connection::LogFailure(Command command, std::uint64_t offset, std::uint64_t length,
-                            const Error& error) {
-  if (errors_logged_ >= kErrorsLoggedMax) return;
-  LOG(kWarning, "nbd: ", NameOf(command), " of ", length, " bytes at ", offset, " of ",
-      export_->name, ": ", error.message);
-  if (++errors_logged_ == kErrorsLoggedMax) {
-    LOG(kWarning, "nbd: further errors of this client of ", export_->name, " are not logged");
-  }
-}
-
 void Connection::Pump() {
   StartBarriers();  // of a batch that has come back
   if (state_ == State::kGone) return;
   SendReplies();
-  while (state_ == State::kTalking && !backlog_.empty() && Admits()) {
+  SettleTabs();
+  while (state_ == State::kTalking && (!backlog_.empty() || parked_ != Parked::kNothing) &&
+         Admits()) {
     ProcessBacklog();
     SendReplies();
+    if (payload_tab_.in_line() || reply_tab_.in_line()) break;
   }
+  if (state_ == State::kTalking && !Admits()) LeaveLines();  // it holds up those behind it
   if (starting_tls_ && state_ == State::kTalking && replies_.empty()) StartTls();
-  if (state_ == State::kTalking && backlog_.empty() && channel_.ended()) OnStreamEnd();
+  if (state_ == State::kTalking && backlog_.empty() && parked_ == Parked::kNothing &&
+      channel_.ended()) {
+    OnStreamEnd();
+  }
   Settle();
+  SettleTabs();
   UpdateInterest();
   CheckInvariants();
 }
@@ -493,7 +463,10 @@ void Connection::Pump() {
 void Connection::SendReplies() {
   if (state_ == State::kGone || send_blocked_) return;
   if (replies_.empty() && !channel_.has_unsent()) return;
-  switch (replies_.SendTo(channel_)) {
+  const std::size_t before = replies_.bytes();
+  const Transfer::Outcome sent = replies_.SendTo(channel_);
+  progress_.NoteMoved(before - replies_.bytes(), context_.clock);
+  switch (sent) {
     case Transfer::Outcome::kLater:
       send_blocked_ = true;
       return;
@@ -508,6 +481,9 @@ void Connection::SendReplies() {
 
 void Connection::Drain() {
   if (state_ != State::kTalking) return;
+  if (std::exchange(parked_, Parked::kNothing) == Parked::kRead) {
+    Refuse(To(session_.request()), ReplyError::kShutdown, "the export is being closed");
+  }
   ByteView input = backlog_.view().subspan(backlog_begin_);
   while (state_ == State::kTalking && !input.empty()) {
     const Session::Step step = session_.Advance(input);
@@ -527,8 +503,15 @@ void Connection::EndTalk() {
   if (state_ != State::kTalking) return;
   state_ = State::kFinishing;
   if (client_ != nullptr) client_->leaves = true;
+  DropInput();
+}
+
+void Connection::DropInput() {
   backlog_.Release();
   backlog_begin_ = 0;
+  session_.DropPayload();
+  parked_ = Parked::kNothing;
+  LeaveLines();
 }
 
 // Leaves `finishing` once everything is answered; gives the client a deadline to take it.
@@ -555,35 +538,16 @@ void Connection::Close() {
   if (channel_.open()) context_.poller.Remove(channel_.socket());
   channel_.Close();
   replies_.Clear();
-  backlog_.Release();
-  backlog_begin_ = 0;
+  DropInput();
+  SettleTabs();
   if (client_ != nullptr) export_->clients.Remove(client_);
   if (jobs_in_flight_ == 0) context_.forgotten.push_back(this);
-}
-
-void Connection::StopNegotiating() {
-  if (!std::exchange(negotiating_, false)) return;
-  --listener_->negotiating;
-  context_.timed.erase(this);
-}
-
-std::optional<MonotonicTime> Connection::Deadline() const {
-  if (farewell_deadline_) return farewell_deadline_;
-  if (!negotiating_) return std::nullopt;
-  const bool crowded = listener_->negotiating >= context_.limits.negotiating_max;
-  return started_ + (crowded ? context_.limits.crowded_handshake_deadline
-                             : context_.limits.handshake_deadline);
-}
-
-void Connection::OnDeadline() {
-  LOG(kInfo, "nbd: client cut off: ",
-      farewell_deadline_ ? "it did not take its last answers" : "it chose no export in time");
-  Close();
 }
 
 void Connection::UpdateInterest() {
   if (state_ == State::kGone) return;
   const Poller::Interest wanted{state_ == State::kTalking && !starting_tls_ && backlog_.empty() &&
+                                    parked_ == Parked::kNothing &&
                                     (Admits() || session_.payload_bytes() > 0),
                                 send_blocked_};
   if (wanted == interest_) return;
@@ -596,7 +560,8 @@ void Connection::CheckInvariants() const {
   CHECK(state_ != State::kGone || replies_.empty());
   CHECK(state_ == State::kTalking || backlog_.empty());
   CHECK(writes_.empty() && barriers_.empty());
-  CHECK(jobs_in_flight_ > 0 || job_bytes_ == 0);
+  CHECK(jobs_in_flight_ > 0 || job_payload_bytes_ + job_reply_bytes_ == 0);
+  CHECK(state_ == State::kTalking || parked_ == Parked::kNothing);
   CHECK(negotiating_ ? export_ == nullptr : true);
 }
 

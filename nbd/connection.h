@@ -16,10 +16,11 @@
 //   gone       the socket is closed, results of jobs are dropped; forgotten when the last has come
 //   back
 // Invariants (CheckInvariants): gone = no socket, nothing to send; a backlog exists only while
-// talking; jobs hold bytes only while there are some.
+// talking, and so is a request parked; jobs hold bytes only while there are some.
 //
-// Back-pressure: while too much is in flight or unsent nothing is received. What came with the last
-// receive and has not been looked at waits in the backlog, at most kReceiveBytes.
+// Back-pressure: while too much is in flight or unsent, or there is no memory for a request
+// (budget.h), nothing is received. What came with the last receive and has not been looked at waits
+// in the backlog, at most kReceiveBytes.
 #pragma once
 
 #include <cstddef>
@@ -30,6 +31,7 @@
 #include <vector>
 
 #include "core/base/clock.h"
+#include "nbd/budget.h"
 #include "nbd/channel.h"
 #include "nbd/jobs.h"
 #include "nbd/limits.h"
@@ -44,6 +46,8 @@ namespace coffer::nbd {
 /// What all connections of a loop share.
 struct ConnectionContext {
   BufferPool& pool;
+  Purse& payloads;
+  Purse& replies;
   JobQueue& jobs;
   Poller& poller;
   const Clock& clock;
@@ -66,7 +70,7 @@ struct Arrival {
   Bytes unread;  // what it has said since
 };
 
-class Connection final : public PollTarget {
+class Connection final : public PollTarget, private PayloadGate {
  public:
   Connection(Descriptor socket, std::shared_ptr<Listener> listener, ConnectionContext& context);
   Connection(Arrival& arrival, ConnectionContext& context);
@@ -92,10 +96,28 @@ class Connection final : public PollTarget {
  private:
   enum class State { kTalking, kFinishing, kGone };
 
+  /// What could not go on for want of memory.
+  enum class Parked { kNothing, kRead, kPayload };
+
   [[nodiscard]] bool Watch();
   [[nodiscard]] bool Admits() const;
+  // What it holds: connection_limits.cc, as are the deadlines.
+  [[nodiscard]] std::size_t Share() const;
+  [[nodiscard]] std::size_t payload_bytes() const {
+    return job_payload_bytes_ + session_.payload_bytes();
+  }
+  [[nodiscard]] std::size_t reply_bytes() const { return job_reply_bytes_ + replies_.held_bytes(); }
+  [[nodiscard]] bool MayHold(std::size_t bytes) override;
+  [[nodiscard]] bool MayBegin(const Request& request);
+  [[nodiscard]] bool MayReceiveMore();
+  void LeaveLines();
+  void SettleTabs();
+  void CountJob(const Job& job);
+  void UncountJob(const Job& job);
+  [[nodiscard]] std::optional<MonotonicTime> StallDeadline() const;
   void ReceiveSome();
   void Process(ByteView& input);
+  [[nodiscard]] bool BeginOrPark();
   void ProcessBacklog();
   void KeepBacklog(ByteView rest);
   void OnNegotiated(ByteView& input);
@@ -127,6 +149,7 @@ class Connection final : public PollTarget {
 
   void SendReplies();
   void EndTalk();
+  void DropInput();
   void Settle();
   void Close();
   void StopNegotiating();
@@ -149,7 +172,12 @@ class Connection final : public PollTarget {
   std::optional<MonotonicTime> farewell_deadline_;
 
   int jobs_in_flight_ = 0;
-  std::size_t job_bytes_ = 0;
+  std::size_t job_payload_bytes_ = 0;
+  std::size_t job_reply_bytes_ = 0;
+  Tab payload_tab_;
+  Tab reply_tab_;
+  Progress progress_;  // of its client, while that is to send a payload or to take replies
+  Parked parked_ = Parked::kNothing;
   Buffer backlog_;
   std::size_t backlog_begin_ = 0;
   std::vector<Request> writes_;  // to be tried as one; empty between events

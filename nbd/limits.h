@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "core/base/clock.h"
+#include "nbd/protocol.h"
 
 namespace coffer::nbd {
 
@@ -20,15 +21,27 @@ struct Limits {
   int negotiating_max = 16;  // at once, on each listener
   int connections_max = 1024;
   /// Of one connection; beyond them nothing more is read from it. The bytes count payloads and
-  /// reads of workers; one request or one receive may overshoot them.
+  /// reads of workers; one request may overshoot them, within the budget (budget.h).
   int requests_in_flight_max = 128;
   /// Replies that the socket has not taken: few, so that reads done in place use the same warm
   /// buffers again and again instead of filling memory ahead of a slow client.
   /// The memory behind them may be twice that.
   std::size_t unsent_bytes_max = 1u << 20;
   std::size_t bytes_in_flight_max = 64u << 20;
-  /// Of all connections; each may have its share of it.
+  /// Of all connections; each may have its share of it. As much again is what all exports have
+  /// together, for payloads and for replies each, beyond what connections and exports have for
+  /// themselves.
   std::size_t bytes_in_flight_total = 64u << 20;
+  /// What a connection holds, of payloads and of replies, without asking anybody: its share, at
+  /// most so much …
+  std::size_t bytes_of_connection = 1u << 20;
+  /// … and what all of an export hold beyond that without asking for what all exports have: the
+  /// largest request.
+  std::size_t bytes_of_export = kMaximumPayloadBytes + 4096;
+  /// Who holds more than a connection's own, while others of the export wait for memory, has to
+  /// send or take so many bytes in that time.
+  std::size_t stall_bytes = 1u << 20;
+  Duration stall_deadline = std::chrono::seconds(30);
   std::size_t idle_buffer_bytes_max = 16u << 20;
   /// How long the loop asks for more before it sleeps, while that pays (Patience); zero: never.
   Duration patience = std::chrono::microseconds(40);

@@ -17,9 +17,12 @@ Loop::Loop(const Limits& limits, Totals& totals, Executor& workers, const Clock&
       poller_(std::move(poller)),
       patience_(limits.patience),
       pool_(limits.idle_buffer_bytes_max),
+      payloads_(totals.payloads(), limits.bytes_of_export, [this] { Post([] {}); }),
+      replies_(totals.replies(), limits.bytes_of_export, [this] { Post([] {}); }),
       jobs_(workers, *poller_),
       scratch_(kReceiveBytes),
-      context_{pool_, jobs_, *poller_, clock_, limits_, totals_, *this, scratch_} {
+      context_{pool_,  payloads_, replies_, jobs_, *poller_,
+               clock_, limits_,   totals_,  *this, scratch_} {
   totals_.TellOfRoom(this, [this] { Post([] {}); });
 }
 
@@ -40,6 +43,7 @@ void Loop::Run() {
       RunPosted();
     }
     ExpireDeadlines();
+    ServeLines();
     ForgetConnections();
     UpdateListeners();
   }
@@ -187,6 +191,15 @@ void Loop::ExpireDeadlines() {
     }
   }
   for (Connection* connection : expired) connection->OnDeadline();
+}
+
+void Loop::ServeLines() {
+  for (Purse* purse : {&payloads_, &replies_}) {
+    while (Connection* const first = purse->front()) {
+      first->Pump();
+      if (purse->front() == first) break;
+    }
+  }
 }
 
 void Loop::ForgetConnections() {

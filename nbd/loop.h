@@ -15,6 +15,7 @@
 #include "core/base/executor.h"
 #include "core/base/mutex.h"
 #include "core/base/patience.h"
+#include "nbd/budget.h"
 #include "nbd/buffer_pool.h"
 #include "nbd/connection.h"
 #include "nbd/jobs.h"
@@ -57,6 +58,8 @@ class Loop {
   void TakeFinishedJobs();
   void RunPosted() EXCLUDES_LOCK(mutex_);
   void ExpireDeadlines();
+  /// Those who wait for memory, in their order, as far as there is some.
+  void ServeLines();
   void ForgetConnections();
   void UpdateListeners();
   [[nodiscard]] Connection& Keep(std::unique_ptr<Connection> connection);
@@ -69,7 +72,11 @@ class Loop {
   const Clock& clock_;
   const std::unique_ptr<Poller> poller_;
   Patience patience_;
+  Mutex mutex_;
+  std::vector<Call> posted_ GUARDED_BY(mutex_);
   BufferPool pool_;
+  Purse payloads_;
+  Purse replies_;
   JobQueue jobs_;
   Bytes scratch_;
   ConnectionContext context_;
@@ -78,9 +85,6 @@ class Loop {
   Call shut_;
   bool stopped_ = false;
   std::vector<Job*> finished_jobs_;
-
-  Mutex mutex_;
-  std::vector<Call> posted_ GUARDED_BY(mutex_);
 };
 
 }  // namespace coffer::nbd

@@ -16,10 +16,15 @@ void ReplyQueue::Push(Buffer buffer, std::size_t end) {
   segments_.push_back({std::move(buffer), 0, end});
 }
 
+std::size_t ReplyQueue::CostOf(std::size_t size) const {
+  if (!segments_.empty() && segments_.back().buffer.size() - segments_.back().end >= size) return 0;
+  return std::max(size, kSegmentBytes);
+}
+
 // Contiguous room at the end of the queue; a new segment where the last has too little.
 std::byte* ReplyQueue::RoomFor(std::size_t size) {
-  if (segments_.empty() || segments_.back().buffer.size() - segments_.back().end < size) {
-    Buffer buffer = pool_.Take(std::max(size, kSegmentBytes));
+  if (const std::size_t cost = CostOf(size); cost > 0) {
+    Buffer buffer = pool_.Take(cost);
     if (buffer.empty()) return nullptr;
     Push(std::move(buffer), 0);
   }

@@ -33,6 +33,8 @@ class ReplyQueue {
   void FinishRead(std::size_t size);
 
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  /// Memory that a reply of `size` bytes would take beside that.
+  [[nodiscard]] std::size_t CostOf(std::size_t size) const;
   /// Memory behind them: a reply of holes is short, but was read into all that it stands for.
   [[nodiscard]] std::size_t held_bytes() const { return held_bytes_; }
   [[nodiscard]] bool empty() const { return bytes_ == 0; }

@@ -32,6 +32,8 @@ RequestParser::Step RequestParser::Advance(ByteView& input) {
       header_have_ = 0;
       return TakeHeader(header_.data(), input);
     }
+    case State::kAtGate:
+      return BeginPayload(input);
     case State::kPayload:
       return TakePayload(input);
     case State::kDraining:
@@ -145,10 +147,15 @@ RequestParser::Verdict RequestParser::JudgeRange() const {
 }
 
 RequestParser::Step RequestParser::BeginPayload(ByteView& input) {
+  state_ = State::kHeader;
   if (input.size() >= payload_length_) {
     request_.payload = input.first(payload_length_);
     input = input.subspan(payload_length_);
     return FinishPayload();
+  }
+  if (gate_ != nullptr && !gate_->MayHold(payload_length_)) {
+    state_ = State::kAtGate;
+    return Step::kMustWait;
   }
   request_.owned = pool_.Take(payload_length_);
   if (request_.owned.empty()) return Refuse({ReplyError::kNoMem, "out of memory"}, input);
@@ -160,6 +167,12 @@ RequestParser::Step RequestParser::BeginPayload(ByteView& input) {
 MutableByteView RequestParser::payload_space() {
   if (state_ != State::kPayload) return {};
   return request_.owned.mutable_view().subspan(payload_have_);
+}
+
+void RequestParser::DropPayload() {
+  if (state_ != State::kPayload) return;
+  request_.owned.Release();
+  static_cast<void>(Break("a payload that was not wanted any more"));
 }
 
 RequestParser::Step RequestParser::TakePayload(ByteView& input) {

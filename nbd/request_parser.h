@@ -62,10 +62,19 @@ struct RequestRules {
   std::vector<std::uint32_t> contexts;
 };
 
+/// Says whether there is memory for a payload that does not lie in the input.
+class PayloadGate {
+ public:
+  virtual ~PayloadGate() = default;
+  /// False: not now.
+  [[nodiscard]] virtual bool MayHold(std::size_t bytes) = 0;
+};
+
 class RequestParser {
  public:
   enum class Step {
     kNeedBytes,  // all input is used up
+    kMustWait,   // the gate lets no payload in; the next Advance asks it again
     kRequest,    // request() is to be carried out
     kRefusal,    // refusal() is to be answered
     kDisconnect,
@@ -82,6 +91,9 @@ class RequestParser {
   /// The device's size may change under a connection; requests are judged by the latest.
   void set_size(std::uint64_t size) { size_ = size; }
 
+  /// Null lets everything in. It outlives the parser.
+  void set_payload_gate(PayloadGate* gate) { gate_ = gate; }
+
   /// Takes bytes from the front of `input` until one request is whole or they are used up.
   Step Advance(ByteView& input);
 
@@ -96,13 +108,15 @@ class RequestParser {
   [[nodiscard]] MutableByteView payload_space();
   /// `count` bytes were put at the front of payload_space(). Advance goes on from there.
   void PayloadReceived(std::size_t count) { payload_have_ += count; }
+  /// The payload under way is not wanted any more. Nothing after it can be understood.
+  void DropPayload();
   /// Memory held for a payload under way.
   [[nodiscard]] std::size_t payload_bytes() const {
     return state_ == State::kPayload ? request_.owned.size() : 0;
   }
 
  private:
-  enum class State { kHeader, kPayload, kDraining, kDisconnected, kBroken };
+  enum class State { kHeader, kAtGate, kPayload, kDraining, kDisconnected, kBroken };
 
   struct Verdict {
     ReplyError error = ReplyError::kNone;
@@ -122,6 +136,7 @@ class RequestParser {
   Verdict TakeContexts();
 
   BufferPool& pool_;
+  PayloadGate* gate_ = nullptr;
   const RequestRules rules_;
   const bool extended_;
   const std::size_t header_bytes_;

@@ -19,6 +19,7 @@ void Session::Enter(Export chosen, Agreement agreement) {
   chosen_ = std::move(chosen);
   agreement_ = std::move(agreement);
   parser_.emplace(pool_, RulesOf(*chosen_, agreement_));
+  parser_->set_payload_gate(gate_);
   parser_->set_size(chosen_->size);
 }
 
@@ -41,6 +42,8 @@ Session::Step Session::Advance(ByteView& input) {
   switch (parser_->Advance(input)) {
     case RequestParser::Step::kNeedBytes:
       return Step::kNeedBytes;
+    case RequestParser::Step::kMustWait:
+      return Step::kMustWait;
     case RequestParser::Step::kRequest:
       return Step::kRequest;
     case RequestParser::Step::kRefusal:

@@ -19,6 +19,7 @@ class Session {
  public:
   enum class Step {
     kNeedBytes,   // all input is used up
+    kMustWait,    // as in RequestParser
     kContinue,    // negotiation went on; there may be output()
     kStartTls,    // once: when output() has gone out, all bytes both ways are TLS
     kEntered,     // once: chosen() is what the client wants; output() goes out before any reply
@@ -43,6 +44,14 @@ class Session {
   /// REQUIRES: negotiated.
   [[nodiscard]] const Export& chosen() const { return *chosen_; }
   [[nodiscard]] const Agreement& agreement() const { return agreement_; }
+  /// As in RequestParser; before the first Advance.
+  void set_payload_gate(PayloadGate* gate) {
+    gate_ = gate;
+    if (parser_) parser_->set_payload_gate(gate);
+  }
+  void DropPayload() {
+    if (parser_) parser_->DropPayload();
+  }
   void set_size(std::uint64_t size) { parser_->set_size(size); }
   [[nodiscard]] Request& request() { return parser_->request(); }
   [[nodiscard]] Refusal refusal() const { return parser_->refusal(); }
@@ -62,6 +71,7 @@ class Session {
   void Enter(Export chosen, Agreement agreement);
 
   BufferPool& pool_;
+  PayloadGate* gate_ = nullptr;
   std::optional<Handshake> handshake_;  // none: it was another session's
   std::optional<Export> chosen_;
   Agreement agreement_;

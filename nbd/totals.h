@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/base/mutex.h"
+#include "nbd/budget.h"
 #include "nbd/limits.h"
 
 namespace coffer::nbd {
@@ -17,7 +18,9 @@ class Totals {
   explicit Totals(const Limits& limits)
       : connections_max_(limits.connections_max),
         bytes_of_one_(limits.bytes_in_flight_max),
-        bytes_of_all_(limits.bytes_in_flight_total) {}
+        bytes_of_all_(limits.bytes_in_flight_total),
+        payloads_(limits.bytes_in_flight_total),
+        replies_(limits.bytes_in_flight_total) {}
 
   [[nodiscard]] bool HasRoom() const { return connections_ < connections_max_; }
   void NoteArrived() { ++connections_; }
@@ -34,6 +37,9 @@ class Totals {
     return std::clamp<std::size_t>(share, 1, bytes_of_one_);
   }
 
+  [[nodiscard]] CommonBudget& payloads() { return payloads_; }
+  [[nodiscard]] CommonBudget& replies() { return replies_; }
+
   /// `tell` is called whenever there is room again, on any thread, until Forget(owner).
   void TellOfRoom(const void* owner, std::function<void()> tell) EXCLUDES_LOCK(mutex_) {
     MutexLock lock(mutex_);
@@ -48,6 +54,8 @@ class Totals {
   const int connections_max_;
   const std::size_t bytes_of_one_;
   const std::size_t bytes_of_all_;
+  CommonBudget payloads_;
+  CommonBudget replies_;
   std::atomic<int> connections_ = 0;
   Mutex mutex_;
   std::map<const void*, std::function<void()>> tell_ GUARDED_BY(mutex_);

@@ -47,6 +47,9 @@ class Conversation {
         case Session::Step::kNeedBytes:
           CHECK(input.empty());
           return true;
+        case Session::Step::kMustWait:
+          CHECK(false);  // there is no gate
+          break;
         case Session::Step::kContinue:
           break;
         case Session::Step::kStartTls:

@@ -25,6 +25,8 @@ std::string Said(RequestParser& parser, RequestParser::Step step) {
   switch (step) {
     case RequestParser::Step::kNeedBytes:
       return "";
+    case RequestParser::Step::kMustWait:
+      return "wait";
     case RequestParser::Step::kRequest: {
       const Request& r = parser.request();
       return "request " + std::to_string(r.cookie) + " " +
@@ -528,6 +530,39 @@ TEST(ExtendedRequests, SayTheSameHoweverTheBytesAreCut) {
     }
     EXPECT_EQ(said, whole) << piece;
   }
+}
+
+class Gate final : public PayloadGate {
+ public:
+  bool MayHold(std::size_t bytes) override {
+    asked_for = bytes;
+    return open;
+  }
+  std::size_t asked_for = 0;
+  bool open = false;
+};
+
+TEST(RequestParser, APayloadThatIsNotLetInIsAskedForAgain) {
+  BufferPool pool(0);
+  Gate gate;
+  RequestParser parser(pool, {});
+  parser.set_payload_gate(&gate);
+  parser.set_size(kSize);
+  const Bytes write = WriteBytes(0, std::string(1000, 'w'), 7);
+  ByteView whole = write;
+  EXPECT_EQ(parser.Advance(whole), RequestParser::Step::kRequest);  // it lies in the input
+  EXPECT_EQ(gate.asked_for, 0u);
+  ByteView part = ByteView(write).first(500);
+  EXPECT_EQ(parser.Advance(part), RequestParser::Step::kMustWait);
+  EXPECT_EQ(gate.asked_for, 1000u);
+  EXPECT_EQ(parser.Advance(part), RequestParser::Step::kMustWait);
+  EXPECT_EQ(pool.taken_bytes(), 0u);
+  gate.open = true;
+  EXPECT_EQ(parser.Advance(part), RequestParser::Step::kNeedBytes);
+  EXPECT_EQ(parser.payload_bytes(), 1000u);
+  ByteView rest = ByteView(write).subspan(500);
+  EXPECT_EQ(parser.Advance(rest), RequestParser::Step::kRequest);
+  EXPECT_EQ(AsText(parser.request().payload), std::string(1000, 'w'));
 }
 
 }  // namespace
