@@ -4,6 +4,7 @@
 #include "cli/foreground.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
+#include "core/base/log.h"
 #include "core/control/error_table.h"
 #include "core/control/names.h"
 
@@ -151,6 +152,9 @@ Result<int> Run(Session& session, const Arguments& arguments) {
                                                         Session::NeedsUnless(status.keys_held),
                                                         &request.password, open));
   if (job.error) return Fail(*job.error);
+  for (const std::string& note : job.notes) {
+    if (!session.json()) TellUser(EscapeForTerminal(note));
+  }
   if (!job.opened) return Fail(ErrorCode::kIoError, "cofferd does not say where the volume is");
   if (foreground != nullptr) return foreground->Serve(session, client, name, job.opened->uri);
   if (session.json()) {

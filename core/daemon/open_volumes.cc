@@ -295,6 +295,12 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
   return exported;
 }
 
+std::vector<std::string> OpenVolumes::TakeNotes(const VolumeKey& key) {
+  const auto use = Use::Begin(*this, key);
+  if (!use.has_value()) return {};
+  return (*use)->entry().lease.vault().TakeNotes();
+}
+
 /// What of it is said by the request and the config.
 block::ExportSpec OpenVolumes::SpecOf(const VolumeKey& key, const config::Overrides& overrides,
                                       const control::ExportRequest& wanted) const {

@@ -86,6 +86,9 @@ class OpenVolumes {
   /// kConflict while somebody uses any volume, who is named.
   Status CheckUnused();
 
+  /// What of the volume's vault was mended by itself, once each; empty while it is not open.
+  std::vector<std::string> TakeNotes(const VolumeKey& key);
+
   /// What of Open's errors can be told without a password.
   Status CheckOpen(const VolumeKey& key, const control::OpenRequest& request) const;
 

@@ -392,6 +392,8 @@ Result<control::JobInfo> VolumeManager::StartOpen(const std::string& reference,
                                                     reporter.Progress(done, total);
                                                   });
                                    if (!opened.has_value()) return Fail(std::move(opened).error());
+                                   for (std::string& note : open_.TakeNotes(target.key))
+                                     reporter.Note(std::move(note));
                                    reporter.Opened(*std::move(opened));
                                    return {};
                                  }));

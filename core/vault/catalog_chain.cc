@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/crypto/hash.h"
 #include "core/format/chain_name.h"
+#include "core/vault/local_state.h"
 #include "core/vault/person.h"
 #include "core/vault/sealed_record.h"
 
@@ -16,7 +17,8 @@ constexpr int kUpdateAttempts = 16;
 }  // namespace
 
 CatalogChain::CatalogChain(Environment& env, store::ObjectStore& store, const KeyChest& keys,
-                           const HostKeys& host, TrustFile& trust, Writers writers, DoubtSink doubt)
+                           const HostKeys& host, TrustFile& trust, Writers writers,
+                           const std::string& directory, Sinks sinks)
     : env_(env),
       store_(store),
       keys_(keys),
@@ -24,7 +26,8 @@ CatalogChain::CatalogChain(Environment& env, store::ObjectStore& store, const Ke
       trust_(trust),
       writers_(writers),
       prefix_(format::kCatalogPrefix),
-      doubt_(std::move(doubt)) {}
+      sinks_(std::move(sinks)),
+      kept_(env.fs, directory, kKeptCatalog) {}
 
 format::Catalog CatalogChain::current() const { return Current().catalog; }
 
@@ -87,13 +90,23 @@ Status CatalogChain::Hold(const Offered& newest) {
 
 Result<std::optional<CatalogChain::Offered>> CatalogChain::Look() {
   Offered offered;
-  ASSIGN_OR_RETURN(const std::optional<ChainObject> newest,
-                   FetchNewest(store_, prefix_, format::kCatalogBytesMax, trust_.catalog(),
-                               [&](const ChainObject& object) -> Status {
-                                 ASSIGN_OR_RETURN(offered.catalog,
-                                                  Open(object.point.seq, object.bytes));
-                                 return {};
-                               }));
+  const auto open = [&](const ChainObject& object) -> Status {
+    ASSIGN_OR_RETURN(offered.catalog, Open(object.point.seq, object.bytes));
+    return {};
+  };
+  const Result<std::optional<ChainObject>> found =
+      FetchNewest(store_, prefix_, format::kCatalogBytesMax, trust_.catalog(), open);
+  if (!found.has_value() && found.error().code == ErrorCode::kCorruption) {
+    ASSIGN_OR_RETURN(const std::optional<WholeBelow> below,
+                     FetchWholeBelow(store_, prefix_, format::kCatalogBytesMax, open));
+    if (!below.has_value()) return Fail(found.error());
+    offered.point = below->object.point;
+    offered.doubt = DamagedNewestError(What(), below->damaged, offered.point.seq,
+                                       format::ChainName(prefix_, below->damaged), "");
+    return std::optional(std::move(offered));
+  }
+  if (!found.has_value()) return Fail(found.error());
+  const std::optional<ChainObject>& newest = *found;
   if (!newest.has_value()) return std::optional<Offered>();
   offered.point = newest->point;
   const Status held = Hold(offered);
@@ -111,7 +124,11 @@ Status CatalogChain::Refresh() {
                 "bring the objects catalog/… back from a copy of the store");
   }
   if (newest->doubt.has_value()) {
-    RETURN_IF_ERROR(doubt_(*newest->doubt));
+    if (const Status refused = sinks_.doubt(*newest->doubt); !refused.has_value()) {
+      ASSIGN_OR_RETURN(const bool put_back, PutBack());
+      if (put_back) return Refresh();
+      return refused;
+    }
     const MutexLock lock(mutex_);
     doubted_ = newest->doubt;
   } else {
@@ -120,6 +137,38 @@ Status CatalogChain::Refresh() {
   in_doubt_ = false;
   Adopt({std::move(newest->catalog), newest->point});
   return {};
+}
+
+/// Once only, since what it puts back is what was seen: it is no doubt again.
+Result<bool> CatalogChain::PutBack() {
+  const format::ChainPoint seen = trust_.catalog();
+  const MutexLock lock(kept_mutex_);
+  const Result<bool> put_back =
+      kept_.PutBack({.store = store_,
+                     .prefix = prefix_,
+                     .size_max = format::kCatalogBytesMax,
+                     .object_class = store::ObjectClass::kControl,
+                     .open = [this](const ChainObject& object) -> Status {
+                       RETURN_IF_ERROR(Open(object.point.seq, object.bytes));
+                       return {};
+                     }},
+                    seen);
+  if (!put_back.has_value() && put_back.error().code != ErrorCode::kUnavailable) {
+    LOG(kWarning, What(), ": the damaged record ", seen.seq,
+        " could not be put back: ", put_back.error().message);
+    return false;
+  }
+  if (put_back.has_value() && *put_back) {
+    sinks_.note(Concat("record ", seen.seq,
+                       " of the catalog was damaged in the store; it was put back as this machine "
+                       "wrote it"));
+  }
+  return put_back;
+}
+
+void CatalogChain::Keep(const State& state, ByteView bytes) {
+  const MutexLock lock(kept_mutex_);
+  kept_.Keep(state.point.seq, bytes);
 }
 
 void CatalogChain::Accept() {
@@ -168,6 +217,7 @@ Status CatalogChain::Update(const Editor& edit) {
       // that is read or made is noted in its place.
       const Status noted = trust_.NoteCatalog(next.point);
       if (!noted.has_value()) LOG(kWarning, What(), ": ", noted.error().message);
+      Keep(next, bytes);
       Adopt(std::move(next));
       return {};
     }

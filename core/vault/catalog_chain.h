@@ -17,6 +17,7 @@
 #include "core/vault/chain.h"
 #include "core/vault/environment.h"
 #include "core/vault/host_keys.h"
+#include "core/vault/kept_object.h"
 #include "core/vault/key_chest.h"
 #include "core/vault/trust_file.h"
 
@@ -33,15 +34,21 @@ class CatalogChain {
   /// Told of a record that does not follow from what this machine remembers (kNeedsPerson); an
   /// error of its own refuses it, else it is taken and not noted.
   using DoubtSink = std::function<Status(const Error& doubt)>;
-  /// All outlive the chain.
+  struct Sinks {
+    DoubtSink doubt;
+    std::function<void(std::string note)> note;  // of what was mended by itself
+  };
+  /// All outlive the chain. `directory` is the vault's, in the state.
   CatalogChain(Environment& env, store::ObjectStore& store, const KeyChest& keys,
-               const HostKeys& host, TrustFile& trust, Writers writers, DoubtSink doubt);
+               const HostKeys& host, TrustFile& trust, Writers writers,
+               const std::string& directory, Sinks sinks);
 
   /// The newest record read or written here; sequence 0 before the first.
   [[nodiscard]] format::Catalog current() const;
 
   /// Reads the newest record, holds it against the trust file and notes it there. kCorruption where
-  /// there is none.
+  /// there is none. A newest record that is damaged is put back where this machine wrote it and has
+  /// it still, unless doubts are tolerated.
   Status Refresh();
 
   /// What was doubted has been accepted by a person: it may be gone on from.
@@ -54,6 +61,7 @@ class CatalogChain {
     format::ChainPoint point;
     std::optional<Error> doubt;
   };
+  /// Where the newest record is damaged: the newest that is whole, with that doubt.
   Result<std::optional<Offered>> Look();
 
   /// Whether the store has a record `seq` that opens under this vault's keys. Notes nothing: for
@@ -83,6 +91,8 @@ class CatalogChain {
   void Adopt(State state);
   Result<format::Catalog> Open(std::uint64_t seq, ByteView stored) const;
   [[nodiscard]] Status CheckNotDoubted() const;
+  void Keep(const State& state, ByteView bytes);
+  Result<bool> PutBack();
   Status Hold(const Offered& newest);
   Status HoldParent(const Offered& newest);
   Result<ChainLink> FetchLinkAt(std::uint64_t seq) const;
@@ -97,7 +107,9 @@ class CatalogChain {
   TrustFile& trust_;
   const Writers writers_;
   const std::string prefix_;
-  const DoubtSink doubt_;
+  const Sinks sinks_;
+  Mutex kept_mutex_;
+  KeptObject kept_ GUARDED_BY(kept_mutex_);  // the newest record of this machine, once it stands
   std::atomic<bool> in_doubt_ = false;
 
   mutable Mutex mutex_;

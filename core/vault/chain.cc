@@ -13,6 +13,9 @@ namespace {
 
 constexpr int kFetchAttempts = 3;
 
+/// How many objects at a chain's end may be damaged before it counts as lost.
+constexpr std::uint64_t kDamagedStepsMax = 16;
+
 /// The sequence to read: LIST's, or that of the object seen when LIST lags behind it.
 Result<std::optional<std::uint64_t>> ProposeNewest(store::ObjectStore& store,
                                                    const std::string& prefix,
@@ -40,15 +43,27 @@ Error BrokenDescent(std::string_view what, const format::ChainPoint& seen, std::
                                 ", which this machine has seen: ", why));
 }
 
+/// A broken transfer is likelier than a broken object.
+template <class Fetch>
+auto FetchSurely(const Fetch& fetch) -> decltype(fetch()) {
+  for (int attempt = 1;; ++attempt) {
+    auto fetched = fetch();
+    const bool damaged = !fetched.has_value() && fetched.error().code == ErrorCode::kCorruption;
+    if (!damaged || attempt == kFetchAttempts) return fetched;
+  }
+}
+
 /// Too far to read every link: at least the object seen must stand where it was seen.
 Status VerifyAnchor(std::string_view what, const format::ChainPoint& seen, std::uint64_t offered,
                     const FetchLink& fetch) {
-  const Result<ChainLink> link = fetch(seen.seq);
+  const Result<ChainLink> link = FetchSurely([&] { return fetch(seen.seq); });
   if (!link.has_value()) {
     const bool may_be_gone = offered - seen.seq >= kChainObjectsKept;
     if (link.error().code == ErrorCode::kNotFound && may_be_gone) return {};
-    if (link.error().code != ErrorCode::kNotFound) return Fail(link.error());
-    return Fail(BrokenDescent(what, seen, offered, "that one is gone"));
+    const bool damaged = link.error().code == ErrorCode::kCorruption;
+    if (!damaged && link.error().code != ErrorCode::kNotFound) return Fail(link.error());
+    return Fail(
+        BrokenDescent(what, seen, offered, damaged ? "that one is damaged" : "that one is gone"));
   }
   if (link->hash != seen.hash) {
     return Fail(BrokenDescent(what, seen, offered, "another one stands in its place"));
@@ -60,10 +75,12 @@ Status VerifyDescent(std::string_view what, const format::ChainPoint& seen, std:
                      ObjectHash parent, const FetchLink& fetch) {
   for (std::uint64_t seq = offered - 1; seq > seen.seq; --seq) {
     if (offered - seq > kDescentStepsMax) return VerifyAnchor(what, seen, offered, fetch);
-    const Result<ChainLink> link = fetch(seq);
+    const Result<ChainLink> link = FetchSurely([&] { return fetch(seq); });
     if (!link.has_value()) {
-      if (link.error().code != ErrorCode::kNotFound) return Fail(link.error());
-      return Fail(BrokenDescent(what, seen, offered, Concat(seq, " between them is gone")));
+      const bool damaged = link.error().code == ErrorCode::kCorruption;
+      if (!damaged && link.error().code != ErrorCode::kNotFound) return Fail(link.error());
+      return Fail(BrokenDescent(what, seen, offered,
+                                Concat(seq, " between them is ", damaged ? "damaged" : "gone")));
     }
     if (link->hash != parent) {
       return Fail(BrokenDescent(what, seen, offered, Concat(seq, " between them is another one")));
@@ -120,6 +137,25 @@ Result<std::optional<ChainObject>> FetchNewest(
     }
   }
   return Fail(std::move(problem));
+}
+
+Result<std::optional<WholeBelow>> FetchWholeBelow(
+    store::ObjectStore& store, const std::string& prefix, std::uint64_t size_max,
+    const std::function<Status(const ChainObject&)>& open) {
+  ASSIGN_OR_RETURN(const std::optional<ChainTip> tip, FindChainTip(store, prefix));
+  if (!tip.has_value()) return std::optional<WholeBelow>();
+  for (std::uint64_t steps = 1; steps <= kDamagedStepsMax && steps < tip->seq; ++steps) {
+    const std::uint64_t seq = tip->seq - steps;
+    Result<ChainObject> whole = FetchSurely([&]() -> Result<ChainObject> {
+      ASSIGN_OR_RETURN(ChainObject object, FetchChainObject(store, prefix, seq, size_max));
+      RETURN_IF_ERROR(open(object));
+      return object;
+    });
+    if (whole.has_value()) return std::optional(WholeBelow{tip->seq, std::move(*whole)});
+    if (whole.error().code == ErrorCode::kNotFound) break;
+    if (whole.error().code != ErrorCode::kCorruption) return Fail(whole.error());
+  }
+  return std::optional<WholeBelow>();
 }
 
 Status HoldAgainstSeen(std::string_view what, const format::ChainPoint& seen,

@@ -44,6 +44,17 @@ Result<std::optional<ChainObject>> FetchNewest(
     store::ObjectStore& store, const std::string& prefix, std::uint64_t size_max,
     const format::ChainPoint& seen, const std::function<Status(const ChainObject&)>& open);
 
+/// Where the newest object of a chain is damaged (a power cut of the machine that holds the store
+/// may empty it): the newest one below it that `open` takes, if it is among the next few. nullopt
+/// if there is none. Only for looking on: it is older than what has been there.
+struct WholeBelow {
+  std::uint64_t damaged;
+  ChainObject object;
+};
+Result<std::optional<WholeBelow>> FetchWholeBelow(
+    store::ObjectStore& store, const std::string& prefix, std::uint64_t size_max,
+    const std::function<Status(const ChainObject&)>& open);
+
 /// An authentic link of a chain.
 struct ChainLink {
   ObjectHash hash;

@@ -20,13 +20,18 @@ constexpr std::uint64_t kBarriersMax = 64;
 /// How often Load reads again because another writer was faster than its spooled head.
 constexpr int kLoadAttempts = 4;
 
+format::ChainPoint PointOf(const format::Spool& spool) {
+  return {spool.seq, crypto::Sha256(spool.sealed_head)};
+}
+
 }  // namespace
 
 HeadChain::HeadChain(Vault& vault, const VolumeId& volume, const std::string& volume_directory)
     : vault_(vault),
       volume_(volume),
       prefix_(format::HeadPrefix(volume)),
-      spool_(vault.env().fs, volume_directory) {}
+      spool_(vault.env().fs, volume_directory),
+      kept_(vault.env().fs, volume_directory, "head") {}
 
 std::string HeadChain::What() const { return Concat("volume ", volume_.ToString()); }
 
@@ -175,6 +180,10 @@ Result<HeadChain::Standing> HeadChain::JudgeStanding() {
   if (object.point == newest_->point) return Standing::kBarrier;  // taken over, not yet spooled
   const Result<format::Head> head = OpenHead(vault_.keys(), volume_, ours.seq, object.bytes);
   if (!head.has_value()) {
+    // Broken off while it was created, by this machine or by another one: nobody can tell.
+    if (head.error().code == ErrorCode::kCorruption) {
+      return Fail(DamagedInTheWayError(What(), ours.seq, format::ChainName(prefix_, ours.seq)));
+    }
     return Fail(head.error().Within(Concat(What(), ": what stands as head ", ours.seq)));
   }
   if (!IsBarrierOver(*head, newest_->head, newest_->point)) return Fence(*head);
@@ -225,9 +234,14 @@ Status HeadChain::Finish(std::optional<Placed> above) {
   if (above.has_value()) {
     RETURN_IF_ERROR(trust.NoteHead(volume_, above->point, above->head.epoch, /*ours=*/false));
   }
+  const bool tombstone = ours.head.tombstone;
   newest_ = above.has_value() ? std::move(*above) : std::move(pending_->placed);
   pending_.reset();
-  spool_.Clear();
+  if (tombstone) {
+    spool_.Clear();
+  } else {
+    kept_.KeepFile(spool_.path());
+  }
   return {};
 }
 
@@ -262,11 +276,18 @@ Result<HeadChain::Newest> HeadChain::TryLoad() {
 }
 
 Status HeadChain::LoadNewest() {
-  ASSIGN_OR_RETURN(Placed newest, FetchHead());
-  RETURN_IF_ERROR(HoldNewest(newest));
+  Result<Placed> newest = FetchHeadOrPutBack();
+  if (!newest.has_value() && newest.error().code == ErrorCode::kCorruption) {
+    // Who may write is told what who only reads would see.
+    const Result<Newest> below = LookBelow(newest.error());
+    if (!below.has_value()) return Fail(below.error());
+    return Fail(*below->doubt);
+  }
+  if (!newest.has_value()) return Fail(newest.error());
+  RETURN_IF_ERROR(HoldNewest(*newest));
   RETURN_IF_ERROR(
-      vault_.trust().NoteHead(volume_, newest.point, newest.head.epoch, /*ours=*/false));
-  newest_ = std::move(newest);
+      vault_.trust().NoteHead(volume_, newest->point, newest->head.epoch, /*ours=*/false));
+  newest_ = std::move(*newest);
   return {};
 }
 
@@ -278,8 +299,65 @@ Result<HeadChain::Placed> HeadChain::FetchHead() {
   return Fail(ErrorCode::kCorruption, Concat(What(), ": the store has none of its heads"));
 }
 
+/// What this machine wrote last, and has still, is put back where it is damaged.
+Result<HeadChain::Placed> HeadChain::FetchHeadOrPutBack() {
+  Result<Placed> newest = FetchHead();
+  const format::ChainPoint seen = Trusted().seen;
+  const bool damaged = !newest.has_value() && newest.error().code == ErrorCode::kCorruption;
+  const bool older = newest.has_value() ? newest->point.seq < seen.seq
+                                        : newest.error().code == ErrorCode::kNeedsPerson;
+  if (!damaged && !older) return newest;
+  ASSIGN_OR_RETURN(const std::optional<format::Spool> spool, spool_.Read());
+  if (spool.has_value() && seen == PointOf(*spool)) kept_.KeepFile(spool_.path());
+  const Result<bool> put_back = kept_.PutBack(
+      {.store = vault_.store(),
+       .prefix = prefix_,
+       .size_max = format::kHeadBytesMax,
+       .object_class = store::ObjectClass::kHead,
+       .open = [this](const ChainObject& object) -> Status {
+         RETURN_IF_ERROR(OpenHead(vault_.keys(), volume_, object.point.seq, object.bytes));
+         return {};
+       }},
+      seen);
+  if (!put_back.has_value()) {
+    if (put_back.error().code == ErrorCode::kUnavailable) return Fail(put_back.error());
+    LOG(kWarning, What(), ": its damaged head ", seen.seq,
+        " could not be put back: ", put_back.error().message);
+    return newest;
+  }
+  if (!*put_back) return newest;
+  vault_.AddNote(Concat("head ", seen.seq,
+                        " of the volume was damaged in the store; it was put back as this machine "
+                        "wrote it"));
+  return FetchHead();
+}
+
+/// The newest head that is whole, below one that is not.
+Result<HeadChain::Newest> HeadChain::LookBelow(const Error& damage) {
+  format::Head head;
+  ASSIGN_OR_RETURN(const std::optional<WholeBelow> below,
+                   FetchWholeBelow(vault_.store(), prefix_, format::kHeadBytesMax,
+                                   [&](const ChainObject& offered) -> Status {
+                                     ASSIGN_OR_RETURN(
+                                         head, OpenHead(vault_.keys(), volume_, offered.point.seq,
+                                                        offered.bytes));
+                                     return {};
+                                   }));
+  if (!below.has_value()) return Fail(damage);
+  const std::string unreleased = head.released ? std::string() : head.host_name;
+  Error doubt =
+      DamagedNewestError(Concat(What(), ": head"), below->damaged, below->object.point.seq,
+                         format::ChainName(prefix_, below->damaged), unreleased);
+  return Newest{std::move(head), below->object.point, false, std::move(doubt)};
+}
+
 Result<HeadChain::Newest> HeadChain::Look() {
-  ASSIGN_OR_RETURN(Placed newest, FetchHead());
+  Result<Placed> offered = FetchHead();
+  if (!offered.has_value() && offered.error().code == ErrorCode::kCorruption) {
+    return LookBelow(offered.error());
+  }
+  if (!offered.has_value()) return Fail(offered.error());
+  Placed newest = std::move(*offered);
   const Status held = HoldNewest(newest);
   if (!held.has_value()) {
     if (held.error().code != ErrorCode::kNeedsPerson) return Fail(held.error());
@@ -297,8 +375,7 @@ Result<HeadChain::Newest> HeadChain::Look() {
 /// The head that a crash left spooled: it stands, and only the note of it is missing.
 Result<bool> HeadChain::IsSpooled(const Placed& newest) {
   ASSIGN_OR_RETURN(const std::optional<format::Spool> spool, spool_.Read());
-  return spool.has_value() &&
-         newest.point == format::ChainPoint{spool->seq, crypto::Sha256(spool->sealed_head)};
+  return spool.has_value() && newest.point == PointOf(*spool);
 }
 
 Result<std::optional<HeadChain::Placed>> HeadChain::FetchNewestHead(
@@ -335,7 +412,7 @@ Status HeadChain::HoldNewest(const Placed& newest) {
 Result<HeadChain::Spooled> HeadChain::SettleSpool() {
   ASSIGN_OR_RETURN(std::optional<format::Spool> spool, spool_.Read());
   if (!spool.has_value()) return Spooled::kSettled;
-  const format::ChainPoint point{spool->seq, crypto::Sha256(spool->sealed_head)};
+  const format::ChainPoint point = PointOf(*spool);
   Result<format::Head> head = OpenHead(vault_.keys(), volume_, point.seq, spool->sealed_head);
   if (!head.has_value()) {
     // A newer coffer's: it may be under way, and other bytes must not meet it.
@@ -350,7 +427,11 @@ Result<HeadChain::Spooled> HeadChain::SettleSpool() {
     return OfferSpooled();
   }
   RETURN_IF_ERROR(NoteIfStands(point));
-  spool_.Clear();
+  if (point == newest_->point && !head->tombstone) {
+    kept_.KeepFile(spool_.path());
+  } else {
+    spool_.Clear();
+  }
   return Spooled::kSettled;
 }
 

@@ -25,6 +25,7 @@
 #include "core/format/trust.h"
 #include "core/vault/chain.h"
 #include "core/vault/head_spool.h"
+#include "core/vault/kept_object.h"
 #include "core/vault/vault.h"
 
 namespace coffer::vault {
@@ -45,7 +46,9 @@ class HeadChain {
   /// (an own head whose reply was lost counts as written), holds it against the trust file
   /// (kNeedsPerson: ROLLBACK "seen 812, offered 790", FORK; HEADER-ROLLBACK) and records it there
   /// before returning. A head of this machine that it does not remember (a restored snapshot of the
-  /// machine, its clone) is not ours. kCorruption when the volume has no head.
+  /// machine, its clone) is not ours. kCorruption when the volume has no head. A newest head that
+  /// is damaged is put back where this machine wrote it and has it still; else kNeedsPerson, as
+  /// Look shows it.
   ///
   /// A spooled tombstone is never offered again but taken back, with a head like the newest in its
   /// place where that one is ours, so that a create that still travels meets it.
@@ -53,7 +56,8 @@ class HeadChain {
 
   /// For whoever only reads: the newest head, nothing offered to the store, a spooled head left
   /// where it is. One that does not follow from what this machine remembers is returned with that
-  /// `doubt`, is not ours, and is not noted. kNeedsPerson or kCorruption when the volume has none.
+  /// `doubt`, is not ours, and is not noted; so is, where the newest is damaged, the newest that is
+  /// whole. kNeedsPerson or kCorruption when the volume has none.
   Result<Newest> Look();
 
   /// Appends `head`; vault, volume, seq, parent, host, time and minima are filled in here, gc_seen
@@ -91,6 +95,8 @@ class HeadChain {
   Result<std::optional<Placed>> FetchNewestHead(const format::ChainPoint& seen);
   Result<Newest> TryLoad();
   Result<Placed> FetchHead();
+  Result<Placed> FetchHeadOrPutBack();
+  Result<Newest> LookBelow(const Error& damage);
   Status LoadNewest();
   Result<bool> IsSpooled(const Placed& newest);
   Result<Spooled> SettleSpool();
@@ -119,6 +125,7 @@ class HeadChain {
   const VolumeId volume_;
   const std::string prefix_;
   HeadSpool spool_;
+  KeptObject kept_;  // the newest head of this machine, once it stands
   std::optional<Placed> newest_;
   std::optional<Pending> pending_;
   std::optional<Error> fenced_;

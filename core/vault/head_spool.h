@@ -25,6 +25,7 @@ class HeadSpool {
   Result<std::optional<format::Spool>> Read();
   Status Write(const format::Spool& spool);
   void Clear();
+  [[nodiscard]] const std::string& path() const { return path_; }
   /// Durable: for a head that must not be offered again.
   Status Drop();
 

@@ -3,6 +3,7 @@
 //   lock       held by the process that has the vault unlocked
 //   host-key   HostKeys, made first: everything below is sealed under it
 //   trust      TrustFile, made right after it
+//   catalog.*  KeptObject: the newest catalog record that was written here
 //   volumes/   one directory per volume opened here, made only when both are there
 #pragma once
 
@@ -17,6 +18,7 @@ namespace coffer::vault {
 inline constexpr char kLockFile[] = "lock";
 inline constexpr char kHostKeyFile[] = "host-key";
 inline constexpr char kTrustFile[] = "trust";
+inline constexpr char kKeptCatalog[] = "catalog";
 inline constexpr char kVolumesDirectory[] = "volumes";
 /// In a volume's directory: held by whoever has the volume open.
 inline constexpr char kVolumeLockFile[] = "lock";

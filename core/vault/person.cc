@@ -23,6 +23,32 @@ Error RollbackError(std::string_view what, std::uint64_t seen, std::uint64_t off
       kTrustHint);
 }
 
+Error DamagedNewestError(std::string_view what, std::uint64_t damaged, std::uint64_t whole,
+                         std::string_view object, std::string_view unreleased) {
+  std::string lost;
+  if (!unreleased.empty()) {
+    lost = Concat("; host '", EscapeForTerminal(unreleased),
+                  "' had not released that one, so what it changed later is not in it");
+  }
+  return NeedsPerson(
+      Concat("ROLLBACK: ", what, " ", damaged, ", the newest in the store, is damaged; ", whole,
+             " is the newest that is whole", lost),
+      Concat("bring the object ", object,
+             " back from a copy of the store; until then coffer open --read-only shows what is "
+             "whole; to go on from that and lose what is newer, move that object out of the store, "
+             "then coffer trust show VAULT and coffer trust accept VAULT"));
+}
+
+Error DamagedInTheWayError(std::string_view what, std::uint64_t seq, std::string_view object) {
+  return Error{
+      ErrorCode::kCorruption,
+      Concat("FORK: ", what, ": what stands as head ", seq,
+             " is damaged, and it can't be told who wrote it"),
+      Concat("if no other machine writes to this volume, move the object ", object,
+             " out of the store: what waits here is uploaded by itself then; otherwise bring it "
+             "back from a copy of the store")};
+}
+
 Error HeaderRollbackError(std::string_view why) {
   return NeedsPerson(Concat("HEADER-ROLLBACK: ", why), kTrustHint);
 }

@@ -16,6 +16,14 @@ namespace coffer::vault {
 
 /// `what` names the chain: "catalog", "volume 0a1b…".
 [[nodiscard]] Error RollbackError(std::string_view what, std::uint64_t seen, std::uint64_t offered);
+/// The newest one is damaged, and `whole` is the newest below that is not. `unreleased` is the host
+/// that had not released that head, or empty.
+[[nodiscard]] Error DamagedNewestError(std::string_view what, std::uint64_t damaged,
+                                       std::uint64_t whole, std::string_view object,
+                                       std::string_view unreleased);
+/// What stands where the next head of this machine should is damaged: tried again all the same.
+[[nodiscard]] Error DamagedInTheWayError(std::string_view what, std::uint64_t seq,
+                                         std::string_view object);
 [[nodiscard]] Error HeaderRollbackError(std::string_view why);
 [[nodiscard]] Error ForkError(std::string_view what, std::string_view why);
 [[nodiscard]] Error FencedError(std::string_view what, std::string_view why);

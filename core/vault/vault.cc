@@ -1,6 +1,7 @@
 #include "core/vault/vault.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/log.h"
 #include "core/crypto/hash.h"
@@ -13,6 +14,9 @@
 
 namespace coffer::vault {
 namespace {
+
+/// Of those that nobody has taken.
+constexpr std::size_t kNotesMax = 64;
 
 const format::CatalogVolume* FindLive(const format::Catalog& catalog, const std::string& name) {
   for (const format::CatalogVolume& volume : catalog.volumes) {
@@ -57,9 +61,21 @@ Status Vault::OpenLocalState() {
   ASSIGN_OR_RETURN(trust_,
                    TrustFile::OpenOrCreate(env_.fs, env_.random, directory_, id(), *host_, lost));
   if (const auto why = trust_->lost(); why.has_value()) RETURN_IF_ERROR(Doubt(*why));
-  catalog_ = std::make_unique<CatalogChain>(env_, *store_, *keys_, *host_, *trust_, writers_,
-                                            [this](const Error& doubt) { return Doubt(doubt); });
+  catalog_ = std::make_unique<CatalogChain>(
+      env_, *store_, *keys_, *host_, *trust_, writers_, directory_,
+      CatalogChain::Sinks{.doubt = [this](const Error& doubt) { return Doubt(doubt); },
+                          .note = [this](std::string note) { AddNote(std::move(note)); }});
   return {};
+}
+
+void Vault::AddNote(std::string note) {
+  const MutexLock lock(notes_mutex_);
+  if (notes_.size() < kNotesMax) notes_.push_back(std::move(note));
+}
+
+std::vector<std::string> Vault::TakeNotes() {
+  const MutexLock lock(notes_mutex_);
+  return std::exchange(notes_, {});
 }
 
 Status Vault::PrepareToWrite() {

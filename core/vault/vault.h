@@ -202,7 +202,8 @@ class Vault {
     std::string name;  // empty: the catalog that is offered does not list it
     TrustedChain heads;
     format::TrustedVolume remembered;
-    std::uint64_t epoch = 0;  // of the head that is offered
+    std::uint64_t epoch = 0;            // of the head that is offered
+    std::uint64_t catalog_seq_min = 0;  // likewise
   };
   struct TrustSurvey {
     std::optional<Error> lost;  // why nothing is remembered
@@ -219,8 +220,16 @@ class Vault {
   /// From here on this machine remembers what `survey` found in the store, and doubts() is empty.
   /// Whatever was doubted is nobody's head: what this machine has not uploaded goes on top of it
   /// only where its journal itself says so. The trust file as it was is kept; its path is returned.
-  /// REQUIRES: no volume of the vault is open. Fails with everything as it was.
+  /// A catalog that is older than the heads say, since its newest record was lost, gets records up
+  /// to there. REQUIRES: no volume of the vault is open. Fails with everything as it was.
   Result<std::string> AcceptTrust(const TrustSurvey& survey);
+
+  // Notes.
+
+  /// Something was mended by itself, which a person should know.
+  void AddNote(std::string note);
+  /// Those not taken yet.
+  [[nodiscard]] std::vector<std::string> TakeNotes();
 
   /// vaults/<id>/volumes/<volume>, made if missing.
   Result<std::string> VolumeDirectory(const VolumeId& volume);
@@ -230,6 +239,7 @@ class Vault {
 
   /// `doubt` itself, or nothing where doubts are tolerated: then it is kept.
   Status Doubt(const Error& doubt);
+  Status RaiseCatalog(const TrustSurvey& survey);
   Result<TrustedChain> SurveyKeyHeader();
   Result<TrustedVolumeChain> SurveyHeads(const VolumeId& volume, const std::string& name);
   struct StandingKeyHeader {
@@ -268,6 +278,8 @@ class Vault {
   std::optional<Error> header_doubt_ GUARDED_BY(doubts_mutex_);  // the one of them about the keys
   std::atomic<std::uint64_t> header_seq_ = 0;
   bool marker_offered_ = false;  // by Create
+  Mutex notes_mutex_;
+  std::vector<std::string> notes_ GUARDED_BY(notes_mutex_);
   /// The catalog does not refuse the headers before header_seq_ yet: a change was broken off.
   std::atomic<bool> key_change_unfinished_ = false;
   std::atomic<bool> key_change_in_doubt_ = false;

@@ -131,7 +131,7 @@ bool Vault::TakeBack(ByteView key_header, const VolumeId& volume, const CreateOp
   if (stored.has_value() && std::ranges::equal(*stored, key_header)) (void)store_->Delete(name);
 
   lock_.reset();
-  for (const char* file : {kTrustFile, kHostKeyFile, kLockFile}) {
+  for (const char* file : {"catalog.kept", kTrustFile, kHostKeyFile, kLockFile}) {
     (void)env_.fs.Remove(Concat(directory_, "/", file));
   }
   (void)env_.fs.RemoveDirectory(directory_);

@@ -16,6 +16,9 @@ namespace {
 
 using format::ChainPoint;
 
+/// Of records that may be gone from the catalog's end when a person accepts what is left.
+constexpr std::uint64_t kCatalogRaisedMax = 64;
+
 void AppendPoint(const ChainPoint& point, Bytes* out) {
   for (int shift = 0; shift < 64; shift += 8) {
     out->push_back(static_cast<std::byte>(point.seq >> shift));
@@ -103,6 +106,7 @@ Result<Vault::TrustedVolumeChain> Vault::SurveyHeads(const VolumeId& volume,
     found.heads.host_name = newest->head.host_name;
     found.heads.doubt = newest->doubt;
     found.epoch = newest->head.epoch;
+    found.catalog_seq_min = newest->head.catalog_seq_min;
     return found;
   }
   const ErrorCode code = newest.error().code;
@@ -176,10 +180,35 @@ Result<std::string> Vault::AcceptTrust(const TrustSurvey& survey) {
         volume.heads.remembered.seq, " -> ", volume.heads.offered.seq);
   }
   catalog_->Accept();
-  const MutexLock lock(doubts_mutex_);
-  doubts_.clear();
-  header_doubt_.reset();
+  {
+    const MutexLock lock(doubts_mutex_);
+    doubts_.clear();
+    header_doubt_.reset();
+  }
+  // What was accepted is; a volume that still says ROLLBACK names accept again.
+  const Status raised = RaiseCatalog(survey);
+  if (!raised.has_value()) LOG(kWarning, "the catalog: ", raised.error().message);
   return kept;
+}
+
+/// Each head says how new the catalog was; a catalog whose newest record was lost for good would be
+/// refused by the heads for ever.
+Status Vault::RaiseCatalog(const TrustSurvey& survey) {
+  std::uint64_t needed = 0;
+  for (const TrustedVolumeChain& volume : survey.volumes) {
+    needed = std::max(needed, volume.catalog_seq_min);
+  }
+  if (catalog().seq >= needed) return {};
+  if (needed - catalog().seq > kCatalogRaisedMax) {
+    return Fail(ErrorCode::kCorruption, "too many of its records are gone");
+  }
+  RETURN_IF_ERROR(PrepareToWrite());
+  for (std::uint64_t steps = 0; steps < kCatalogRaisedMax && catalog().seq < needed; ++steps) {
+    RETURN_IF_ERROR(catalog_->Update([](format::Catalog&) -> Result<CatalogChain::Edit> {
+      return CatalogChain::Edit::kChanged;
+    }));
+  }
+  return {};
 }
 
 }  // namespace coffer::vault

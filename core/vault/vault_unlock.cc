@@ -21,6 +21,54 @@ tl::unexpected<Error> FailDamagedMarker(Error error) {
   return Fail(std::move(error));
 }
 
+struct OfferedHeader {
+  format::ChainPoint point;
+  OpenedKeyHeader opened;
+  std::optional<Error> damage = std::nullopt;  // of the newest: this one is below it
+};
+
+Result<OfferedHeader> OpenNewestHeader(store::ObjectStore& store, const VaultId& vault,
+                                       const SecretBytes& password,
+                                       const crypto::KdfBounds& bounds) {
+  const std::string where = store.description();
+  ASSIGN_OR_RETURN(const std::optional<ChainObject> header,
+                   FetchNewest(store, std::string(format::kKeysPrefix), format::kKeyHeaderBytesMax,
+                               {}, [](const ChainObject&) -> Status { return {}; }));
+  if (!header.has_value()) {
+    return Fail(ErrorCode::kCorruption, Concat("half a vault at ", where, ": no key header"),
+                kLostObjectsHint);
+  }
+  Result<OpenedKeyHeader> opened =
+      UnlockKeyHeader(header->bytes, vault, header->point.seq, password, bounds);
+  if (!opened.has_value()) {
+    return Fail(KeyHeaderError(opened.error(), where, header->point.seq));
+  }
+  return OfferedHeader{header->point, std::move(*opened)};
+}
+
+/// The one before, which a password change has replaced and not deleted yet; `damage` itself where
+/// there is none.
+Result<OfferedHeader> OpenHeaderBelow(store::ObjectStore& store, const VaultId& vault,
+                                      const SecretBytes& password, const crypto::KdfBounds& bounds,
+                                      const Error& damage) {
+  std::optional<OpenedKeyHeader> opened;
+  const auto open = [&](const ChainObject& object) -> Status {
+    ASSIGN_OR_RETURN(opened,
+                     UnlockKeyHeader(object.bytes, vault, object.point.seq, password, bounds));
+    return {};
+  };
+  const Result<std::optional<WholeBelow>> below =
+      FetchWholeBelow(store, std::string(format::kKeysPrefix), format::kKeyHeaderBytesMax, open);
+  if (!below.has_value() && below.error().code == ErrorCode::kUnauthenticated) {
+    return Fail(below.error().code,
+                Concat(damage.message, "; the one before does not open with this password"),
+                "try again with the password before the last change; nothing was changed");
+  }
+  if (!below.has_value()) return Fail(below.error());
+  if (!below->has_value()) return Fail(damage);
+  return OfferedHeader{(*below)->object.point, std::move(*opened), damage};
+}
+
 }  // namespace
 
 Result<VaultId> Vault::Identify(store::ObjectStore& store, const VaultId& expected) {
@@ -63,19 +111,13 @@ Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
   const std::string where = vault->store_->description();
 
   ASSIGN_OR_RETURN(const VaultId id, Identify(*vault->store_, options.expected));
-  ASSIGN_OR_RETURN(
-      const std::optional<ChainObject> header,
-      FetchNewest(*vault->store_, std::string(format::kKeysPrefix), format::kKeyHeaderBytesMax, {},
-                  [](const ChainObject&) -> Status { return {}; }));
-  if (!header.has_value()) {
-    return Fail(ErrorCode::kCorruption, Concat("half a vault at ", where, ": no key header"),
-                kLostObjectsHint);
+  Result<OfferedHeader> header = OpenNewestHeader(*vault->store_, id, password, env.kdf_bounds);
+  if (!header.has_value() && header.error().code == ErrorCode::kCorruption &&
+      options.doubts == Doubts::kTolerate) {
+    header = OpenHeaderBelow(*vault->store_, id, password, env.kdf_bounds, header.error());
   }
-  Result<OpenedKeyHeader> opened =
-      UnlockKeyHeader(header->bytes, id, header->point.seq, password, env.kdf_bounds);
-  if (!opened.has_value()) {
-    return Fail(KeyHeaderError(opened.error(), where, header->point.seq));
-  }
+  if (!header.has_value()) return Fail(header.error());
+  OpenedKeyHeader* const opened = &header->opened;
   vault->keys_ = std::make_unique<const KeyChest>(id, opened->keyring);
   vault->unlocked_point_ = header->point;
   vault->AdoptKeyHeader(header->point.seq, DescribeSlots(opened->header, opened->keyring));
@@ -85,6 +127,9 @@ Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
     return Fail(WeakStoreError(where, "it can't refuse to create an object that exists"));
   }
   RETURN_IF_ERROR(vault->OpenLocalState());
+  if (header->damage.has_value()) {
+    RETURN_IF_ERROR(vault->Doubt(HeaderRollbackError(header->damage->message)));
+  }
   RETURN_IF_ERROR(vault->HoldKeyHeader(header->point, opened->keyring.parent));
   if (options.keys_next) {
     const MutexLock lock(vault->slots_mutex_);

@@ -658,7 +658,8 @@ void OpenVolume::FillNeeds(VolumeStatus* status) const {
   }
   const Error& trouble = status->trouble;
   if (!trouble.message.empty()) {
-    if (trouble.code == ErrorCode::kNeedsPerson) status->needs.push_back(trouble);
+    if (trouble.code == ErrorCode::kNeedsPerson || trouble.code == ErrorCode::kCorruption)
+      status->needs.push_back(trouble);
     if (trouble.code == ErrorCode::kUnauthenticated)
       status->needs.push_back(vault::CredentialsError(trouble.message));
     if (trouble.code == ErrorCode::kNoSpace)

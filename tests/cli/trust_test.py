@@ -90,6 +90,53 @@ class Trust(e2e.CofferTest):
         self.expect(0, "close", "photos", password=False)
         self.assertEqual(self.content(size), new.read_bytes())
 
+    # --- the newest head is empty after a power cut of the store's machine ---
+
+    def newest_head(self):
+        return min(self.store.glob("heads/*/*"))
+
+    def test_an_emptied_head_is_put_back_by_the_machine_that_wrote_it(self):
+        data = self.data("new")
+        self.init()
+        self.fill(data)
+        head = self.newest_head()
+        whole = head.read_bytes()
+        head.chmod(0o600)
+        head.write_bytes(b"")
+        opened = self.expect(0, "open", "photos")
+        self.assertIn("was damaged in the store; it was put back", opened.stderr)
+        self.assertEqual(head.read_bytes(), whole)
+        uri = json.loads(self.expect(0, "open", "photos", "--json", password=False).stdout)["uri"]
+        self.assertEqual(self.read_back(uri, data.stat().st_size), data.read_bytes())
+
+    def test_an_emptied_head_is_read_as_of_the_one_before_and_gone_on_from_once_accepted(self):
+        old, new = self.data("old"), self.data("new")
+        self.init()
+        self.fill(old)
+        before = self.newest_head()
+        self.fill(new)
+        shutil.rmtree(self.vault_state())  # another machine, which has none of it
+        self.expect(0, "daemon", "stop", password=False)
+        self.expect(0, "add", self.store)
+        for path in self.store.glob("heads/*/*"):
+            if path.name < before.name:
+                path.chmod(0o600)
+                path.write_bytes(b"")
+        tree = e2e.tree_of(self.store)
+        failed = self.expect(10, "open", "photos")
+        self.assertIn("is damaged", failed.stderr)
+        self.assertIn("coffer open --read-only", failed.stderr)
+        self.assertEqual(self.content(old.stat().st_size, "--read-only"), old.read_bytes())
+        self.assertIn("is damaged", self.status(10)["needs"][0])
+        self.assertEqual(e2e.tree_of(self.store), tree)
+        self.expect(0, "close", "photos", password=False)
+        for path in self.store.glob("heads/*/*"):
+            if path.name < before.name:
+                path.unlink()  # as the hint says
+        self.expect(0, "trust", "show", "backups")
+        self.accept()
+        self.assertEqual(self.content(old.stat().st_size), old.read_bytes())
+
     def test_an_accept_that_fails_has_changed_nothing(self):
         self.init()
         self.fill(self.data("old"))

@@ -32,7 +32,10 @@ class Catalog : public testing::Test {
 };
 
 /// As a vault that is to be written takes it.
-Status Refuse(const Error& doubt) { return Fail(doubt); }
+CatalogChain::Sinks Refuse() {
+  return {.doubt = [](const Error& doubt) -> Status { return Fail(doubt); },
+          .note = [](const std::string&) {}};
+}
 
 TEST_F(Catalog, GainsAVolumeThatOthersSee) {
   VolumeId id;
@@ -62,7 +65,8 @@ TEST_F(Catalog, AppliesItsChangeAgainWhenOvertaken) {
   ASSERT_OK_AND_ASSIGN(const auto b, b_.Unlock());
   ASSERT_OK(a->CreateVolume(Machine::Spec("music")));
   // FindVolume refreshes first, so drive the collision at the chain itself.
-  CatalogChain chain(b_.env, b->store(), b->keys(), b->host(), b->trust(), Writers::kMany, Refuse);
+  CatalogChain chain(b_.env, b->store(), b->keys(), b->host(), b->trust(), Writers::kMany, "/",
+                     Refuse());
   ASSERT_OK(chain.Refresh());
   ASSERT_OK(a->CreateVolume(Machine::Spec("films")));
   int calls = 0;
@@ -103,8 +107,8 @@ TEST_F(Catalog, GivesUpWhenTheStoreDoesNotAnswerAndFindsOutLater) {
 
 TEST_F(Catalog, DoesNotBelieveACreateUnderANameThatGcHasFreed) {
   ASSERT_OK_AND_ASSIGN(const auto a, a_.Unlock());
-  CatalogChain sleeper(b_.env, a->store(), a->keys(), a->host(), a->trust(), Writers::kMany,
-                       Refuse);
+  CatalogChain sleeper(b_.env, a->store(), a->keys(), a->host(), a->trust(), Writers::kMany, "/",
+                       Refuse());
   ASSERT_OK(sleeper.Refresh());
   for (int i = 0; i < 4; ++i) {
     ASSERT_OK(a->CreateVolume(Machine::Spec("v" + std::to_string(i))));
@@ -194,7 +198,8 @@ TEST_F(Catalog, SurvivesEveryFailureOfTheStoreInCreateVolume) {
 
 TEST_F(Catalog, AddsTheVolumeToNoFullCatalog) {
   ASSERT_OK_AND_ASSIGN(const auto a, a_.Unlock());
-  CatalogChain chain(a_.env, a->store(), a->keys(), a->host(), a->trust(), Writers::kMany, Refuse);
+  CatalogChain chain(a_.env, a->store(), a->keys(), a->host(), a->trust(), Writers::kMany, "/",
+                     Refuse());
   ASSERT_OK(chain.Refresh());
   ASSERT_OK(chain.Update([&](format::Catalog& catalog) -> Result<CatalogChain::Edit> {
     while (catalog.volumes.size() < format::kVolumesMax) {

@@ -566,7 +566,7 @@ TEST_F(HeadChainTest, DetectsHeadsOfAnotherVolumeOrPlace) {
     Plant(provider_, NameOf(3), bytes);
     Machine c(provider_, 9);
     ASSERT_OK_AND_ASSIGN(OpenChain open, OpenPhotos(c));
-    EXPECT_FAILS(open.chain->Load(), kCorruption);
+    EXPECT_TRUE(NeedsPerson(open.chain->Load(), "ROLLBACK", {"head 3", "is damaged"}));
     provider_.Restore(whole);
   }
   Plant(provider_, NameOf(9), &older);
@@ -577,13 +577,14 @@ TEST_F(HeadChainTest, DetectsADamagedHeadAndReadsABrokenTransferAgain) {
   AppendMany(2);
   a_.line.AddFault({.kind = StoreFaultKind::kCorruptBody, .operation = StoreOperation::kGet});
   EXPECT_OK(chain().Load());
+  ASSERT_OK_AND_ASSIGN(OpenChain b, OpenPhotos(b_));
   Bytes damaged = ObjectAt(provider_, NameOf(3));
   for (std::size_t at = 0; at < damaged.size(); at += 97) {
     damaged[at] ^= std::byte{4};
     Plant(provider_, NameOf(3), &damaged);
-    const auto loaded = chain().Load();
+    const auto loaded = b.chain->Load();
     ASSERT_FALSE(loaded.has_value()) << at;
-    EXPECT_TRUE(loaded.error().code == ErrorCode::kCorruption ||
+    EXPECT_TRUE(loaded.error().code == ErrorCode::kNeedsPerson ||
                 loaded.error().code == ErrorCode::kUnsupported)
         << TextOf(loaded.error());
     damaged[at] ^= std::byte{4};
@@ -594,7 +595,10 @@ TEST_F(HeadChainTest, NeverTakesGarbageInItsWayForAnotherWriter) {
   const HeadChain::Newest newest = AppendMany(2);
   const Bytes garbage(5000, std::byte{9});
   Plant(provider_, NameOf(4), &garbage);
-  EXPECT_FAILS(chain().Append(NextHead(newest.head)), kCorruption);
+  const auto appended = chain().Append(NextHead(newest.head));
+  ASSERT_FAILS(appended, kCorruption);
+  EXPECT_NE(appended.error().message.find("what stands as head 4"), std::string::npos);
+  EXPECT_NE(appended.error().hint.find(NameOf(4)), std::string::npos);
   EXPECT_TRUE(chain().pending());
   Plant(provider_, NameOf(4), nullptr);
   ASSERT_OK(chain().Retry());
