@@ -277,8 +277,8 @@ void Zero(fuse_req_t request, Image::Visit visit, int mode, std::uint64_t offset
     Image::Counters& counters = inside.image().counters();
     const bool punch = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
     (punch ? counters.trims : counters.zeroes).fetch_add(1, std::memory_order_relaxed);
-    const Status done = punch ? inside.device().Trim(offset, length, block::WriteFlag::kNone)
-                              : inside.device().WriteZeroes(offset, length, block::ZeroFlag::kNone);
+    // A hole reads as zeros to its last byte; a trim would leave parts of blocks as they are.
+    const Status done = inside.device().WriteZeroes(offset, length, block::ZeroFlag::kNone);
     ReplyStatus(request, inside.image(), done, punch ? "trimming" : "zeroing");
   });
 }

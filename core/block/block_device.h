@@ -53,7 +53,7 @@ class BlockDevice {
   virtual Status Read(std::uint64_t offset, MutableByteView out) = 0;
   virtual Status Write(std::uint64_t offset, ByteView data, WriteFlag flag) = 0;
   virtual Status Flush() = 0;
-  /// A hint in NBD, a promise here: trimmed bytes read as zeros afterwards.
+  /// Frees the whole blocks of the range, which read as zeros afterwards; what else is in it stays.
   virtual Status Trim(std::uint64_t offset, std::uint64_t length, WriteFlag flag) = 0;
   virtual Status WriteZeroes(std::uint64_t offset, std::uint64_t length, ZeroFlag flag) = 0;
   /// Allocation from `offset` on, without gaps, up to offset+length at most. Fewer bytes, but some:

@@ -80,6 +80,7 @@ class OpenVolume final : public Volume {
   Status WritePartial(std::uint64_t offset, ByteView data);
   Status AppendPartial(std::uint64_t offset, ByteView data);
   Status Zero(std::uint64_t offset, std::uint64_t length);
+  Status ZeroBlocks(std::uint64_t start, std::uint64_t end);
   Status Append(std::span<const cache::Journal::Operation> operations);
   /// Of writes; as Journal::TryAppend.
   std::optional<Status> TryAppend(std::span<const cache::Journal::Operation> operations);

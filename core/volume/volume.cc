@@ -488,6 +488,10 @@ Status OpenVolume::Zero(std::uint64_t offset, std::uint64_t length) {
     if (end < offset + length)
       RETURN_IF_ERROR(WritePartial(end, Bytes(offset + length - end, std::byte{0})));
   }
+  return ZeroBlocks(start, end);
+}
+
+Status OpenVolume::ZeroBlocks(std::uint64_t start, std::uint64_t end) {
   return AppendShared({.kind = format::RecordKind::kZero,
                        .offset = start,
                        .length = end - start,
@@ -495,7 +499,10 @@ Status OpenVolume::Zero(std::uint64_t offset, std::uint64_t length) {
 }
 
 Status OpenVolume::Trim(std::uint64_t offset, std::uint64_t length, block::WriteFlag flag) {
-  RETURN_IF_ERROR(Zero(offset, length));
+  RETURN_IF_ERROR(CheckWritable(offset, length));
+  const std::uint64_t start = AlignUp(offset);
+  const std::uint64_t end = AlignDown(offset + length);
+  if (start < end) RETURN_IF_ERROR(ZeroBlocks(start, end));
   return flag == block::WriteFlag::kForceUnitAccess ? MakeDurable() : Status{};
 }
 

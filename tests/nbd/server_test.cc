@@ -46,12 +46,12 @@ TEST_P(NbdServerBothWays, AClientReadsWhatItWrote) {
 
 TEST_P(NbdServerBothWays, TrimmedAndZeroedBytesReadAsZeros) {
   TestClient client = Ready();
-  EXPECT_EQ(client.Write(0, std::string(1000, 'x')), 0u);
-  EXPECT_EQ(client.Call(RequestBytes(kTrim, 100, 100, 1)), 0u);
-  EXPECT_EQ(client.Call(RequestBytes(kWriteZeroes, 300, 100, 1, kNoHole | kFastZero)), 0u);
-  const std::string x(100, 'x');
-  const std::string zeros(100, '\0');
-  EXPECT_EQ(client.Read(0, 500), x + zeros + x + zeros + x);
+  EXPECT_EQ(client.Write(0, std::string(16384, 'x')), 0u);
+  EXPECT_EQ(client.Call(RequestBytes(kTrim, 4000, 5000, 1)), 0u);  // its whole blocks: one
+  EXPECT_EQ(client.Call(RequestBytes(kWriteZeroes, 9000, 100, 1, kNoHole | kFastZero)), 0u);
+  const auto x = [](std::size_t count) { return std::string(count, 'x'); };
+  const auto zeros = [](std::size_t count) { return std::string(count, '\0'); };
+  EXPECT_EQ(client.Read(0, 10'000), x(4096) + zeros(4096) + x(808) + zeros(100) + x(900));
 }
 
 TEST_P(NbdServerBothWays, CachingReadsTheWholeRangeAndAnswersNoData) {

@@ -15,6 +15,13 @@ void ByteModel::Zero(std::uint64_t offset, std::uint64_t length) {
   Write(offset, Bytes(length, std::byte{0}));
 }
 
+void ByteModel::Trim(std::uint64_t offset, std::uint64_t length) {
+  constexpr std::uint64_t kBlock = 4096;
+  const std::uint64_t start = (offset + kBlock - 1) / kBlock * kBlock;
+  const std::uint64_t end = (offset + length) / kBlock * kBlock;
+  if (start < end) Zero(start, end - start);
+}
+
 ByteView ByteModel::Read(std::uint64_t offset, std::uint64_t length) const {
   CHECK(offset <= size() && length <= size() - offset);
   return view().subspan(offset, length);

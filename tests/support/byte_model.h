@@ -15,6 +15,8 @@ class ByteModel {
   // REQUIRES for all: the range lies inside.
   void Write(std::uint64_t offset, ByteView data);
   void Zero(std::uint64_t offset, std::uint64_t length);
+  /// The whole blocks of the range.
+  void Trim(std::uint64_t offset, std::uint64_t length);
   [[nodiscard]] ByteView Read(std::uint64_t offset, std::uint64_t length) const;
   /// Grows with zeros, or forgets the tail.
   void Resize(std::uint64_t size) { bytes_.resize(size, std::byte{0}); }

@@ -114,7 +114,11 @@ class MemoryDevice final : public block::BlockDevice {
   }
   Status Trim(std::uint64_t offset, std::uint64_t length, block::WriteFlag flag) override {
     const Visit visit(*this, Call::kTrim, Waits::kMay);
-    return Zero(offset, length, flag == block::WriteFlag::kForceUnitAccess);
+    if (Status refused = Refuse(offset, length, true); !refused) return refused;
+    const std::uint64_t start = (offset + block::kBlockSize - 1) / block::kBlockSize;
+    const std::uint64_t end = std::max(start, (offset + length) / block::kBlockSize);
+    return Zero(start * block::kBlockSize, (end - start) * block::kBlockSize,
+                flag == block::WriteFlag::kForceUnitAccess);
   }
   Status WriteZeroes(std::uint64_t offset, std::uint64_t length, block::ZeroFlag flag) override {
     const Visit visit(*this, Call::kWriteZeroes, Waits::kMay);

@@ -230,7 +230,7 @@ TEST_F(ResizeTest, BehavesLikeADiskThroughAnySequence) {
         const std::uint64_t length = 1 + random_.Below(most);
         if (random_.OneIn(4)) {
           ASSERT_OK(volume().Trim(offset, length, WriteFlag::kNone));
-          model_.Zero(offset, length);
+          model_.Trim(offset, length);
         } else {
           Write(offset, length);
         }

@@ -33,6 +33,11 @@ class VolumeTest : public testing::Test {
     ASSERT_OK(volume().Write(offset, data, WriteFlag::kNone));
     model_.Write(offset, data);
   }
+  void ExpectAllAsModel() {
+    Bytes out(kSize);
+    ASSERT_OK(volume().Read(0, out));
+    EXPECT_EQ(model_.FirstDifference(0, out), std::nullopt);
+  }
   /// One random request, on the volume and on the model.
   void RandomRequest() {
     const bool whole = !random_.OneIn(4);
@@ -43,7 +48,7 @@ class VolumeTest : public testing::Test {
     switch (random_.Below(8)) {
       case 0:
         ASSERT_OK(volume().Trim(offset, length, WriteFlag::kNone));
-        model_.Zero(offset, length);
+        model_.Trim(offset, length);
         break;
       case 1:
         ASSERT_OK(volume().WriteZeroes(offset, length, ZeroFlag::kNoHole));
@@ -328,6 +333,33 @@ TEST_F(VolumeTest, AVolumeTrimmedAsAWholeOpensAgain) {
   EXPECT_EQ(out, data);
   ASSERT_OK(volume().Read(0, out));
   EXPECT_TRUE(IsZero(out));
+}
+
+TEST_F(VolumeTest, ATrimFreesWholeBlocksAndWritesNothingForTheRestOfItsRange) {
+  Write(0, random_.NewBytes(8 * 4096));
+  ASSERT_OK(volume().Sync({}));
+  const std::uint64_t before = volume().status().acknowledged_seq;
+  constexpr std::array<std::array<std::uint64_t, 2>, 4> kWithoutABlock = {
+      {{100, 200}, {4000, 4096}, {1, 4095}, {8191, 2}}};
+  for (const auto& range : kWithoutABlock) {
+    ASSERT_OK(volume().Trim(range[0], range[1], WriteFlag::kForceUnitAccess));
+  }
+  EXPECT_EQ(volume().status().acknowledged_seq, before);  // nothing in the journal
+  EXPECT_EQ(volume().status().behind_bytes, 0u);
+  ExpectAllAsModel();
+  ASSERT_OK(volume().Trim(4096 + 100, 3 * 4096, WriteFlag::kNone));  // two blocks and their edges
+  model_.Trim(4096 + 100, 3 * 4096);
+  EXPECT_EQ(volume().status().acknowledged_seq, before + 1);
+  EXPECT_EQ(volume().status().behind_bytes, 0u);  // no data
+  ASSERT_OK_AND_ASSIGN(const auto extents, volume().Extents(0, 8 * 4096, 100));
+  ASSERT_EQ(extents.size(), 3u);
+  EXPECT_EQ(extents[0].length, 2u * 4096);
+  EXPECT_TRUE(extents[1].hole);
+  EXPECT_EQ(extents[1].length, 2u * 4096);
+  ExpectAllAsModel();
+  ASSERT_OK(volume().WriteZeroes(100, 5000, ZeroFlag::kNone));  // to the byte
+  model_.Zero(100, 5000);
+  ExpectAllAsModel();
 }
 
 TEST_F(VolumeTest, ALargeVolumeIsTrimmedAndMappedInFewSteps) {
