@@ -45,17 +45,16 @@ void Connection::LeaveLines() {
   reply_tab_.LeaveLine();
 }
 
-// Gives back what is not held any more.
+// Gives back what is not held any more. Who holds nothing that others could wait for is not timed.
 void Connection::SettleTabs() {
-  const bool owes = state_ != State::kGone &&
-                    (session_.payload_bytes() > 0 || (send_blocked_ && !replies_.empty()));
-  progress_.Set(owes, context_.clock);
-  if (payload_tab_.granted_bytes() + reply_tab_.granted_bytes() == 0) return;
+  const auto granted = [this] { return payload_tab_.granted_bytes() + reply_tab_.granted_bytes(); };
+  if (granted() == 0) return;
   const std::size_t share = Share();
   payload_tab_.Settle(payload_bytes(), share);
   reply_tab_.Settle(reply_bytes(), share);
-  const bool holds = payload_tab_.granted_bytes() + reply_tab_.granted_bytes() > 0;
-  if (holds && state_ != State::kGone) {
+  const bool holds = granted() > 0 && state_ != State::kGone;
+  progress_.Set(holds && (session_.payload_bytes() > 0 || send_blocked_), context_.clock);
+  if (holds) {
     context_.timed.insert(this);
   } else if (!farewell_deadline_ || state_ == State::kGone) {
     context_.timed.erase(this);
