@@ -143,6 +143,7 @@ struct ConfigFile {
 };
 
 void Reload(const ConfigFile& file, daemon::VolumeManager& manager) {
+  manager.RereadFiles();
   auto config = file.Read();
   if (!config.has_value()) {
     LOG(kError, "HUP: the config stays as it was: ", config.error().message);

@@ -73,6 +73,8 @@ class Listener final : public PollTarget,
   [[nodiscard]] std::vector<Export> List() const override;
   [[nodiscard]] bool needs_tls() const override { return tls_ != nullptr; }
   [[nodiscard]] const std::shared_ptr<const TlsCredentials>& tls() const { return tls_; }
+  /// Others, for whoever begins a handshake from now on. REQUIRES: it has some.
+  void set_tls(std::shared_ptr<const TlsCredentials> tls) { tls_ = std::move(tls); }
   void OnReady(Readiness) override { on_waiting_(*this); }
 
   [[nodiscard]] const Descriptor& socket() const { return socket_; }
@@ -84,7 +86,7 @@ class Listener final : public PollTarget,
   Descriptor socket_;
   Poller& poller_;
   const EmptyName empty_name_;
-  const std::shared_ptr<const TlsCredentials> tls_;
+  std::shared_ptr<const TlsCredentials> tls_;
   const std::function<void(Listener&)> on_waiting_;
   bool watched_ = false;
   bool accepting_ = false;

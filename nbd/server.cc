@@ -127,8 +127,7 @@ Result<Server::Own> Server::ListenOwn(const block::ExportSpec& spec) {
   std::shared_ptr<const TlsCredentials> tls;
   std::optional<TlsInUri> shown;
   if (!spec.tls.empty()) {
-    ASSIGN_OR_RETURN(TlsMaterial material, ReadTlsFiles(fs_, spec.tls));
-    ASSIGN_OR_RETURN(tls, TlsCredentials::Open(std::move(material), clock_.WallNow()));
+    ASSIGN_OR_RETURN(tls, ReadCredentials(spec.tls));
     shown = TlsInUri{tls->only_user(), address.IsLocal() ? spec.tls.psk_file : std::string()};
     if (!spec.tls.verify_peer && spec.tls.psk_file.empty()) {
       LOG(kWarning, "nbd: whoever can reach ", address.ToString(),
@@ -197,6 +196,10 @@ Result<block::ExportPlace> Server::ServeOwn(const block::ExportSpec& spec, Home&
         std::move(own.socket), Listener::EmptyName::kMeansTheExport, std::move(own.tls));
     if (listener.has_value()) {
       (*listener)->Add(home.served);
+      if (spec.tls.empty()) return;
+      MutexLock lock(mutex_);
+      secured_.insert_or_assign(spec.name,
+                                Secured{spec.tls, home.loop.get(), *listener, std::nullopt});
     } else {
       added = Fail(listener.error());
     }
@@ -212,6 +215,7 @@ Status Server::Withdraw(const std::string& name) {
     const auto found = homes_.extract(name);
     if (found.empty()) return Fail(ErrorCode::kNotFound, Concat("no NBD export ", name));
     home = found.mapped();
+    secured_.erase(name);
   }
   // Before the listener goes: afterwards another one might already stand at the same place.
   if (home->own_address) {
@@ -222,6 +226,43 @@ Status Server::Withdraw(const std::string& name) {
   }
   Shut(*home);
   return {};
+}
+
+void Server::RereadFiles() {
+  std::map<std::string, block::TlsFiles> files;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [name, secured] : secured_) files.emplace(name, secured.files);
+  }
+  for (const auto& [name, of_it] : files) Reread(name, of_it);
+}
+
+// The loop is not waited for: its disk may hold it up, and the caller has others to serve.
+void Server::Reread(const std::string& name, const block::TlsFiles& files) {
+  auto tls = ReadCredentials(files);
+  if (tls.has_value()) {
+    LOG(kInfo, "nbd: read the TLS files of ", name, " again");
+  } else {
+    LOG(kError, "nbd: ", name, " keeps its TLS keys: ", tls.error().message);
+  }
+  MutexLock lock(mutex_);
+  const auto found = secured_.find(name);
+  if (found == secured_.end()) return;
+  Secured& secured = found->second;
+  secured.trouble.reset();
+  if (!tls.has_value()) {
+    secured.trouble = std::move(tls).error();
+    return;
+  }
+  secured.loop->Post([listener = secured.listener, credentials = std::move(*tls)]() mutable {
+    listener->set_tls(std::move(credentials));
+  });
+}
+
+std::optional<Error> Server::Trouble(const std::string& name) const {
+  MutexLock lock(mutex_);
+  const auto found = secured_.find(name);
+  return found == secured_.end() ? std::nullopt : found->second.trouble;
 }
 
 int Server::client_count(const std::string& name) const {

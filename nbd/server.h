@@ -48,6 +48,9 @@ class Server final : public block::Exporter {
   Status Check(const block::ExportSpec& spec) override;
   Result<block::ExportPlace> Export(const block::ExportSpec& spec) override;
   Status Withdraw(const std::string& name) override;
+  /// TLS keys and certificates.
+  void RereadFiles() override;
+  [[nodiscard]] std::optional<Error> Trouble(const std::string& name) const override;
   [[nodiscard]] int client_count(const std::string& name) const override;
   [[nodiscard]] std::vector<MountHolder> Clients(const std::string& name) const override;
 
@@ -61,8 +64,17 @@ class Server final : public block::Exporter {
     std::optional<Address> own_address;
   };
 
+  /// An export with TLS.
+  struct Secured {
+    block::TlsFiles files;
+    Loop* loop;  // its home's; there as long as this is
+    std::shared_ptr<Listener> listener;
+    std::optional<Error> trouble;  // with the files, when they were read again
+  };
+
   Server(Options options, Executor& waits, const Clock& clock, FileSystem& fs);
   Result<std::shared_ptr<Home>> MakeHome();
+  [[nodiscard]] Status CheckShared(const block::ExportSpec& spec) const;
   Result<block::ExportPlace> ServeShared(Home& home);
   Result<block::ExportPlace> ServeOwn(const block::ExportSpec& spec, Home& home);
   void Shut(Home& home) EXCLUDES_LOCK(mutex_);
@@ -75,6 +87,8 @@ class Server final : public block::Exporter {
     std::shared_ptr<const TlsCredentials> tls;  // null: none
     std::string uri;
   };
+  Result<std::shared_ptr<const TlsCredentials>> ReadCredentials(const block::TlsFiles& files);
+  void Reread(const std::string& name, const block::TlsFiles& files) EXCLUDES_LOCK(mutex_);
   Result<Own> ListenOwn(const block::ExportSpec& spec);
   [[nodiscard]] std::shared_ptr<Home> Find(const std::string& name) const EXCLUDES_LOCK(mutex_);
   void RunOn(Loop& loop, const std::function<void()>& call) EXCLUDES_LOCK(mutex_);
@@ -92,6 +106,7 @@ class Server final : public block::Exporter {
   mutable Mutex mutex_;
   CondVar changed_;
   std::map<std::string, std::shared_ptr<Home>> homes_ GUARDED_BY(mutex_);
+  std::map<std::string, Secured> secured_ GUARDED_BY(mutex_);  // of those
 };
 
 }  // namespace coffer::nbd

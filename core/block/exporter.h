@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,14 @@ class Exporter {
   virtual Status Restore(const std::string& name) {
     static_cast<void>(name);
     return {};
+  }
+  /// Keys and the like that were read from files are read again: who comes from now on meets the
+  /// new ones, who is there stays. Where they are no good, those from before stay in use (Trouble).
+  virtual void RereadFiles() {}
+  /// What is wrong with the export of `name`, though it works: a text and a hint for a person.
+  [[nodiscard]] virtual std::optional<Error> Trouble(const std::string& name) const {
+    static_cast<void>(name);
+    return std::nullopt;
   }
   /// The device of `name` has another size from now on; whoever keeps the old one is told. Nothing
   /// for a name that is not exported.

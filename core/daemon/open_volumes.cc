@@ -1,5 +1,7 @@
 #include "core/daemon/open_volumes.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -117,6 +119,15 @@ void AddNeed(const Error& need, control::VolumeStatus* status) {
   status->hints.push_back(need.hint);
 }
 
+/// Of keys in files that could not be read again.
+Error ExplainOldKeys(const Error& trouble) {
+  return {
+      ErrorCode::kNeedsPerson,
+      "CREDENTIALS: the TLS files cannot be used as they are now, those read before stay in use: " +
+          trouble.message,
+      Concat(trouble.hint.empty() ? "mend them" : trouble.hint, ", then kill -HUP ", getpid())};
+}
+
 }  // namespace
 
 OpenVolumes::OpenVolumes(vault::Environment& env, Registry& registry, control::EventHub& events,
@@ -154,6 +165,10 @@ void OpenVolumes::Retune() {
     // One that is being opened or closed has what it needs.
     if (use.has_value()) (*use)->entry().volume->Retune(VolumeSettings(ConfigOf(key)));
   }
+}
+
+void OpenVolumes::RereadFiles() {
+  for (block::Exporter* const exporter : exporters_) exporter->RereadFiles();
 }
 
 std::string OpenVolumes::VaultNameOf(const VolumeKey& key) const {
@@ -686,6 +701,10 @@ bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status
   for (const Exported& exported : entry.exports) {
     status->exports.push_back({exported.exporter->kind(), exported.address, exported.uri,
                                exported.exporter->client_count(entry.export_name)});
+  }
+  for (block::Exporter* const exporter : ExportersOf(entry)) {
+    const auto trouble = exporter->Trouble(entry.export_name);
+    if (trouble) AddNeed(ExplainOldKeys(*trouble), status);
   }
   if (const auto mounted = MountedOf(entry)) status->mount = MountInfoOf(*mounted);
   return true;

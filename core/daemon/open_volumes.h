@@ -136,6 +136,8 @@ class OpenVolumes {
   [[nodiscard]] config::Effective ConfigOf(const VolumeKey& key) const;
   /// The config has changed: open volumes go by it from now on.
   void Retune();
+  /// What exporters have read from files is read again.
+  void RereadFiles();
   /// Fills in what is known of an open volume; false when it is not open: then only what kept it
   /// from being opened, if that needs a person.
   bool FillStatus(const VolumeKey& key, control::VolumeStatus* status);

@@ -85,6 +85,8 @@ class VolumeManager final : public control::ControlService {
 
   /// The file was read again: what can change while the daemon runs does.
   void Reload(config::Config config);
+  /// Keys that exporters have from files.
+  void RereadFiles() { open_.RereadFiles(); }
 
   /// From now on whatever would begin something is refused.
   void StopServing() { ending_ = true; }

@@ -118,6 +118,29 @@ good "nbdinfo, with a revocation list" nbdinfo "$(as "$uri" client)"
 bad "a revoked certificate" "tls|certificate" nbdinfo "$(as "$uri" revoked)"
 "$coffer" close photos >/dev/null
 
+reread() { # PATTERN: HUP, until the log says so
+  local log=$XDG_STATE_HOME/coffer/log/cofferd.log before
+  before=$(grep -c "$1" "$log" || true)
+  kill -HUP "$(daemon_pid)"
+  timeout 60 sh -c 'until [ "$(grep -c "$1" "$2")" -gt "$3" ]; do sleep 0.1; done' - "$1" "$log" "$before" ||
+    fail "HUP: the log never said: $1"
+}
+cp -rp "$tls/server" "$tls/turned"
+uri=$(open_volume photos --nbd="unix:$work/turned.sock" --tls-x509="$tls/turned")
+good "before its revocation" nbdinfo "$(as "$uri" revoked)"
+cp -p "$tls/crl/ca-crl.pem" "$tls/turned/"
+reread "read the TLS files of photos again"
+good "after HUP" nbdinfo "$(as "$uri" client)"
+bad "a certificate revoked since, after HUP" "tls|certificate" nbdinfo "$(as "$uri" revoked)"
+: >"$tls/turned/server-key.pem"
+reread "photos keeps its TLS keys"
+good "with a broken new key, by the old one" nbdinfo "$(as "$uri" client)"
+bad "status beside a broken new key" "CREDENTIALS: .*server-key.pem" "$coffer" status photos
+cp -p "$tls/server/server-key.pem" "$tls/turned/"
+reread "read the TLS files of photos again"
+good "status with the key mended" "$coffer" status photos
+"$coffer" close photos >/dev/null
+
 try() { "$coffer" open photos --password-file "$work/password" "$@"; }
 bad "tcp beyond loopback without TLS" "without TLS" try --nbd=tcp:0.0.0.0:0
 bad "a directory that is not there" "ca-cert.pem" try --nbd=tcp:127.0.0.1:0 --tls-x509="$tls/nowhere"

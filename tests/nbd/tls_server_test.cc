@@ -346,6 +346,88 @@ TEST_F(SecureServer, AWithdrawnExportSaysGoodbye) {
   EXPECT_TRUE(client.AtGoodbye());
 }
 
+/// Keys and certificates of one set after another at the same places.
+class ChangingKeys : public SecureServer {
+ protected:
+  void ServeFrom(const std::string& set) {
+    clock_.SetWall(std::time(nullptr));
+    Serve();
+    Take(set);
+    block::ExportSpec x509{"x", "", &device_, "unix:" + x509_path(), false};
+    x509.tls.x509_directory = directory_ / "server";
+    ASSERT_EQ(ExportError(x509), "");
+    block::ExportSpec psk{"p", "", &device_, "unix:" + psk_path(), false};
+    psk.tls.psk_file = directory_ / "keys.psk";
+    ASSERT_EQ(ExportError(psk), "");
+  }
+  void Take(const std::string& set) {
+    constexpr auto kAnew = std::filesystem::copy_options::overwrite_existing |
+                           std::filesystem::copy_options::recursive;
+    std::filesystem::copy(set + "/server", directory_ / "server", kAnew);
+    std::filesystem::copy(set + "/keys.psk", directory_ / "keys.psk", kAnew);
+  }
+  SecureClient WithCertificateOf(const std::string& set) {
+    return {TestClient::ToPath(x509_path()), TlsClient::WithX509(set + "/client")};
+  }
+  SecureClient WithKeyOf(const std::string& set) {
+    const std::string text = FileText(set + "/keys.psk");
+    return {TestClient::ToPath(psk_path()),
+            TlsClient::WithPsk("alice", text.substr(6, text.find('\n') - 6))};
+  }
+  void ExpectOnly(const std::string& set, const std::string& other) {
+    EXPECT_TRUE(WithCertificateOf(set).Start());
+    EXPECT_TRUE(WithKeyOf(set).Start());
+    EXPECT_FALSE(WithCertificateOf(other).Start());
+    EXPECT_FALSE(WithKeyOf(other).Start());
+  }
+};
+
+TEST_F(ChangingKeys, ReadAgainTheyAreForNewClientsAndOldOnesStay) {
+  const std::string first = Files();
+  const std::string second = directory_ / "second";
+  std::filesystem::create_directory(second);
+  WriteTlsFiles(second);
+  ServeFrom(first);
+  SecureClient with_certificate = WithCertificateOf(first);
+  SecureClient with_key = WithKeyOf(first);
+  ASSERT_TRUE(with_certificate.Start());
+  ASSERT_TRUE(with_key.Start());
+  ASSERT_EQ(with_certificate.Go("x"), kAck);
+  ASSERT_EQ(with_key.Go("p"), kAck);
+  Take(second);
+  ExpectOnly(first, second);  // nobody has said so yet
+  server_->RereadFiles();
+  ExpectOnly(second, first);
+  EXPECT_EQ(with_certificate.Write(0, "still here"), 0u);
+  EXPECT_EQ(with_key.Read(0, 10), "still here");
+  EXPECT_FALSE(server_->Trouble("x").has_value());
+  EXPECT_FALSE(server_->Trouble("p").has_value());
+}
+
+TEST_F(ChangingKeys, FilesThatAreNoGoodLeaveThoseInUseThatWere) {
+  const std::string set = Files();
+  ServeFrom(set);
+  for (const std::string name : {"server/server-key.pem", "keys.psk"}) {
+    std::filesystem::resize_file(directory_ / name, 20);
+  }
+  server_->RereadFiles();
+  EXPECT_TRUE(WithCertificateOf(set).Start());
+  EXPECT_TRUE(WithKeyOf(set).Start());
+  const auto x509 = server_->Trouble("x");
+  ASSERT_TRUE(x509.has_value());
+  EXPECT_NE(x509->message.find("server-key.pem"), std::string::npos) << x509->message;
+  const auto psk = server_->Trouble("p");
+  ASSERT_TRUE(psk.has_value());
+  EXPECT_NE(psk->message.find("keys.psk"), std::string::npos) << psk->message;
+  Take(set);
+  server_->RereadFiles();
+  EXPECT_FALSE(server_->Trouble("x").has_value());
+  EXPECT_FALSE(server_->Trouble("p").has_value());
+  ASSERT_TRUE(server_->Withdraw("p").has_value());
+  server_->RereadFiles();
+  EXPECT_TRUE(WithCertificateOf(set).Start());
+}
+
 TEST_F(SecureServer, BeyondThisMachineOnlyWithTls) {
   ServeSecurely();
   for (const char* address : {"tcp:0.0.0.0:0", "tcp:[::]:0", "tcp:192.0.2.1:10809"}) {
