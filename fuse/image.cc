@@ -6,14 +6,11 @@
 #include "fuse/limits.h"
 
 namespace coffer::fuse {
-namespace {
 
-std::string FileStem(std::string name) {
+std::string Image::FileStem(std::string name) {
   std::replace(name.begin(), name.end(), '/', '.');
   return name;
 }
-
-}  // namespace
 
 Image::Image(const block::ExportSpec& spec, Cache cache, UnixSeconds now, JobQueue& jobs)
     : device_(*spec.device),

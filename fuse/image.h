@@ -34,7 +34,8 @@ class Image : public std::enable_shared_from_this<Image> {
   Image(const Image&) = delete;
   Image& operator=(const Image&) = delete;
 
-  /// The volume's name, fit for a file: "/" of VAULT/VOLUME is ".".
+  /// A volume's name, fit for a file: "/" of VAULT/VOLUME is ".".
+  [[nodiscard]] static std::string FileStem(std::string name);
   [[nodiscard]] const std::string& file_stem() const { return file_stem_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] Cache cache() const { return cache_; }

@@ -58,23 +58,29 @@ bool IsOurs(const MountEntry& mount) {
   return mount.type == kMountType && mount.source == kMountSource;
 }
 
-/// Takes away what is dead and ours; kConflict if anything else is mounted there.
+/// What a killed cofferd left mounted there, which may be taken away; nullopt: nothing is mounted.
+/// kConflict for anything else.
+Result<std::optional<MountEntry>> FindLeftMount(const std::string& directory) {
+  ASSIGN_OR_RETURN(std::optional<MountEntry> seen, FindMount(directory));
+  if (!seen) return seen;
+  const bool ours = IsOurs(*seen);
+  const bool dead = IsDead(directory);
+  if (ours && dead) return seen;
+  return Fail(ErrorCode::kConflict,
+              Concat(directory, " has something mounted on it already: ",
+                     EscapeForTerminal(seen->source), ", ", EscapeForTerminal(seen->type),
+                     dead   ? ", whose server is gone"
+                     : ours ? ", by another cofferd"
+                            : ""),
+              ours ? "take another directory, or close the volume there"
+                   : "unmount it, or take another directory");
+}
+
+/// Takes away what is dead and ours.
 Status ClearMounts(const MountTools& tools, const std::string& directory) {
   for (;;) {
-    ASSIGN_OR_RETURN(const std::optional<MountEntry> seen, FindMount(directory));
-    if (!seen) return {};
-    const bool ours = IsOurs(*seen);
-    const bool dead = IsDead(directory);
-    if (!ours || !dead) {
-      return Fail(ErrorCode::kConflict,
-                  Concat(directory, " has something mounted on it already: ",
-                         EscapeForTerminal(seen->source), ", ", EscapeForTerminal(seen->type),
-                         dead   ? ", whose server is gone"
-                         : ours ? ", by another cofferd"
-                                : ""),
-                  ours ? "take another directory, or close the volume there"
-                       : "unmount it, or take another directory");
-    }
+    ASSIGN_OR_RETURN(const std::optional<MountEntry> left, FindLeftMount(directory));
+    if (!left) return {};
     LOG(kInfo, "fuse: ", directory,
         " was left mounted by a cofferd that was killed: unmounting it");
     RETURN_IF_ERROR(UnmountConnection(tools, directory, UnmountMode::kLazy));
@@ -136,6 +142,14 @@ Result<std::string> PlaceOf(const std::string& directory) {
 bool IsCofferMount(const std::string& place) {
   const auto seen = FindMount(place);
   return seen.has_value() && seen->has_value() && IsOurs(**seen);
+}
+
+Status CheckMountPoint(FileSystem& fs, const MountTools& tools, const std::string& place) {
+  RETURN_IF_ERROR(CheckDevice(tools));
+  ASSIGN_OR_RETURN(const std::optional<MountEntry> left, FindLeftMount(place));
+  if (left) return {};  // what is beneath it is seen when it is taken away
+  const Status fit = CheckDirectory(fs, place);
+  return !fit.has_value() && fit.error().code == ErrorCode::kNotFound ? Status() : fit;
 }
 
 Status PrepareMountPoint(FileSystem& fs, const MountTools& tools, const std::string& place) {

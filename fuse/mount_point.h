@@ -28,6 +28,9 @@ Result<std::string> PlaceOf(const std::string& directory);
 /// What is seen at `place` is a mount of a cofferd.
 [[nodiscard]] bool IsCofferMount(const std::string& place);
 
+/// What PrepareMountPoint would refuse, as far as it can be seen without changing anything.
+Status CheckMountPoint(FileSystem& fs, const MountTools& tools, const std::string& place);
+
 /// Makes `place`, as PlaceOf gives it, fit to be mounted on: its last component is made if it is
 /// missing, a mount that a killed cofferd left there is removed. kInvalidArgument, kNotFound,
 /// kConflict or kIoError with what to do about it.

@@ -99,11 +99,8 @@ Result<std::shared_ptr<Server::Directory>> Server::MountedAt(const std::string& 
   }
   if (directory == nullptr) {
     directory = std::make_shared<Directory>(path, tools_, clock_, write_back);
-  } else if (directory->mounted.write_back != write_back) {
-    return Fail(ErrorCode::kConflict,
-                Concat(path, " is mounted ", write_back ? "without" : "with",
-                       " the kernel's write-back cache for the other volumes in it"),
-                "take another directory, or the same fuse_cache");
+  } else {
+    RETURN_IF_ERROR(CheckCache(*directory, write_back));
   }
   if (directory->session != nullptr && IsCofferMount(path)) return directory;
   EndSession(*directory);  // somebody has unmounted it
@@ -115,8 +112,25 @@ Result<std::shared_ptr<Server::Directory>> Server::MountedAt(const std::string& 
 }
 
 Status Server::Check(const block::ExportSpec& spec) {
-  RETURN_IF_ERROR(PlaceOf(spec.address));
-  return {};
+  ASSIGN_OR_RETURN(const std::string path, PlaceOf(spec.address));
+  std::shared_ptr<Directory> directory;
+  {
+    MutexLock lock(mutex_);
+    const auto found = directories_.find(path);
+    if (found != directories_.end()) directory = found->second;
+  }
+  if (directory == nullptr || !IsCofferMount(path)) return CheckMountPoint(fs_, tools_, path);
+  RETURN_IF_ERROR(CheckCache(*directory, CacheFor(spec) == Image::Cache::kWriteBack));
+  const Status free = directory->tree.CheckFree(Image::FileStem(spec.name));
+  return free.has_value() ? free : Fail(free.error().Within("serving in " + path));
+}
+
+Status Server::CheckCache(const Directory& directory, bool write_back) {
+  if (directory.mounted.write_back == write_back) return {};
+  return Fail(ErrorCode::kConflict,
+              Concat(directory.path, " is mounted ", write_back ? "without" : "with",
+                     " the kernel's write-back cache for the other volumes in it"),
+              "take another directory, or the same fuse_cache");
 }
 
 Result<block::ExportPlace> Server::Export(const block::ExportSpec& spec) {

@@ -49,6 +49,7 @@ class Server final : public block::Exporter {
   class Turn;  // the right to change one directory
 
   Result<std::shared_ptr<Directory>> MountedAt(const std::string& path, bool write_back);
+  static Status CheckCache(const Directory& directory, bool write_back);
   Status Mount(Directory& directory);
   void Unmount(Directory& directory);
   void EndSession(Directory& directory);

@@ -16,14 +16,23 @@ Node Tree::StatusNode(const Images::value_type& entry) {
           entry.second};
 }
 
-Status Tree::Add(std::shared_ptr<Image> image) {
-  MutexLock lock(mutex_);
+Status Tree::CheckFreeLocked(const std::string& stem) const {
   for (const auto& [inode, other] : images_) {
-    if (other->file_stem() == image->file_stem()) {
-      return Fail(ErrorCode::kAlreadyExists,
-                  Concat("a file ", image->file_stem(), ".img is there"));
+    if (other->file_stem() == stem) {
+      return Fail(ErrorCode::kAlreadyExists, Concat("a file ", stem, ".img is there"));
     }
   }
+  return {};
+}
+
+Status Tree::CheckFree(const std::string& stem) const {
+  MutexLock lock(mutex_);
+  return CheckFreeLocked(stem);
+}
+
+Status Tree::Add(std::shared_ptr<Image> image) {
+  MutexLock lock(mutex_);
+  RETURN_IF_ERROR(CheckFreeLocked(image->file_stem()));
   images_.emplace(std::exchange(next_, next_ + 2), std::move(image));
   return {};
 }

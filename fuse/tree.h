@@ -37,6 +37,8 @@ class Tree {
   /// kAlreadyExists if a file of that name is there.
   Status Add(std::shared_ptr<Image> image) EXCLUDES_LOCK(mutex_);
   void Remove(const Image& image) EXCLUDES_LOCK(mutex_);
+  /// What Add would say to an image of that FileStem.
+  [[nodiscard]] Status CheckFree(const std::string& stem) const EXCLUDES_LOCK(mutex_);
 
   [[nodiscard]] std::optional<Node> Find(Inode inode) const EXCLUDES_LOCK(mutex_);
   [[nodiscard]] std::optional<Node> Find(Inode directory, std::string_view name) const
@@ -55,6 +57,8 @@ class Tree {
   [[nodiscard]] static Node ImageNode(const Images::value_type& entry);
   [[nodiscard]] static Node StatusNode(const Images::value_type& entry);
   [[nodiscard]] std::vector<Node> ListLocked(Inode directory) const REQUIRES_LOCK(mutex_);
+
+  [[nodiscard]] Status CheckFreeLocked(const std::string& stem) const REQUIRES_LOCK(mutex_);
 
   mutable Mutex mutex_;
   Images images_ GUARDED_BY(mutex_);  // by inode number

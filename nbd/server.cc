@@ -115,11 +115,31 @@ Result<Address> OwnAddress(const block::ExportSpec& spec) {
 
 }  // namespace
 
+Status Server::CheckShared(const block::ExportSpec& spec) const {
+  if (!spec.tls.empty()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                Concat("NBD export ", spec.name, ": the shared socket has no TLS"),
+                "give it a listener of its own, such as --nbd=tcp:127.0.0.1:10809");
+  }
+  if (shared_ != nullptr) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              Concat("NBD export ", spec.name, ": no shared socket, so it needs an address"));
+}
+
 Status Server::Check(const block::ExportSpec& spec) {
-  if (spec.address.empty()) return {};
+  if (spec.address.empty()) return CheckShared(spec);
   ASSIGN_OR_RETURN(const Address address, OwnAddress(spec));
-  if (address.kind != Address::Kind::kUnix) return {};
-  return CheckSocketDirectory(fs_, address.path, DirectoryRule::kNotHijacked);
+  if (!spec.tls.empty()) RETURN_IF_ERROR(ReadCredentials(spec.tls));
+  if (address.kind == Address::Kind::kUnix) {
+    RETURN_IF_ERROR(CheckSocketDirectory(fs_, address.path, DirectoryRule::kNotHijacked));
+  }
+  return CheckFree(address, StaleSocket::kRemove);
+}
+
+Result<std::shared_ptr<const TlsCredentials>> Server::ReadCredentials(
+    const block::TlsFiles& files) {
+  ASSIGN_OR_RETURN(TlsMaterial material, ReadTlsFiles(fs_, files));
+  return TlsCredentials::Open(std::move(material), clock_.WallNow());
 }
 
 Result<Server::Own> Server::ListenOwn(const block::ExportSpec& spec) {
@@ -156,15 +176,7 @@ Result<block::ExportPlace> Server::Export(const block::ExportSpec& spec) {
                 Concat("NBD export ", spec.name, ": description longer than ", kDescriptionBytesMax,
                        " bytes"));
   }
-  if (spec.address.empty() && !spec.tls.empty()) {
-    return Fail(ErrorCode::kInvalidArgument,
-                Concat("NBD export ", spec.name, ": the shared socket has no TLS"),
-                "give it a listener of its own, such as --nbd=tcp:127.0.0.1:10809");
-  }
-  if (spec.address.empty() && shared_ == nullptr) {
-    return Fail(ErrorCode::kInvalidArgument,
-                Concat("NBD export ", spec.name, ": no shared socket, so it needs an address"));
-  }
+  if (spec.address.empty()) RETURN_IF_ERROR(CheckShared(spec));
   ASSIGN_OR_RETURN(const std::shared_ptr<Home> home, MakeHome());
   home->served =
       std::make_shared<ServedExport>(spec.name, spec.description, spec.device,

@@ -59,6 +59,11 @@ bool IsStale(const std::string& path) {
          errno == ECONNREFUSED;
 }
 
+Error SomethingIsThere(const std::string& path) {
+  return {ErrorCode::kAlreadyExists, Concat("NBD socket ", path, ": something is there"),
+          "choose another path, or remove it if no server uses it"};
+}
+
 Result<Descriptor> ListenUnix(const std::string& path, StaleSocket stale) {
   ASSIGN_OR_RETURN(Descriptor socket, NewSocket(AF_UNIX));
   // bind() gives the file the socket's own mode less the umask. Setting it here instead of in the
@@ -71,8 +76,7 @@ Result<Descriptor> ListenUnix(const std::string& path, StaleSocket stale) {
     bound = ::bind(socket.fd(), Generic(address), sizeof address);
   }
   if (bound != 0 && errno == EADDRINUSE) {
-    return Fail(ErrorCode::kAlreadyExists, Concat("NBD socket ", path, ": something is there"),
-                "choose another path, or remove it if no server uses it");
+    return Fail(SomethingIsThere(path));
   }
   if (bound != 0) return Fail(ErrorFromErrno(errno, "binding NBD socket " + path));
   struct stat info;
@@ -111,22 +115,36 @@ TcpSockaddr SockaddrOf(const Address& where) {
   return address;
 }
 
-Result<Descriptor> ListenTcp(Address& where) {
+/// errno of bind or listen, in words.
+Error NotListening(const Address& where) {
+  if (errno == EADDRINUSE) {
+    return {ErrorCode::kAlreadyExists, Concat(where.ToString(), ": the port is in use"),
+            "choose another port, or 0 for any that is free"};
+  }
+  if (errno == EADDRNOTAVAIL) {
+    return {ErrorCode::kInvalidArgument, Concat(where.ToString(), ": no address of this machine")};
+  }
+  return ErrorFromErrno(errno, "listening on " + where.ToString());
+}
+
+Result<Descriptor> BindTcp(const Address& where) {
   TcpSockaddr address = SockaddrOf(where);
   ASSIGN_OR_RETURN(Descriptor socket, NewSocket(address.storage.ss_family));
   const int on = 1;
   (void)::setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(socket.fd(), reinterpret_cast<sockaddr*>(&address.storage), address.length) != 0) {
+    return Fail(NotListening(where));
+  }
+  return socket;
+}
+
+Result<Descriptor> ListenTcp(Address& where) {
+  ASSIGN_OR_RETURN(Descriptor socket, BindTcp(where));
+  TcpSockaddr address = SockaddrOf(where);
   auto* generic = reinterpret_cast<sockaddr*>(&address.storage);
-  if (::bind(socket.fd(), generic, address.length) != 0 || ::listen(socket.fd(), kBacklog) != 0 ||
+  if (::listen(socket.fd(), kBacklog) != 0 ||
       ::getsockname(socket.fd(), generic, &address.length) != 0) {
-    if (errno == EADDRINUSE) {
-      return Fail(ErrorCode::kAlreadyExists, Concat(where.ToString(), ": the port is in use"));
-    }
-    if (errno == EADDRNOTAVAIL) {
-      return Fail(ErrorCode::kInvalidArgument,
-                  Concat(where.ToString(), ": no address of this machine"));
-    }
-    return Fail(ErrorFromErrno(errno, "listening on " + where.ToString()));
+    return Fail(NotListening(where));
   }
   where.port = ntohs(address.port());
   return socket;
@@ -161,6 +179,17 @@ void Descriptor::Close() {
 Result<Descriptor> Listen(Address& address, StaleSocket stale) {
   return address.kind == Address::Kind::kUnix ? ListenUnix(address.path, stale)
                                               : ListenTcp(address);
+}
+
+Status CheckFree(const Address& address, StaleSocket stale) {
+  if (address.kind == Address::Kind::kTcp) {
+    RETURN_IF_ERROR(BindTcp(address));
+    return {};
+  }
+  struct stat info;
+  const bool taken = ::lstat(address.path.c_str(), &info) == 0;
+  if (!taken || (stale == StaleSocket::kRemove && IsStale(address.path))) return {};
+  return Fail(SomethingIsThere(address.path));
 }
 
 Accepted Accept(const Descriptor& listener) {

@@ -40,6 +40,9 @@ class Descriptor {
 enum class StaleSocket { kRefuse, kRemove };
 [[nodiscard]] Result<Descriptor> Listen(Address& address, StaleSocket stale);
 
+/// Whether Listen would find the address taken, as an error of Listen's. Leaves nothing behind.
+[[nodiscard]] Status CheckFree(const Address& address, StaleSocket stale);
+
 struct Accepted {
   enum class Outcome {
     kConnection,

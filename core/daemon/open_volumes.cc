@@ -328,7 +328,8 @@ block::ExportSpec OpenVolumes::SpecOf(const VolumeKey& key, const config::Overri
   return spec;
 }
 
-Status OpenVolumes::CheckOpen(const VolumeKey& key, const control::OpenRequest& request) const {
+Status OpenVolumes::CheckOpen(const VolumeKey& key, const std::string& export_name,
+                              const control::OpenRequest& request) const {
   {
     MutexLock lock(mutex_);
     if (FindLocked(key) != nullptr) return {};  // what is there already is no hindrance to it
@@ -337,7 +338,9 @@ Status OpenVolumes::CheckOpen(const VolumeKey& key, const control::OpenRequest& 
   for (const control::ExportRequest& wanted : WantedExports(request)) {
     ASSIGN_OR_RETURN(block::Exporter* const exporter, ExporterOf(wanted.kind));
     if (wanted.address == mounting_.images_directory && !wanted.address.empty()) continue;
-    RETURN_IF_ERROR(exporter->Check(SpecOf(key, overrides, wanted)));
+    block::ExportSpec spec = SpecOf(key, overrides, wanted);
+    spec.name = export_name;
+    RETURN_IF_ERROR(exporter->Check(spec));
   }
   if (!request.mount) return {};
   if (mounting_.mounter == nullptr) {

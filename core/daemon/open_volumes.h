@@ -90,7 +90,8 @@ class OpenVolumes {
   std::vector<std::string> TakeNotes(const VolumeKey& key);
 
   /// What of Open's errors can be told without a password.
-  Status CheckOpen(const VolumeKey& key, const control::OpenRequest& request) const;
+  Status CheckOpen(const VolumeKey& key, const std::string& export_name,
+                   const control::OpenRequest& request) const;
 
   /// A volume that is being closed waits for its vault's store no longer: what is not uploaded
   /// stays in the journal.

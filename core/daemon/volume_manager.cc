@@ -369,7 +369,7 @@ Result<control::OpenReply> VolumeManager::Open(const std::string& reference,
 Status VolumeManager::CheckOpen(const std::string& reference, const control::OpenRequest& request) {
   RETURN_IF_ERROR(CheckServing());
   ASSIGN_OR_RETURN(const Target target, Resolve(reference));
-  return open_.CheckOpen(target.key, request);
+  return open_.CheckOpen(target.key, ExportNameOf(target), request);
 }
 
 Result<control::JobInfo> VolumeManager::StartOpen(const std::string& reference,

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -431,7 +432,22 @@ class Mount(e2e.CofferTest):
 
     def test_what_is_wrong_is_said_before_the_password_is_asked_for(self):
         self.init(size="64M")
-        for words, code, text in ((("--mount=/proc",), 6, "mounted at /proc already"),
+        busy = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(busy.close)
+        port = busy.getsockname()[1]
+        taken = self.root / "taken.sock"
+        taken.write_text("no socket")
+        full = self.root / "full"
+        full.mkdir()
+        (full / "letter.txt").write_text("mine")
+        for words, code, text in (((f"--nbd=tcp:127.0.0.1:{port}",), 4, "the port is in use"),
+                                  ((f"--nbd=unix:{taken}",), 4, "something is there"),
+                                  (("--nbd=tcp:127.0.0.1:0", "--tls-psk=/no/keys"), 3, "/no/keys"),
+                                  (("--tls-psk=/no/keys",), 2, "the shared socket has no TLS"),
+                                  ((f"--fuse={full}",), 6, "it holds letter.txt"),
+                                  (("--fuse=/proc",), 6, "mounted on it already"),
+                                  ((f"--fuse={taken}",), 2, "is no directory"),
+                                  (("--mount=/proc",), 6, "mounted at /proc already"),
                                   ((f"--mount={self.place}", "--mkfs=ntfs"), 2, "ntfs"),
                                   (("--nbd=tcp:0.0.0.0:1",), 2, "TLS"),
                                   (("--nbd=elsewhere",), 2, "elsewhere")):

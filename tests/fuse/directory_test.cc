@@ -4,6 +4,8 @@
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <set>
 
@@ -69,6 +71,33 @@ TEST(FuseDirectory, TakesAVolumeOnceAndShowsOneInSeveral) {
     ASSERT_EQ(ReadAt(i % 2 == 0 ? there.get() : here.get(), 4096, text.size()), text);
   }
   EXPECT_EQ(world.server().client_count("photos"), 2);
+}
+
+TEST(FuseDirectory, SaysBeforehandWhatItWouldRefuseAndChangesNothing) {
+  StrictDevice device(kMiB);
+  FuseWorld world;
+  block::ExportSpec spec = Named("attic/photos");
+  spec.address = world.root() + "/images";
+  EXPECT_TRUE(world.server().Check(spec).has_value());
+  EXPECT_FALSE(std::filesystem::exists(spec.address));
+  std::filesystem::create_directory(spec.address);
+  EXPECT_TRUE(world.server().Check(spec).has_value());
+  const std::string letter = spec.address + "/letter.txt";
+  std::ofstream(letter) << "mine";
+  const Status full = world.server().Check(spec);
+  ASSERT_FALSE(full.has_value());
+  EXPECT_EQ(full.error().code, ErrorCode::kConflict);
+  EXPECT_NE(full.error().message.find("letter.txt"), std::string::npos) << full.error().message;
+  std::filesystem::remove(letter);
+  world.Serve(device, spec);
+  const Status taken = world.server().Check(spec);
+  ASSERT_FALSE(taken.has_value());
+  EXPECT_EQ(taken.error().code, ErrorCode::kAlreadyExists);
+  block::ExportSpec beside = Named("other");
+  beside.address = spec.address;
+  EXPECT_TRUE(world.server().Check(beside).has_value());
+  beside.cache = block::ClientCache::kWriteBack;
+  EXPECT_FALSE(world.server().Check(beside).has_value());
 }
 
 TEST(FuseDirectory, TellsWhatItKnowsOfAVolume) {
