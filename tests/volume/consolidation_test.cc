@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/volume/volume.h"
-#include "tests/volume/volume_world.h"
+#include "tests/volume/modelled_volume.h"
 
 namespace coffer::volume {
 namespace {
@@ -14,33 +14,18 @@ using store::StoreOperation;
 
 constexpr std::uint64_t kSize = (8 << 20) + (32 << 10);
 constexpr std::uint32_t kChunk = 64 * 1024;
-constexpr std::uint64_t kBlock = 4096;
 constexpr std::size_t kNever = format::kPiecesPerChunkMax;
 
-class ConsolidationTest : public testing::Test {
+class ConsolidationTest : public ModelledVolume {
  protected:
-  ConsolidationTest() : machine_(provider_, seed_), other_(provider_, seed_ + 9, "b") {}
+  ConsolidationTest() : ModelledVolume(kSize, kChunk) {}
 
   void SetUp() override {
-    ASSERT_OK(machine_.Create({.name = "photos", .size = kSize, .chunk_size = kChunk}));
+    ModelledVolume::SetUp();
     settings_.sync_bytes = 64 << 20;
     settings_.journal_bytes_max = 128 << 20;
     settings_.pack_bytes_target = 1 << 20;
     settings_.deltas_max = 32;
-  }
-  void Open(vault::Machine& machine) {
-    opened_.reset();
-    ASSERT_OK_AND_ASSIGN(opened_, OpenedVolume::Open(machine, {.settings = settings_}));
-  }
-  void Close() {
-    ASSERT_OK(volume().Close(CloseMode::kUpload, {}));
-    opened_.reset();
-  }
-  Volume& volume() { return **opened_; }
-  void Write(std::uint64_t offset, std::uint64_t length) {
-    const Bytes data = random_.NewBytes(length);
-    ASSERT_OK(volume().Write(offset, data, WriteFlag::kNone));
-    model_.Write(offset, data);
   }
   /// A commit for each of `count` blocks of `chunk`, none beside another.
   void WritePatches(std::uint64_t chunk, int count) {
@@ -60,19 +45,10 @@ class ConsolidationTest : public testing::Test {
     return (*there)->resources().reader().reads().data_frames;
   }
   [[nodiscard]] std::size_t gets() const { return machine_.wire.count(StoreOperation::kGetRange); }
-
-  const std::uint64_t seed_ = TestSeed();
-  store::MemoryStore provider_;
-  vault::Machine machine_;
-  vault::Machine other_;
-  SeededRandom random_{seed_ + 1};
-  ByteModel model_{kSize};
-  Settings settings_ = SmallSettings();
-  std::unique_ptr<OpenedVolume> opened_;
 };
 
 TEST_F(ConsolidationTest, AChunkAtHandIsWrittenWholeBeforeItHasManyPieces) {
-  Open(machine_);
+  Open();
   Write(0, kChunk);
   ASSERT_OK(volume().Sync({}));
   ASSERT_TRUE(Holds(volume(), model_));  // now its frame is in memory
@@ -86,10 +62,10 @@ TEST_F(ConsolidationTest, AChunkAtHandIsWrittenWholeBeforeItHasManyPieces) {
 }
 
 TEST_F(ConsolidationTest, WhatIsNotAtHandGetsPatchesAndNothingIsRead) {
-  Open(machine_);
+  Open();
   Write(0, kChunk);
   Close();
-  Open(machine_);
+  Open();
   const std::size_t before = gets();
   WritePatches(0, 7);
   EXPECT_EQ(gets(), before);
@@ -100,10 +76,10 @@ TEST_F(ConsolidationTest, WhatIsNotAtHandGetsPatchesAndNothingIsRead) {
 
 TEST_F(ConsolidationTest, AfterAFoldChunksOfManyPiecesAreFetchedAndWrittenWholeByTheNextCommit) {
   settings_.deltas_max = 10;
-  Open(machine_);
+  Open();
   Write(2 * kChunk, kChunk);
   Close();
-  Open(machine_);  // the chunk is not at hand
+  Open();  // the chunk is not at hand
   Write(2 * kChunk + kBlock, kBlock);
   WritePatches(2, 8);  // … and eleven pieces
   Write(5 * kChunk, kChunk);
@@ -125,10 +101,10 @@ TEST_F(ConsolidationTest, AfterAFoldChunksOfManyPiecesAreFetchedAndWrittenWholeB
 TEST_F(ConsolidationTest, AfterAFoldTheChunkOfTheMostPiecesComesFirst) {
   settings_.deltas_max = 20;
   settings_.background_chunks_max = 1;
-  Open(machine_);
+  Open();
   Write(2 * kChunk, 2 * kChunk);
   Close();
-  Open(machine_);  // the chunks are not at hand
+  Open();  // the chunks are not at hand
   WritePatches(2, 8);
   WritePatches(3, 8);
   Write(3 * kChunk + kBlock, kBlock);
@@ -149,7 +125,7 @@ TEST_F(ConsolidationTest, AfterAFoldTheChunkOfTheMostPiecesComesFirst) {
 
 TEST_F(ConsolidationTest, ACommitUploadsAtMostTwiceOfItsData) {
   settings_.pieces_at_hand_max = kNever;
-  Open(machine_);
+  Open();
   Write(0, kSize);
   ASSERT_OK(volume().Sync({}));
   for (std::uint64_t block = 0; block < 14; block += 2) {
@@ -159,7 +135,7 @@ TEST_F(ConsolidationTest, ACommitUploadsAtMostTwiceOfItsData) {
   }
   Close();
   settings_.pieces_at_hand_max = 4;
-  Open(machine_);
+  Open();
   ASSERT_TRUE(Holds(volume(), model_));
   const std::uint64_t before = volume().status().uploaded_bytes;
   for (std::uint64_t chunk = 0; chunk < kSize / kChunk; ++chunk)
@@ -173,7 +149,7 @@ TEST_F(ConsolidationTest, ACommitUploadsAtMostTwiceOfItsData) {
 TEST_F(ConsolidationTest, TheLastChunkEndsWithTheVolume) {
   settings_.pieces_at_hand_max = 2;
   const std::uint64_t last = kSize / kChunk;
-  Open(machine_);
+  Open();
   Write(last * kChunk, kSize - last * kChunk);
   ASSERT_OK(volume().Sync({}));
   ASSERT_TRUE(Holds(volume(), model_));
@@ -184,7 +160,7 @@ TEST_F(ConsolidationTest, TheLastChunkEndsWithTheVolume) {
 
 TEST_F(ConsolidationTest, PagesThatAFoldHasWrittenNeedNoReading) {
   settings_.deltas_max = 2;
-  Open(machine_);
+  Open();
   for (std::uint64_t chunk = 0; chunk < 100; chunk += 10) {
     Write(chunk * kChunk, kChunk);
     ASSERT_OK(volume().Sync({}));
@@ -201,7 +177,7 @@ TEST_F(ConsolidationTest, RandomRequestsCommitsAndReadsHoldAgainstAModel) {
   settings_.deltas_max = 4;
   settings_.pieces_at_hand_max = 2;
   settings_.pieces_background_max = 3;
-  Open(machine_);
+  Open();
   for (int round = 0; round < 60; ++round) {
     for (int i = 0; i < 12; ++i) {
       const std::uint64_t offset = random_.Below(12 * kChunk / kBlock) * kBlock;
@@ -219,11 +195,11 @@ TEST_F(ConsolidationTest, RandomRequestsCommitsAndReadsHoldAgainstAModel) {
     }
     if (random_.OneIn(10)) {
       Close();
-      Open(machine_);
+      Open();
     }
   }
   Close();
-  Open(other_);
+  OpenOn(other_);
   EXPECT_TRUE(Holds(volume(), model_));
 }
 

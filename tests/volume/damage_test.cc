@@ -5,45 +5,29 @@
 
 #include <set>
 
-#include "tests/volume/volume_world.h"
+#include "tests/volume/modelled_volume.h"
 
 namespace coffer::volume {
 namespace {
 
 using block::WriteFlag;
 
-constexpr std::uint64_t kBlock = 4096;
-constexpr std::uint64_t kChunk = 16 * 1024;
-constexpr std::uint64_t kLeaf = 256 * kChunk;  // of the volume that one leaf page maps
+constexpr std::uint32_t kChunk = 16 * 1024;
+/// Of the volume, what one leaf page maps.
+constexpr std::uint64_t kLeaf = std::uint64_t{256} * kChunk;
 /// Two leaves and a part of a third, the last chunk cut.
-constexpr std::uint64_t kSize = 2 * kLeaf + 20 * kChunk + kBlock;
+constexpr std::uint64_t kSize = 2 * kLeaf + 20 * kChunk + 4096;
 
-class DamageTest : public testing::Test {
+class DamageTest : public ModelledVolume {
  protected:
-  DamageTest() : machine_(provider_, seed_), other_(provider_, seed_ + 9, "b") {}
+  DamageTest() : ModelledVolume(kSize, kChunk) {}
 
   void SetUp() override {
-    ASSERT_OK(machine_.Create({.name = "photos", .size = kSize, .chunk_size = kChunk}));
+    ModelledVolume::SetUp();
     settings_.sync_bytes = 8 << 20;
     settings_.journal_bytes_max = 32 << 20;
     settings_.dirty_memory_bytes_max = 8 << 20;
     Open();
-  }
-  void Open() {
-    opened_.reset();
-    ASSERT_OK_AND_ASSIGN(opened_, OpenedVolume::Open(machine_, {.settings = settings_}));
-  }
-  void Close() {
-    ASSERT_OK(volume().Close(CloseMode::kUpload, {}));
-    opened_.reset();
-  }
-  Volume& volume() { return **opened_; }
-  void Write(std::uint64_t offset, std::uint64_t length) {
-    WriteBytes(offset, random_.NewBytes(length));
-  }
-  void WriteBytes(std::uint64_t offset, const Bytes& data) {
-    ASSERT_OK(volume().Write(offset, data, WriteFlag::kNone));
-    model_.Write(offset, data);
   }
   void Commit(std::uint64_t offset, std::uint64_t length) {
     Write(offset, length);
@@ -109,15 +93,7 @@ class DamageTest : public testing::Test {
     EXPECT_LE(status.unfolded_deltas, settings_.deltas_max + 2);
   }
 
-  const std::uint64_t seed_ = TestSeed();
-  store::MemoryStore provider_;
-  vault::Machine machine_;
-  vault::Machine other_;
-  SeededRandom random_{seed_ + 1};
-  ByteModel model_{kSize};
-  Settings settings_ = SmallSettings();
   store::MemoryStore::Objects lost_;
-  std::unique_ptr<OpenedVolume> opened_;
 };
 
 TEST_F(DamageTest, ALostLeafStopsNoCommitAndNoClose) {
