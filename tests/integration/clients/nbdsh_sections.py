@@ -177,13 +177,20 @@ def pwrites():
     handle.shutdown()
 
 
+def trim_model(offset, count):
+    """Its whole blocks are zeros, the rest of the range stays."""
+    start, end = -(-offset // 4096) * 4096, (offset + count) // 4096 * 4096
+    if start < end:
+        model[start:end] = bytes(end - start)
+
+
 def trims():
     handle = connect()
     for flags in 0, nbd.CMD_FLAG_FUA:
         put(handle, chooser.randbytes(MIB), 0)
         for offset, count in (8192, 65536), (200001, 3), (300000, 70001):
             handle.trim(count, offset, flags)
-            model[offset:offset + count] = bytes(count)
+            trim_model(offset, count)
         same(handle, MIB)
     handle.shutdown()
 
@@ -288,7 +295,7 @@ def aio(handles, rounds):
                 model[offset:offset + count] = data
             elif kind == 1:
                 cookie = handle.aio_trim(count, offset, flags=chooser.choice([0, nbd.CMD_FLAG_FUA]))
-                model[offset:offset + count] = bytes(count)
+                trim_model(offset, count)
             elif kind == 2:
                 cookie = handle.aio_zero(count, offset, flags=chooser.choice([0, nbd.CMD_FLAG_NO_HOLE]))
                 model[offset:offset + count] = bytes(count)
@@ -384,7 +391,7 @@ def random_model():
             put(handle, chooser.randbytes(count), offset, fua)
         elif kind == 1:
             handle.trim(count, offset, fua)
-            model[offset:offset + count] = bytes(count)
+            trim_model(offset, count)
         elif kind == 2:
             handle.zero(count, offset, fua | chooser.choice([0, nbd.CMD_FLAG_NO_HOLE]) |
                         chooser.choice([0, nbd.CMD_FLAG_FAST_ZERO]))
