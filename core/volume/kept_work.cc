@@ -4,19 +4,13 @@
 
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
-#include "core/crypto/sealer.h"
 #include "core/format/chain_name.h"
-#include "core/format/pack.h"
-#include "core/pack/frame_codec.h"
+#include "core/pack/pack_table.h"
 
 namespace coffer::volume {
 namespace {
 
 using format::FrameType;
-
-/// What is asked of the store, aligned in the pack, as whoever reads does: it tells nothing of
-/// frames and tables.
-constexpr std::uint64_t kWindowBytes = 256 * 1024;
 
 /// The pack of a file's name; nullopt for what is not ours.
 std::optional<PackId> PackOf(const std::string& name) {
@@ -129,8 +123,9 @@ Status KeptWork::Recall(std::uint64_t seq) {
   if (packs.has_value()) {
     for (std::size_t i = 0; i < packs->size(); ++i) {
       const PackId& pack = (*packs)[i];
-      const Result<Frames> frames =
-          i < kPacksMax ? ReadTable(pack) : Fail(ErrorCode::kNotFound, "too many");
+      const Result<Frames> frames = i < kPacksMax
+                                        ? pack::ReadPackTable(vault_.store(), vault_.keys(), pack)
+                                        : Fail(ErrorCode::kNotFound, "too many");
       if (frames.has_value()) {
         Insert(pack, *frames, seq);
         continue;
@@ -145,66 +140,6 @@ Status KeptWork::Recall(std::uint64_t seq) {
   COFFER_FAILPOINT("kept-work-recalled");
   recalled_ = true;
   return {};
-}
-
-/// [offset, offset + length) of a pack, fetched in whole windows.
-Result<Bytes> KeptWork::ReadWindows(const PackId& pack, std::uint64_t offset,
-                                    std::uint64_t length) {
-  const std::uint64_t first = offset / kWindowBytes * kWindowBytes;
-  const std::uint64_t last = (offset + length + kWindowBytes - 1) / kWindowBytes * kWindowBytes;
-  ASSIGN_OR_RETURN(const Bytes windows,
-                   vault_.store().GetRange(format::PackName(pack), first, last - first));
-  if (windows.size() < offset - first + length)
-    return Fail(ErrorCode::kCorruption, "the pack ends before its table does");
-  return ToBytes(ByteView(windows).subspan(offset - first, length));
-}
-
-Result<KeptWork::Frames> KeptWork::ReadTable(const PackId& pack) {
-  ASSIGN_OR_RETURN(const Bytes start, ReadWindows(pack, 0, format::kPackFramesOffset));
-  ASSIGN_OR_RETURN(const format::PackPrefix prefix, format::DecodePackPrefix(start));
-  ASSIGN_OR_RETURN(const vault::KeyChest::Epoch* epoch, vault_.keys().Find(prefix.key_epoch));
-  const crypto::Sealer sealer(epoch->pack, pack.view());
-  const auto open = [&](FrameType type, std::uint32_t number, ByteView sealed) {
-    const auto stored = static_cast<std::uint32_t>(sealed.size());
-    return pack::OpenFrame(
-        sealer, sealed,
-        {.type = type,
-         .codec = 0,
-         .vault = vault_.id(),
-         .key_epoch = prefix.key_epoch,
-         .pack = pack,
-         .frame = number,
-         .plain_length = stored - static_cast<std::uint32_t>(format::kFrameTagBytes),
-         .stored_length = stored});
-  };
-  ASSIGN_OR_RETURN(
-      const Bytes header_plain,
-      open(FrameType::kPackHeader, 0, ByteView(start).subspan(format::kPackPrefixBytes)));
-  const std::uint64_t claimed = LoadLe<std::uint32_t>(header_plain.data() + 12);
-  ASSIGN_OR_RETURN(const format::PackHeader header,
-                   format::DecodePackHeader(header_plain, claimed));
-  ASSIGN_OR_RETURN(const Bytes sealed, ReadWindows(pack, header.table_offset, header.table_length));
-  ASSIGN_OR_RETURN(const Bytes table_plain,
-                   open(FrameType::kPackTable, header.frame_count + 1, sealed));
-  ASSIGN_OR_RETURN(const auto table, format::DecodePackTable(table_plain));
-  Frames frames;
-  std::uint32_t offset = format::kPackFramesOffset;
-  for (const format::PackTableEntry& entry : table) {
-    frames.push_back({.type = entry.type,
-                      .level = entry.level,
-                      .id = entry.id,
-                      .ref = {.pack = pack,
-                              .key_epoch = prefix.key_epoch,
-                              .frame = static_cast<std::uint32_t>(frames.size() + 1),
-                              .offset = offset,
-                              .stored_length = entry.stored_length,
-                              .plain_length = entry.plain_length,
-                              .codec = entry.codec}});
-    offset += entry.stored_length;
-  }
-  if (frames.size() != header.frame_count || offset != header.table_offset)
-    return Fail(ErrorCode::kCorruption, "the pack's table is not that of its frames");
-  return frames;
 }
 
 }  // namespace coffer::volume

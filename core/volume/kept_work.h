@@ -53,8 +53,6 @@ class KeptWork final : public pack::UploadListener {
   using Frames = std::vector<pack::PlacedFrame>;
 
   Result<std::vector<PackId>> ListFiles() const;
-  Result<Frames> ReadTable(const PackId& pack);
-  Result<Bytes> ReadWindows(const PackId& pack, std::uint64_t offset, std::uint64_t length);
   void Insert(const PackId& pack, const Frames& frames, std::uint64_t until_seq);
   [[nodiscard]] std::string PathOf(const PackId& pack) const;
   void NoteOnDisk(const PackId& pack);

@@ -49,6 +49,9 @@ class OpenVolume final : public Volume {
   Status Replay(std::span<const cache::RecordPtr> request);
 
  private:
+  /// How often what is to be at hand is looked for again before somebody waits for it.
+  static constexpr int kWarmAttemptsMax = 8;
+
   OpenVolume(VaultResources& resources, const OpenOptions& options)
       : resources_(resources),
         settings_(options.settings),

@@ -71,7 +71,6 @@ EDGES = {
     ("core/volume", "core/base"): _FOUNDATION,
     ("core/volume", "core/block"): "a volume is a BlockDevice",
     ("core/volume", "core/compress"): "the codec that a volume's owner chose",
-    ("core/volume", "core/crypto"): "the tables of packs that a failed commit has uploaded",
     ("core/volume", "core/format"): "the head that a commit makes",
     ("core/volume", "core/vault"): "commits are heads in a chain",
     ("core/volume", "core/pack"): "commits build and upload packs",
