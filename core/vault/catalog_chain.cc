@@ -243,7 +243,7 @@ Result<CatalogChain::Outcome> CatalogChain::Create(const State& next, ByteView b
       }
       return Fail(created.error().code == ErrorCode::kAlreadyExists
                       ? standing.error().Within(What())
-                      : created.error().Within(What()));
+                      : WithBytesWanted(created.error().Within(What()), bytes.size()));
     }
     if (standing->point != next.point) return Outcome::kOvertaken;
   }

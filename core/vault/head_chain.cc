@@ -165,7 +165,8 @@ Result<HeadChain::Standing> HeadChain::Offer() {
     return Standing::kOurs;
   }
   if (created.error().code != ErrorCode::kAlreadyExists) {
-    return Fail(created.error().Within(Concat(What(), ": head ", seq)));
+    return Fail(WithBytesWanted(created.error().Within(Concat(What(), ": head ", seq)),
+                                pending_->bytes.size()));
   }
   return JudgeStanding();
 }

@@ -89,6 +89,20 @@ Error CredentialsError(std::string_view why) {
                      "by itself then, at once with coffer sync");
 }
 
+Error WithBytesWanted(Error error, std::uint64_t bytes) {
+  if (error.code != ErrorCode::kNoSpace) return error;
+  constexpr std::uint64_t kKiB = 1024;
+  error.message +=
+      Concat("; ", (bytes + kKiB - 1) / kKiB + 1, " KiB are wanted there for this object");
+  return error;
+}
+
+Error NothingChangedWithoutRoom(Error error) {
+  if (error.code != ErrorCode::kNoSpace) return error;
+  error.hint = "make room there, then repeat the command; nothing was changed";
+  return error;
+}
+
 Error NoSpaceError(std::string_view why, std::string_view hint) {
   return NeedsPerson(
       Concat("NO-SPACE: ", why),

@@ -31,6 +31,10 @@ namespace coffer::vault {
 /// The store refuses whoever asks. It is asked again all the same, in case that is mended there.
 [[nodiscard]] Error CredentialsError(std::string_view why);
 /// A disk, or a store, is full. `hint` may be empty.
+/// `error`, saying how much room is wanted where it is kNoSpace.
+[[nodiscard]] Error WithBytesWanted(Error error, std::uint64_t bytes);
+/// The same for a command that has changed nothing.
+[[nodiscard]] Error NothingChangedWithoutRoom(Error error);
 [[nodiscard]] Error NoSpaceError(std::string_view why, std::string_view hint);
 /// What a read met in the store.
 [[nodiscard]] Error MissingPacksError(std::string_view why);

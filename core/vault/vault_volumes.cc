@@ -7,6 +7,7 @@
 #include "core/vault/head_chain.h"
 #include "core/vault/local_state.h"
 #include "core/vault/new_volume.h"
+#include "core/vault/person.h"
 #include "core/vault/vault.h"
 
 namespace coffer::vault {
@@ -31,19 +32,23 @@ Status Vault::RenameVolume(const VolumeId& volume, const std::string& name) {
   RETURN_IF_ERROR(PrepareToWrite());
   RETURN_IF_ERROR(RefreshCatalog());
   bool renamed = false;
-  return catalog_->Update([&](format::Catalog& catalog) -> Result<CatalogChain::Edit> {
-    ASSIGN_OR_RETURN(CatalogVolume * entry, FindLive(catalog, volume));
-    // Called again: what was done before has arrived after all.
-    if (renamed && entry->name == name) return CatalogChain::Edit::kNothingToDo;
-    for (const CatalogVolume& other : catalog.volumes) {
-      if (other.state == CatalogVolume::State::kLive && other.name == name) {
-        return Fail(ErrorCode::kAlreadyExists, Concat("the vault has a volume ", name, " already"));
-      }
-    }
-    entry->name = name;
-    renamed = true;
-    return CatalogChain::Edit::kChanged;
-  });
+  const Status changed =
+      catalog_->Update([&](format::Catalog& catalog) -> Result<CatalogChain::Edit> {
+        ASSIGN_OR_RETURN(CatalogVolume * entry, FindLive(catalog, volume));
+        // Called again: what was done before has arrived after all.
+        if (renamed && entry->name == name) return CatalogChain::Edit::kNothingToDo;
+        for (const CatalogVolume& other : catalog.volumes) {
+          if (other.state == CatalogVolume::State::kLive && other.name == name) {
+            return Fail(ErrorCode::kAlreadyExists,
+                        Concat("the vault has a volume ", name, " already"));
+          }
+        }
+        entry->name = name;
+        renamed = true;
+        return CatalogChain::Edit::kChanged;
+      });
+  if (!changed.has_value()) return Fail(NothingChangedWithoutRoom(changed.error()));
+  return {};
 }
 
 Status Vault::DeleteVolume(const VolumeId& volume, Deletion* outcome) {
@@ -93,6 +98,7 @@ Status Vault::AppendTombstone(const VolumeId& volume, const std::string& directo
   const Result<bool> stands = chain.SettleFailed(appended.error());
   if (stands.has_value() && *stands) return {};
   if (!stands.has_value()) *outcome = Deletion::kUnknown;
+  if (stands.has_value()) return Fail(NothingChangedWithoutRoom(appended.error()));
   return Fail(appended.error());
 }
 

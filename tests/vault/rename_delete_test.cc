@@ -54,6 +54,37 @@ TEST_F(RenameDelete, ARenamedVolumeIsFoundUnderItsNewNameOnly) {
   EXPECT_OK(elsewhere->CreateVolume(Machine::Spec("photos")));
 }
 
+// No reserve is kept in a store: others share it, and would take it at once.
+TEST_F(RenameDelete, AFullStoreIsToldHowMuchIsWantedAndNothingHasChanged) {
+  ASSERT_OK_AND_ASSIGN(const auto vault, a_.Unlock());
+  const auto names = [this] {
+    std::vector<std::string> all;
+    for (const auto& [name, bytes] : provider_.Snapshot()) all.push_back(name);
+    return all;
+  };
+  const auto before = names();
+  for (const std::uint64_t room : {0, 200}) {
+    a_.line.SetQuota(room);
+    Vault::Deletion outcome = Vault::Deletion::kDone;
+    const Status renamed = vault->RenameVolume(photos_, "pics");
+    const Status deleted = vault->DeleteVolume(photos_, &outcome);
+    for (const Status& status : {renamed, deleted}) {
+      ASSERT_FAILS(status, kNoSpace);
+      EXPECT_NE(status.error().message.find("KiB are wanted there"), std::string::npos)
+          << TextOf(status.error());
+      EXPECT_NE(status.error().hint.find("nothing was changed"), std::string::npos);
+    }
+    EXPECT_EQ(outcome, Vault::Deletion::kNotDone);
+    EXPECT_FALSE(vault->catalog_in_doubt());
+    EXPECT_EQ(names(), before);
+    ASSERT_OK(vault->RefreshCatalog());
+    EXPECT_EQ(LiveNames(*vault), std::vector<std::string>{"photos"});
+  }
+  a_.line.Heal();
+  ASSERT_OK(vault->RenameVolume(photos_, "pics"));
+  ASSERT_OK(vault->DeleteVolume(photos_));
+}
+
 TEST_F(RenameDelete, ARenameOntoANameInUseChangesNothing) {
   ASSERT_OK_AND_ASSIGN(const auto vault, a_.Unlock());
   ASSERT_OK(vault->CreateVolume(Machine::Spec("music")));
