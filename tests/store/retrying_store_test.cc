@@ -210,6 +210,36 @@ TEST_F(RetryingStoreTest, ALostReplyToADeleteIsSuccess) {
   EXPECT_FAILS(store_.Delete("packs/ab/x"), kNotFound);
 }
 
+// The lane's thread is free the moment that somebody must not wait, however long the back-off.
+TEST_F(RetryingStoreTest, HurryAndCancelEndAWaitAtThatMoment) {
+  const RetryOptions options{.attempts_max = 1'000'000,
+                             .wait_first_max = std::chrono::hours(1000),
+                             .wait_max = std::chrono::hours(1000),
+                             .total_max = std::chrono::hours(1'000'000)};
+  FaultyStore dead(memory_);
+  dead.FailAll(ErrorCode::kUnavailable);
+  for (const bool cancel : {false, true}) {
+    const auto control = std::make_shared<CallControl>();
+    ObjectStore& away = dead;
+    RetryingStore store(std::make_unique<FaultyStore>(away), clock_, executor_, random_, options,
+                        control);
+    std::unique_ptr<Hurry> hurry;
+    const auto timer = executor_.PostAfter(seconds(1), [&] {
+      if (cancel) {
+        control->Cancel();
+      } else {
+        hurry = std::make_unique<Hurry>(control);
+      }
+    });
+    const MonotonicTime begin = clock_.Now();
+    const auto got = store.Get("a", 1);
+    EXPECT_EQ(got.error().code, cancel ? ErrorCode::kCancelled : ErrorCode::kUnavailable);
+    EXPECT_EQ(clock_.Now() - begin, seconds(1));
+    EXPECT_FALSE(store.Get("b", 1).has_value());  // nor does a later one wait
+    EXPECT_EQ(clock_.Now() - begin, seconds(1));
+  }
+}
+
 TEST_F(RetryingStoreTest, CancelEndsAWaitAndEveryLaterOne) {
   SystemClock clock;
   SystemRandom random;

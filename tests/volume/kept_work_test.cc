@@ -143,6 +143,29 @@ TEST_F(KeptWorkTest, WhatIsMissingOrDamagedIsUploadedAnew) {
   EXPECT_TRUE(Holds(volume(), model_));
 }
 
+// `add --replace` and `trust accept` may put another store behind the files: their packs are looked
+// for in the one that is there.
+TEST_F(KeptWorkTest, ACopyOfTheStoreThatHasNoneOfThePacksGetsThemAll) {
+  const auto copy = provider_.Snapshot();
+  Write(0, kData);
+  FailAfter(12);
+  ASSERT_FALSE(KeptFiles().empty());
+  Kill();
+  machine_.line.Heal();
+  provider_.Restore(copy);
+  Open();
+  ASSERT_OK(volume().Sync({}));
+  EXPECT_TRUE(KeptFiles().empty());
+  opened_->resources().windows().Clear();
+  EXPECT_TRUE(Holds(volume(), model_));
+  ASSERT_OK(volume().Close(CloseMode::kUpload, {}));
+  opened_.reset();
+  vault::Machine other(provider_, seed_ + 7, "other");
+  ASSERT_OK_AND_ASSIGN(opened_, OpenedVolume::Open(other, {.settings = settings_}));
+  EXPECT_TRUE(Holds(volume(), model_));
+  opened_.reset();  // before its machine
+}
+
 TEST_F(KeptWorkTest, OtherBytesWrittenMeanwhileAreTheOnesThatCount) {
   Write(0, kData);
   FailAfter(12);
