@@ -6,6 +6,7 @@
 #include "cli/common.h"
 #include "cli/output.h"
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/control/error_table.h"
 #include "core/control/names.h"
 
@@ -105,6 +106,12 @@ void AddSurvey(const control::SurveyInfo& survey, bool open, Table& table) {
   table.AddRow({"pages", std::to_string(survey.pages) + " of " + FormatBytes(survey.page_bytes)});
   table.AddRow(
       {"deltas", std::to_string(survey.deltas) + " of " + FormatBytes(survey.delta_bytes)});
+  if (survey.lost_pages + survey.lost_deltas > 0) {
+    table.AddRow({"lost", Count(survey.lost_pages, "page") + " and " +
+                              Count(survey.lost_deltas, "delta") + ", not counted above: at most " +
+                              FormatBytes(survey.lost_bytes_max) + " of data (" +
+                              EscapeForTerminal(survey.lost_why) + ")"});
+  }
   table.AddRow({"heads", std::to_string(survey.heads) + (survey.heads_exact ? "" : " or more") +
                              " of about " + FormatBytes(survey.head_bytes)});
   table.AddRow({"overhead", FormatBytes(overhead) + " of pages, deltas and heads (" +

@@ -338,6 +338,10 @@ void Fields(V& v, SurveyInfo& m) {
   v("page_bytes", m.page_bytes);
   v("deltas", m.deltas);
   v("delta_bytes", m.delta_bytes);
+  v("lost_pages", m.lost_pages);
+  v("lost_deltas", m.lost_deltas);
+  v("lost_bytes_max", m.lost_bytes_max);
+  v("lost_why", m.lost_why);
   v("packs", m.packs);
   v("pack_bytes", m.pack_bytes);
   v("heads", m.heads);

@@ -263,6 +263,10 @@ struct SurveyInfo {
   std::uint64_t page_bytes = 0;
   std::uint64_t deltas = 0;
   std::uint64_t delta_bytes = 0;
+  std::uint64_t lost_pages = 0;  // these and what lies below them are in no other number
+  std::uint64_t lost_deltas = 0;
+  std::uint64_t lost_bytes_max = 0;  // of the volume, below those pages
+  std::string lost_why;              // the first of them
   std::uint64_t packs = 0;
   std::uint64_t pack_bytes = 0;  // whole, with what this volume does not use; at least
   std::uint64_t heads = 0;

@@ -93,6 +93,10 @@ control::SurveyInfo SurveyInfoOf(const volume::VolumeSurvey& survey) {
   info.page_bytes = survey.map.page_stored_bytes;
   info.deltas = survey.map.deltas;
   info.delta_bytes = survey.map.delta_stored_bytes;
+  info.lost_pages = survey.map.lost_pages;
+  info.lost_deltas = survey.map.lost_deltas;
+  info.lost_bytes_max = survey.map.lost_bytes_max;
+  info.lost_why = survey.map.lost_why;
   info.packs = survey.map.packs;
   info.pack_bytes = survey.map.pack_bytes;
   info.heads = survey.heads;

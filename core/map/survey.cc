@@ -41,10 +41,14 @@ Status Survey::LoadDeltas(const format::MapRoot& root) {
   for (const format::DeltaRef& delta : root.deltas) frames.push_back(delta.frame);
   frames_.Want(frames);
   for (const format::FrameRef& frame : frames) {
-    ASSIGN_OR_RETURN(const Bytes plain, reader_.ReadDelta(frame));
-    ASSIGN_OR_RETURN(const format::Delta delta,
-                     format::DecodeDelta(plain, frame.pack, frame.key_epoch));
-    overlay_.Apply(delta);
+    const Result<format::Delta> delta = ReadDelta(frame);
+    if (!delta.has_value()) {
+      if (delta.error().code != ErrorCode::kCorruption) return Fail(delta.error());
+      ++numbers_.lost_deltas;
+      if (numbers_.lost_why.empty()) numbers_.lost_why = delta.error().message;
+      continue;
+    }
+    overlay_.Apply(*delta);
     if (!SeeFrame(frame)) continue;
     ++numbers_.deltas;
     numbers_.delta_stored_bytes += frame.stored_length;
@@ -52,8 +56,27 @@ Status Survey::LoadDeltas(const format::MapRoot& root) {
   return {};
 }
 
+Result<format::Delta> Survey::ReadDelta(const format::FrameRef& frame) {
+  ASSIGN_OR_RETURN(const Bytes plain, reader_.ReadDelta(frame));
+  return format::DecodeDelta(plain, frame.pack, frame.key_epoch);
+}
+
+/// `why` itself unless it is damage. A page covers 256 times what one below it does.
+Status Survey::LosePage(const Error& why, std::uint8_t level, std::uint64_t index) {
+  if (why.code != ErrorCode::kCorruption) return Fail(why);
+  std::uint64_t chunks = format::kPageFanOut;
+  for (int above = 0; above < level; ++above) chunks *= format::kPageFanOut;
+  const std::uint64_t first = std::min(index * chunks, chunk_count_);
+  numbers_.lost_bytes_max += std::min(chunks, chunk_count_ - first) * chunk_size_;
+  ++numbers_.lost_pages;
+  if (numbers_.lost_why.empty()) numbers_.lost_why = why.message;
+  return {};
+}
+
 Status Survey::WalkInterior(const format::PageRef& ref, std::uint8_t level, std::uint64_t index) {
-  ASSIGN_OR_RETURN(const PagePtr page, pages_.Get(ref, level, index, chunk_size_));
+  const Result<PagePtr> got = pages_.Get(ref, level, index, chunk_size_);
+  if (!got.has_value()) return LosePage(got.error(), level, index);
+  const PagePtr page = *got;
   TakePage(ref);
   for (const format::InteriorEntry& entry : page->children) {
     const std::uint64_t child = index * format::kPageFanOut + entry.slot;
@@ -74,9 +97,13 @@ Status Survey::TakeLeaves() {
   }
   frames_.Want(frames);
   for (const Leaf& leaf : leaves_) {
-    ASSIGN_OR_RETURN(const PagePtr page, FetchLeaf(leaf));
+    const Result<PagePtr> page = FetchLeaf(leaf);
+    if (!page.has_value()) {
+      RETURN_IF_ERROR(LosePage(page.error(), 0, leaf.index));
+      continue;
+    }
     TakePage(leaf.ref);
-    TakeLeaf(*page);
+    TakeLeaf(**page);
   }
   leaves_.clear();
   Report(next_chunk_);

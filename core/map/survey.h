@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -30,6 +31,13 @@ struct SurveyNumbers {
   std::uint64_t deltas = 0;
   std::uint64_t delta_stored_bytes = 0;
 
+  /// What cannot be read is not in the other numbers: pages, with what lies below them, and deltas,
+  /// instead of whose changes what they changed is counted.
+  std::uint64_t lost_pages = 0;
+  std::uint64_t lost_deltas = 0;
+  std::uint64_t lost_bytes_max = 0;  // of the volume, below those pages
+  std::string lost_why;              // the first of them
+
   std::uint64_t packs = 0;
   /// Of those packs whole, with what nothing here refers to any more and padding; a pack is taken
   /// to end behind the last frame that is referred to, so this is the least that it can be.
@@ -50,7 +58,8 @@ class Survey {
   Survey(PageCache& pages, pack::FrameReader& reader, pack::SealedFrames& frames)
       : pages_(pages), reader_(reader), frames_(frames) {}
 
-  /// Surveys `root`, as a volume of that chunk size shows it. At most once.
+  /// Surveys `root`, as a volume of that chunk size shows it. At most once. What is lost or damaged
+  /// is counted as such, and all else goes on.
   Status Take(const format::MapRoot& root, std::uint32_t chunk_size, const Progress& progress);
   [[nodiscard]] const SurveyNumbers& numbers() const { return numbers_; }
 
@@ -67,6 +76,8 @@ class Survey {
   Status LoadDeltas(const format::MapRoot& root);
   Status WalkInterior(const format::PageRef& ref, std::uint8_t level, std::uint64_t index);
   Status TakeLeaves();
+  Result<format::Delta> ReadDelta(const format::FrameRef& frame);
+  Status LosePage(const Error& why, std::uint8_t level, std::uint64_t index);
   Result<PagePtr> FetchLeaf(const Leaf& leaf);
   void Report(std::uint64_t chunk) const;
   void TakeLeaf(const format::Page& page);

@@ -118,6 +118,33 @@ TEST_F(SurveyTest, APatchCountsUntilItsChunkIsWrittenWhole) {
   EXPECT_EQ(numbers.piece_bytes, kChunk);
 }
 
+TEST_F(SurveyTest, ALostPageIsCountedAsSuchAndAllElseGoesOn) {
+  Write(0, random_.NewBytes(8 * kChunk));
+  ASSERT_OK((*opened_)->Sync({}));
+  const auto before = provider_.Snapshot();
+  CloseAndOpen();
+  std::vector<std::string> pages;
+  for (const auto& [name, bytes] : provider_.Snapshot()) {
+    if (name.starts_with("packs/") && !before.contains(name)) pages.push_back(name);
+  }
+  ASSERT_FALSE(pages.empty());
+  Write(300 * kChunk, random_.NewBytes(5 * kChunk));  // below another leaf
+  ASSERT_OK((*opened_)->Close(CloseMode::kUpload, {}));
+  opened_.reset();
+  for (const std::string& name : pages) ASSERT_OK(provider_.Delete(name));
+
+  vault::Machine other(provider_, seed_ + 7, "other");
+  OpenOptions options;
+  options.read_only = true;
+  ASSERT_OK_AND_ASSIGN(opened_, OpenedVolume::Open(other, options));
+  const map::SurveyNumbers numbers = Survey().map;
+  EXPECT_EQ(numbers.lost_pages, 1u);
+  EXPECT_EQ(numbers.lost_bytes_max, 256 * kChunk);
+  EXPECT_FALSE(numbers.lost_why.empty());
+  EXPECT_EQ(numbers.data_bytes, 5 * kChunk);
+  opened_.reset();  // before its machine
+}
+
 TEST_F(SurveyTest, HolesAndZerosAreNoData) {
   Write(0, random_.NewBytes(16 * kChunk));
   ASSERT_OK((*opened_)->Trim(0, 4 * kChunk, WriteFlag::kNone));
