@@ -24,6 +24,8 @@ struct FileInfo {
   bool is_symlink;
   std::uint32_t mode;  // permission bits only
   std::uint32_t owner_uid;
+  std::uint64_t allocated_bytes = 0;  // on disk: less than `size` where it has holes
+  std::int64_t modified_unix = 0;     // by the clock of whoever holds the file system
 };
 
 /// An open file. Positioned calls may run at once from many threads.

@@ -59,8 +59,13 @@ class Descriptor {
 };
 
 FileInfo ToInfo(const struct stat& found) {
-  return {static_cast<std::uint64_t>(found.st_size), S_ISDIR(found.st_mode), S_ISLNK(found.st_mode),
-          found.st_mode & 07777U, found.st_uid};
+  return {static_cast<std::uint64_t>(found.st_size),
+          S_ISDIR(found.st_mode),
+          S_ISLNK(found.st_mode),
+          found.st_mode & 07777U,
+          found.st_uid,
+          static_cast<std::uint64_t>(found.st_blocks) * 512,
+          found.st_mtim.tv_sec};
 }
 
 class PosixFile final : public File {

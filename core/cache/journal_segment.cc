@@ -43,6 +43,19 @@ std::string_view BaseName(std::string_view path) { return path.substr(path.find_
 
 }  // namespace
 
+std::uint64_t SegmentBytesOnDisk(FileSystem& fs, const std::string& directory) {
+  const auto names = fs.List(directory);
+  if (!names.has_value()) return 0;
+  std::uint64_t bytes = 0;
+  for (const std::string& name : *names) {
+    if (!IndexOf(name).has_value()) continue;
+    const auto info = fs.Stat(directory + "/" + name);
+    if (info.has_value() && !info->is_directory && !info->is_symlink)
+      bytes += info->allocated_bytes;
+  }
+  return bytes;
+}
+
 Result<std::vector<Slot>> SegmentFiles::OpenAll() {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_.List(directory_));
   std::vector<Slot> slots;

@@ -60,6 +60,10 @@ struct SlotContent {
   std::string reason;            // kUnreadable
 };
 
+/// What the segments in a journal's directory take on its disk; files of others do not count. 0
+/// where there is none.
+[[nodiscard]] std::uint64_t SegmentBytesOnDisk(FileSystem& fs, const std::string& directory);
+
 /// Makes, marks and removes slots in one directory. Thread-safe.
 class SegmentFiles {
  public:

@@ -7,6 +7,7 @@
 
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/cache/journal_segment.h"
 #include "core/control/names.h"
 #include "core/control/version.h"
 #include "core/daemon/deeds.h"
@@ -252,7 +253,9 @@ control::VolumeStatus VolumeManager::StatusOf(const KnownVault& vault, const Kno
   if (open_.FillStatus(key, &status)) return status;
   if (volume.open) {
     // It was not closed: what its journal's files could hold is all there is to say.
-    status.waiting_bytes = JournalBytesOnDisk({vault.id, volume.id.ToString()});
+    status.waiting_bytes =
+        cache::SegmentBytesOnDisk(env_.fs, registry_->DirectoryOf(vault.id) + "/volumes/" +
+                                               volume.id.ToString() + "/journal");
     status.waiting_exact = status.waiting_bytes == 0;
   }
   status.state = !status.keys_held && status.waiting_bytes > 0 ? "locked" : "closed";
@@ -267,19 +270,6 @@ control::VolumeStatus VolumeManager::StatusOfUnseen(const KnownVault& vault,
   status.volume_id.clear();
   status.state = "unknown";
   return status;
-}
-
-std::uint64_t VolumeManager::JournalBytesOnDisk(const VolumeKey& directory) const {
-  const std::string path =
-      registry_->DirectoryOf(directory.vault) + "/volumes/" + directory.volume + "/journal";
-  std::uint64_t bytes = 0;
-  const auto names = env_.fs.List(path);
-  if (!names.has_value()) return 0;
-  for (const std::string& name : *names) {
-    const auto info = env_.fs.Stat(path + "/" + name);
-    if (info.has_value()) bytes += info->size;
-  }
-  return bytes;
 }
 
 control::VolumeList VolumeManager::Volumes() {

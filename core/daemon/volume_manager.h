@@ -115,7 +115,6 @@ class VolumeManager final : public control::ControlService {
   control::VolumeStatus StatusOf(const KnownVault& vault, const KnownVolume& volume);
   /// Of a volume that may be in the vault's catalog.
   control::VolumeStatus StatusOfUnseen(const KnownVault& vault, const std::string& name);
-  [[nodiscard]] std::uint64_t JournalBytesOnDisk(const VolumeKey& key) const;
   Result<VaultPool::Lease> UnlockFor(const Target& target, const control::OpenRequest& request);
   std::string ExportNameOf(const Target& target) const;
   Result<control::JobInfo> SyncAll();

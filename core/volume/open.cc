@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "core/base/planted.h"
 #include "core/cache/journal_loss.h"
+#include "core/cache/journal_segment.h"
 #include "core/vault/local_state.h"
 #include "core/vault/person.h"
 #include "core/volume/open_volume.h"
@@ -42,18 +43,6 @@ std::uint64_t SegmentBytes(std::uint64_t wanted, std::uint64_t journal_bytes_max
 std::size_t FreeSegments(std::uint64_t journal_bytes_max, std::uint64_t segment_bytes) {
   return static_cast<std::size_t>(
       std::clamp<std::uint64_t>(journal_bytes_max / 8 / segment_bytes, 2, 8));
-}
-
-/// Of the files of a directory; only for showing.
-std::uint64_t BytesIn(FileSystem& fs, const std::string& directory) {
-  std::uint64_t bytes = 0;
-  const auto names = fs.List(directory);
-  if (!names.has_value()) return 0;
-  for (const std::string& name : *names) {
-    const auto info = fs.Stat(Concat(directory, "/", name));
-    if (info.has_value()) bytes += info->size;
-  }
-  return bytes;
 }
 
 }  // namespace
@@ -271,7 +260,8 @@ Status OpenVolume::ReplayJournal(const vault::HeadChain::Newest& newest,
       .free_segments_max = FreeSegments(journal_bytes_max_, segment_bytes_),
       .free_segments_kept = 0};  // a closed volume takes no space for what it does not hold
   ASSIGN_OR_RETURN(journal_, tails_->OpenJournal("journal", journal_options));
-  const std::uint64_t bytes_max = BytesIn(resources_.vault().env().fs, directory_ + "/journal");
+  const std::uint64_t bytes_max =
+      cache::SegmentBytesOnDisk(resources_.vault().env().fs, directory_ + "/journal");
   std::uint64_t done = 0;
   ASSIGN_OR_RETURN(
       const cache::Journal::Recovery recovery,

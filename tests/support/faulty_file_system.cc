@@ -140,7 +140,8 @@ class FaultyFileSystem::OpenFile final : public File {
   Result<FileInfo> Info() override {
     MutexLock lock(fs_.mutex_);
     RETURN_IF_ERROR(Begin({FsCall::kInfo, Effect::kReads, path_}));
-    return FileInfo{file_->visible().size(), false, false, file_->mode, file_->owner_uid};
+    const std::uint64_t size = file_->visible().size();
+    return FileInfo{size, false, false, file_->mode, file_->owner_uid, size};
   }
 
  private:
@@ -442,7 +443,7 @@ Result<FileInfo> FaultyFileSystem::Stat(const std::string& path) {
   const FakeNode& node = *place.node;
   const std::uint64_t size =
       node.is_directory ? 0 : static_cast<const FakeFile&>(node).visible().size();
-  return FileInfo{size, node.is_directory, false, node.mode, node.owner_uid};
+  return FileInfo{size, node.is_directory, false, node.mode, node.owner_uid, size};
 }
 
 Result<SpaceInfo> FaultyFileSystem::Space(const std::string& path) {
