@@ -40,6 +40,39 @@ Result<bool> HoldsFiles(FileSystem& fs, const std::string& path) {
   return false;
 }
 
+/// No init takes longer between two of its objects; a password hash and a slow share included.
+constexpr std::int64_t kInitTakesSeconds = 600;
+
+/// When the newest file below `path` was written, by the store's clock; 0: there is none.
+std::int64_t NewestIn(FileSystem& fs, const std::string& path) {
+  const Result<FileInfo> info = fs.Stat(path);
+  if (!info.has_value()) return 0;
+  if (!info->is_directory) return info->modified_unix;
+  std::int64_t newest = 0;
+  const auto names = fs.List(path);
+  if (!names.has_value()) return 0;
+  for (const std::string& name : *names) {
+    newest = std::max(newest, NewestIn(fs, Concat(path, "/", name)));
+  }
+  return newest;
+}
+
+/// What the time is where the store is, by a file that is made and removed among those that an init
+/// has left; this machine's clock may be another. nullopt where none can be made.
+std::optional<std::int64_t> ClockOfStore(FileSystem& fs, Random& random, const std::string& path) {
+  std::array<std::byte, 16> id{};
+  random.Fill(id);
+  const std::string file = Concat(path, "/", kScratchDirectory, "/", ToHex(id), ".0");
+  {
+    const auto made = fs.Open(file, FileSystem::OpenMode::kCreate);
+    if (!made.has_value()) return std::nullopt;
+  }
+  const Result<FileInfo> info = fs.Stat(file);
+  (void)fs.Remove(file);
+  if (!info.has_value()) return std::nullopt;
+  return info->modified_unix;
+}
+
 /// What file systems and desktops leave in a directory that a person takes for empty.
 bool IsLitterOfASystem(std::string_view name) {
   constexpr std::array<std::string_view, 10> kNames = {
@@ -146,12 +179,24 @@ Result<DirectoryContent> ExamineDirectory(FileSystem& fs, const std::string& pat
   return content;
 }
 
-Error HalfVaultError(const std::string& path) {
+Error HalfVaultError(FileSystem& fs, Random& random, const std::string& path) {
+  const std::string half =
+      Concat("half a vault: parts of one, but not its object '", format::kMarkerName, "'");
+  const std::optional<std::int64_t> now = ClockOfStore(fs, random, path);
+  std::int64_t newest = 0;
+  for (const std::string_view part : kVaultParts) {
+    newest = std::max(newest, NewestIn(fs, Concat(path, "/", part)));
+  }
+  if (now.has_value() && newest > 0 && *now - newest > kInitTakesSeconds) {
+    return Error{ErrorCode::kCorruption, Concat("store at ", path, " holds ", half),
+                 "an init that was broken off leaves this: if no other vault was ever here, remove "
+                 "the directory and run init again; otherwise bring the marker back from a copy"};
+  }
   return Error{ErrorCode::kCorruption,
-               Concat("store at ", path, " holds half a vault: parts of one, but not its object '",
-                      format::kMarkerName, "'"),
-               "an init that was broken off leaves this: if no other vault was ever here, remove "
-               "the directory and run init again; otherwise bring the marker back from a copy"};
+               Concat("store at ", path, ": an init seems to be under way; so far it holds ", half),
+               "wait until that init is done, then run init again: it adds the volume; where none "
+               "runs any more, ten minutes later init says what can be removed; of a vault that "
+               "has lost its marker, bring that back from a copy"};
 }
 
 }  // namespace coffer::store

@@ -7,6 +7,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/file_system.h"
+#include "core/base/random.h"
 #include "core/base/result.h"
 
 namespace coffer::store {
@@ -35,6 +36,8 @@ enum class DirectoryContent {
 };
 /// Of a directory without a marker.
 Result<DirectoryContent> ExamineDirectory(FileSystem& fs, const std::string& path);
-[[nodiscard]] Error HalfVaultError(const std::string& path);
+/// Of parts that are older than an init takes, by the store's own clock, it may be said that they
+/// can go; else one may be under way.
+[[nodiscard]] Error HalfVaultError(FileSystem& fs, Random& random, const std::string& path);
 
 }  // namespace coffer::store

@@ -53,7 +53,7 @@ Result<std::unique_ptr<DirectoryStore>> DirectoryStore::Open(FileSystem& fs, Ran
   ASSIGN_OR_RETURN(const std::optional<Bytes> marker, ReadMarker(fs, path));
   if (!marker.has_value()) {
     ASSIGN_OR_RETURN(const DirectoryContent content, ExamineDirectory(fs, path));
-    if (content == DirectoryContent::kHalfVault) return Fail(HalfVaultError(path));
+    if (content == DirectoryContent::kHalfVault) return Fail(HalfVaultError(fs, random, path));
     return Fail(Error{ErrorCode::kNotFound, LostMountMessage(path), kMountHint});
   }
   std::unique_ptr<DirectoryStore> store(new DirectoryStore(fs, random, path));
@@ -78,7 +78,7 @@ Result<std::unique_ptr<DirectoryStore>> DirectoryStore::OpenForInit(FileSystem& 
     return store;
   }
   ASSIGN_OR_RETURN(const DirectoryContent content, ExamineDirectory(fs, path));
-  if (content == DirectoryContent::kHalfVault) return Fail(HalfVaultError(path));
+  if (content == DirectoryContent::kHalfVault) return Fail(HalfVaultError(fs, random, path));
   if (content == DirectoryContent::kOther) {
     return Fail(ErrorCode::kAlreadyExists,
                 Concat("store at ", path, ": the directory is not empty and holds no vault"),

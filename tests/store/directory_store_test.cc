@@ -2,6 +2,7 @@
 // planted.
 #include "core/store/directory_store.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -103,6 +104,28 @@ TEST_F(DirectoryStoreTest, InitRefusesADirectoryThatHoldsSomethingElse) {
   ASSERT_FAILS(opened, kAlreadyExists);
   EXPECT_TRUE(Mentions(opened.error(), "directory is not empty and holds no vault"));
   EXPECT_EQ(fs_.Files(), std::vector<std::string>{kPath + "/letter.txt"});
+}
+
+/// What can be removed is said by the store's own times.
+TEST(DirectoryStoreOnDisk, HalfAVaultMayBeAnInitUnderWayUntilItIsOld) {
+  const ScratchDirectory directory;
+  const auto fs = NewPosixFileSystem();
+  SeededRandom random(1);
+  const std::string part = directory.path() + "/keys/fffffffffffffffe";
+  std::filesystem::create_directories(directory.path() + "/keys");
+  std::filesystem::create_directories(directory.path() + "/.coffer-tmp");
+  std::ofstream(part) << "x";
+  const auto fresh = DirectoryStore::OpenForInit(*fs, random, directory.path());
+  ASSERT_FAILS(fresh, kCorruption);
+  EXPECT_TRUE(Mentions(fresh.error(), "an init seems to be under way"));
+  EXPECT_EQ(fresh.error().hint.find("remove the directory"), std::string::npos);
+  struct timespec times[2] = {};
+  times[0].tv_sec = times[1].tv_sec = time(nullptr) - 3600;
+  ASSERT_EQ(utimensat(AT_FDCWD, part.c_str(), times, 0), 0);
+  const auto old = DirectoryStore::OpenForInit(*fs, random, directory.path());
+  ASSERT_FAILS(old, kCorruption);
+  EXPECT_NE(old.error().hint.find("remove the directory"), std::string::npos);
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path() + "/.coffer-tmp"));
 }
 
 TEST_F(DirectoryStoreTest, RefusesHalfAVault) {
