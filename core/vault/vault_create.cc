@@ -32,8 +32,9 @@ Status CheckHoldsNothing(store::ObjectStore& store) {
         ErrorCode::kCorruption,
         Concat("half a vault at ", store.description(), ": there is ",
                EscapeForTerminal(page.names.front()), " but no marker 'vault'"),
-        "an init was broken off, or the marker was lost: if no vault was ever in use there, "
-        "delete what is there and run coffer init again");
+        "another init may be under way: wait until it is done, then run coffer init again, which "
+        "adds the volume; if none is, it was broken off or the marker was lost: if no vault was "
+        "ever in use there, delete what is there and run coffer init again");
   }
   return {};
 }
@@ -93,7 +94,14 @@ Status Vault::MakeObjects(ByteView key_header, const SecretBytes& password, cons
 /// What was stored must open with the password before anything is put under its keys.
 Status Vault::CreateKeyHeader(ByteView key_header, const SecretBytes& password) {
   const std::string name = format::ChainName(format::kKeysPrefix, 1);
-  RETURN_IF_ERROR(store_->Create(name, key_header, store::ObjectClass::kControl));
+  const Status created = store_->Create(name, key_header, store::ObjectClass::kControl);
+  if (!created.has_value() && created.error().code == ErrorCode::kAlreadyExists) {
+    return Fail(ErrorCode::kConflict,
+                Concat("another init of a vault at ", store_->description(), " is under way"),
+                "wait until it is done, then run coffer init again: it adds the volume; nothing "
+                "was changed");
+  }
+  RETURN_IF_ERROR(created);
   ASSIGN_OR_RETURN(const Bytes stored, store_->Get(name, format::kKeyHeaderBytesMax));
   ASSIGN_OR_RETURN(const OpenedKeyHeader opened,
                    UnlockKeyHeader(stored, id(), 1, password, env_.kdf_bounds));

@@ -325,9 +325,11 @@ TEST(Create, OfTwoAtOnceOneMakesTheVault) {
     store::MemoryStore& inner_;
     const Bytes& bytes_;
   };
-  EXPECT_FAILS(Vault::Create(a.env, std::make_unique<Planting>(provider, header),
-                             Password(Machine::kPassword), Machine::Photos()),
-               kAlreadyExists);
+  const auto created = Vault::Create(a.env, std::make_unique<Planting>(provider, header),
+                                     Password(Machine::kPassword), Machine::Photos());
+  ASSERT_FAILS(created, kConflict);
+  EXPECT_NE(created.error().message.find("under way"), std::string::npos);
+  EXPECT_NE(created.error().hint.find("run coffer init again"), std::string::npos);
   EXPECT_EQ(ObjectAt(provider, "keys/fffffffffffffffe"), header);
   EXPECT_EQ(provider.object_count(), 1u);
 }
