@@ -109,7 +109,7 @@ Status DirectoryStore::Create(const std::string& name, ByteView data,
     if (name == format::kMarkerName) SetMarker(data);
     return {};
   }
-  Error error = created.error().Within(Concat("store at ", root_, ": cannot create ", name));
+  Error error = InStore(created.error(), Concat("cannot create ", name));
   if (error.code == ErrorCode::kNotFound) error.code = ErrorCode::kUnavailable;
   return Fail(std::move(error));
 }
@@ -267,6 +267,12 @@ Result<std::unique_ptr<File>> DirectoryStore::OpenObject(const std::string& name
   return file;
 }
 
+/// One that says which store it speaks of does so once.
+Error DirectoryStore::InStore(const Error& error, const std::string& deed) const {
+  const std::string store = Concat("store at ", root_);
+  return error.message.starts_with(store) ? error : error.Within(Concat(store, ": ", deed));
+}
+
 tl::unexpected<Error> DirectoryStore::FailMissing(Error missing) const {
   if (missing.code == ErrorCode::kNotFound) {
     const Status guard = CheckMarker();
@@ -291,7 +297,7 @@ Status DirectoryStore::Delete(const std::string& name) {
   if (deleted.has_value() && name == format::kMarkerName) SetMarker({});
   if (deleted.has_value()) deleted = fs_.SyncDirectory(ParentOf(PathOf(name)));
   if (deleted.has_value()) return {};
-  return Fail(deleted.error().Within(Concat("store at ", root_, ": cannot delete ", name)));
+  return Fail(InStore(deleted.error(), Concat("cannot delete ", name)));
 }
 
 StoreStrength DirectoryStore::strength() const {

@@ -81,6 +81,7 @@ class DirectoryStore final : public ObjectStore {
 
   Result<std::unique_ptr<File>> OpenObject(const std::string& name, std::uint64_t* size);
   /// The error of the mount guard if it has one, else `missing`.
+  [[nodiscard]] Error InStore(const Error& error, const std::string& deed) const;
   tl::unexpected<Error> FailMissing(Error missing) const;
 
   Status CheckMarker() const;
