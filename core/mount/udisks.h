@@ -1,6 +1,7 @@
 // What is asked of udisks2, the service that mounts a desktop user's disks for him.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -29,9 +30,12 @@ class Udisks {
   /// From now on the loop device goes when it is unmounted, by whomever.
   virtual Status ClearAfterUse(const std::string& object) = 0;
 
+  /// How long a call may take: a mount replays a journal, an unmount writes what is dirty.
+  static constexpr std::chrono::milliseconds kLongCall{600'000};
   enum class Force { kNo, kLazily };
-  virtual Status Unmount(const std::string& object, Force force) = 0;
-  virtual Status DeleteLoop(const std::string& object) = 0;
+  virtual Status Unmount(const std::string& object, Force force,
+                         std::chrono::milliseconds limit) = 0;
+  virtual Status DeleteLoop(const std::string& object, std::chrono::milliseconds limit) = 0;
 };
 
 using ConnectUdisks = std::function<Result<std::unique_ptr<Udisks>>()>;

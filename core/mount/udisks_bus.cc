@@ -21,8 +21,6 @@ constexpr const char* kBlock = "org.freedesktop.UDisks2.Block";
 constexpr const char* kLoop = "org.freedesktop.UDisks2.Loop";
 constexpr const char* kFilesystem = "org.freedesktop.UDisks2.Filesystem";
 
-/// A mount replays a journal, an unmount writes what is dirty.
-constexpr std::chrono::seconds kLongCall{600};
 /// udev looks at a new device and tells udisks: usually within 0.1 s.
 constexpr int kSeenTries = 100;
 constexpr std::chrono::milliseconds kSeenPause{50};
@@ -114,17 +112,18 @@ class UdisksBus final : public Udisks {
   }
 
   Status ClearAfterUse(const std::string& object) override {
-    return Call(object, kLoop, "SetAutoclear", "letting go of the loop device", true, Quiet());
+    return Call(object, kLoop, "SetAutoclear", "letting go of the loop device", kLongCall, true,
+                Quiet());
   }
 
-  Status Unmount(const std::string& object, Force force) override {
+  Status Unmount(const std::string& object, Force force, std::chrono::milliseconds limit) override {
     Options options = Quiet();
     if (force == Force::kLazily) options["force"] = sdbus::Variant(true);
-    return Call(object, kFilesystem, "Unmount", "unmounting", options);
+    return Call(object, kFilesystem, "Unmount", "unmounting", limit, options);
   }
 
-  Status DeleteLoop(const std::string& object) override {
-    return Call(object, kLoop, "Delete", "detaching the loop device", Quiet());
+  Status DeleteLoop(const std::string& object, std::chrono::milliseconds limit) override {
+    return Call(object, kLoop, "Delete", "detaching the loop device", limit, Quiet());
   }
 
  private:
@@ -136,9 +135,9 @@ class UdisksBus final : public Udisks {
 
   template <class... Arguments>
   Status Call(const std::string& object, const char* interface, const char* method,
-              const char* what, const Arguments&... arguments) {
+              const char* what, std::chrono::milliseconds limit, const Arguments&... arguments) {
     try {
-      Proxy(object)->callMethod(method).onInterface(interface).withTimeout(kLongCall).withArguments(
+      Proxy(object)->callMethod(method).onInterface(interface).withTimeout(limit).withArguments(
           arguments...);
       return {};
     } catch (const sdbus::Error& error) {

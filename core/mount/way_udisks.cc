@@ -61,7 +61,7 @@ class UdisksWay final : public Way {
     RETURN_IF_ERROR(SetUp(*udisks, attempt));
     const Status mounted = MountDevice(*udisks, attempt);
     if (mounted.has_value()) return {};
-    static_cast<void>(udisks->DeleteLoop(attempt.record.object));
+    static_cast<void>(udisks->DeleteLoop(attempt.record.object, Udisks::kLongCall));
     attempt.record.device.clear();
     attempt.record.object.clear();
     attempt.record.link.clear();
@@ -72,16 +72,19 @@ class UdisksWay final : public Way {
     const std::vector<std::string> devices = DevicesOf(record);
     if (devices.empty()) return {};
     ASSIGN_OR_RETURN(const auto udisks, connect_());
+    // By force what can be flushed has been before: nothing is left that takes long.
+    const bool by_force = unmounting.by_force();
+    const auto limit = by_force ? unmounting.how.patience : Udisks::kLongCall;
     for (const std::string& device : devices) {
       const std::string object = ObjectOf(device);
       if (const std::string place = PlaceOf(device); !place.empty()) {
-        if (unmounting.by_force()) FlushByForce(tools_, place, unmounting);
-        RETURN_IF_ERROR(udisks->Unmount(
-            object, unmounting.by_force() ? Udisks::Force::kLazily : Udisks::Force::kNo));
+        if (by_force) FlushByForce(tools_, place, unmounting);
+        RETURN_IF_ERROR(
+            udisks->Unmount(object, by_force ? Udisks::Force::kLazily : Udisks::Force::kNo, limit));
       }
       // Let go of already by what ClearAfterUse asked for, or not: both are well.
       if (loops_.BackingFileOf(device) == record.image) {
-        const Status deleted = udisks->DeleteLoop(object);
+        const Status deleted = udisks->DeleteLoop(object, limit);
         if (!deleted.has_value() && loops_.BackingFileOf(device) == record.image) return deleted;
       }
     }
@@ -183,7 +186,7 @@ class UdisksWay final : public Way {
     Status linked = attempt.save(record);
     if (linked.has_value()) linked = LinkMountPoint(record.point, *path);
     if (!linked.has_value()) {
-      static_cast<void>(udisks.Unmount(record.object, Udisks::Force::kNo));
+      static_cast<void>(udisks.Unmount(record.object, Udisks::Force::kNo, Udisks::kLongCall));
       return linked;
     }
     if (!attempt.spec.read_only && !loops_.TakesDiscards(record.device)) {

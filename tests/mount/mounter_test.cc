@@ -34,6 +34,7 @@ struct Script {
   std::uint64_t discard_granularity = 4096;
   std::string sys_block;
   std::string image;
+  std::vector<std::chrono::milliseconds> limits;  // of calls that undo
   std::vector<std::string> calls;
 };
 
@@ -66,12 +67,14 @@ class FakeUdisks final : public Udisks {
     Note("clear after use");
     return {};
   }
-  Status Unmount(const std::string&, Force force) override {
+  Status Unmount(const std::string&, Force force, std::chrono::milliseconds limit) override {
+    script_.limits.push_back(limit);
     Note(force == Force::kLazily ? "unmount lazily" : "unmount");
     if (script_.unmount) return Fail(*script_.unmount);
     return {};
   }
-  Status DeleteLoop(const std::string& object) override {
+  Status DeleteLoop(const std::string& object, std::chrono::milliseconds limit) override {
+    script_.limits.push_back(limit);
     Note("delete " + object.substr(object.rfind('/') + 1));
     files::remove_all(script_.sys_block + "/loop7");
     return {};
@@ -286,8 +289,13 @@ TEST_F(MounterTest, WhatIsHeldOutOfSightIsNeitherClosedNorForgotten) {
   EXPECT_EQ((*mounted)->presence(), Presence::kUnmounted);
   files::create_directories(directory_ / "fs/ext4/loop7");
   EXPECT_EQ((*mounted)->presence(), Presence::kHeld);
-  ASSERT_OK((*mounted)->Unmount({.force = Force::kYes}));
+  script_.limits.clear();
+  UnmountHow how{.force = Force::kYes};
+  how.patience = std::chrono::milliseconds(700);
+  ASSERT_OK((*mounted)->Unmount(how));
   ExpectNothingLeft();
+  ASSERT_FALSE(script_.limits.empty());
+  for (const auto limit : script_.limits) EXPECT_EQ(limit, how.patience);
 }
 
 TEST_F(MounterTest, ALoopDeviceThatTheKernelSeesAsEmptyIsGivenBackAndExplained) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <future>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -114,6 +115,7 @@ class FakeService {
         .onInterface(kFilesystem)
         .implementedAs([this](Options o) {
           Note("Unmount" + Text(o));
+          released_.wait();
           Throw("Unmount");
         });
     filesystem_->finishRegistration();
@@ -123,6 +125,9 @@ class FakeService {
     const std::lock_guard lock(mutex_);
     failures_[method] = error;
   }
+  /// From now on an unmount is answered only after Release.
+  void Hang() { released_ = release_.get_future().share(); }
+  void Release() { release_.set_value(); }
   std::vector<std::string> calls() {
     const std::lock_guard lock(mutex_);
     return calls_;
@@ -153,6 +158,12 @@ class FakeService {
   std::unique_ptr<sdbus::IObject> manager_;
   std::unique_ptr<sdbus::IObject> loop_;
   std::unique_ptr<sdbus::IObject> filesystem_;
+  std::promise<void> release_;
+  std::shared_future<void> released_ = [] {
+    std::promise<void> at_once;
+    at_once.set_value();
+    return at_once.get_future().share();
+  }();
   std::mutex mutex_;
   std::map<std::string, std::string> failures_;
   std::vector<std::string> calls_;
@@ -187,9 +198,9 @@ TEST_F(UdisksBusTest, SpeaksToItWithoutAskingTheUserForAPassword) {
   ASSERT_OK_AND_ASSIGN(const std::string path, udisks->Mount(loop.object, ""));
   EXPECT_EQ(path, "/media/me/photos");
   EXPECT_OK(udisks->ClearAfterUse(loop.object));
-  EXPECT_OK(udisks->Unmount(loop.object, Udisks::Force::kNo));
-  EXPECT_OK(udisks->Unmount(loop.object, Udisks::Force::kLazily));
-  EXPECT_OK(udisks->DeleteLoop(loop.object));
+  EXPECT_OK(udisks->Unmount(loop.object, Udisks::Force::kNo, Udisks::kLongCall));
+  EXPECT_OK(udisks->Unmount(loop.object, Udisks::Force::kLazily, Udisks::kLongCall));
+  EXPECT_OK(udisks->DeleteLoop(loop.object, Udisks::kLongCall));
   const std::string quiet = " auth.no_user_interaction=true";
   const std::vector<std::string> expected = {
       "LoopSetup 8" + quiet + " no-part-scan=true read-only=false",
@@ -236,11 +247,21 @@ TEST_F(UdisksBusTest, TellsWhatIsDeniedFromWhatIsBusyAndWhatFailed) {
   ASSERT_FAILS(failed, kIoError);
   EXPECT_NE(failed.error().message.find("its words"), std::string::npos);
   service.Fails("Unmount", "org.freedesktop.UDisks2.Error.DeviceBusy");
-  EXPECT_FAILS(udisks->Unmount(kLoopPath, Udisks::Force::kNo), kConflict);
+  EXPECT_FAILS(udisks->Unmount(kLoopPath, Udisks::Force::kNo, Udisks::kLongCall), kConflict);
   service.Fails("Unmount", "org.freedesktop.UDisks2.Error.NotMounted");
-  EXPECT_OK(udisks->Unmount(kLoopPath, Udisks::Force::kNo));
+  EXPECT_OK(udisks->Unmount(kLoopPath, Udisks::Force::kNo, Udisks::kLongCall));
   service.Fails("Delete", "org.freedesktop.DBus.Error.UnknownMethod");  // it is gone
-  EXPECT_OK(udisks->DeleteLoop(kLoopPath));
+  EXPECT_OK(udisks->DeleteLoop(kLoopPath, Udisks::kLongCall));
+}
+
+TEST_F(UdisksBusTest, WhatIsNotAnsweredInTimeIsLeftAlone) {
+  FakeService service;
+  service.ShowFilesystem();
+  const auto udisks = Connect();
+  service.Hang();
+  EXPECT_FAILS(udisks->Unmount(kLoopPath, Udisks::Force::kLazily, std::chrono::milliseconds(50)),
+               kUnsupported);
+  service.Release();
 }
 
 TEST_F(UdisksBusTest, ThatIsNotThereIsToBeInstalled) {
