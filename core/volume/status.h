@@ -21,11 +21,12 @@ struct VolumeStatus {
   std::uint64_t committed_seq = 0;
 
   std::uint64_t unsynced_bytes = 0;  // acknowledged, not durable: what a power cut now could take
-  std::uint64_t behind_bytes = 0;    // dirty bytes that no head covers yet
-  double behind_seconds = 0;         // age of the oldest change that no head covers, also after a
-                                     // crash (by the wall clock then)
-  std::uint64_t journal_bytes = 0;   // on disk
-  std::size_t generations = 0;       // waiting or being built
+  std::uint64_t behind_bytes =
+      0;                      // dirty bytes that no head covers yet; of zeros or a size: a block
+  double behind_seconds = 0;  // age of the oldest change that no head covers, also after a
+                              // crash (by the wall clock then)
+  std::uint64_t journal_bytes = 0;  // on disk
+  std::size_t generations = 0;      // waiting or being built
   bool syncing = false;
   double sync_bytes_per_second = 0;     // dirty bytes, as the last commits went; 0: unknown
   int writers_waiting = 0;              // for room in the journal or on its disk

@@ -414,7 +414,9 @@ VolumeStatus OpenVolume::status() const {
   status.chunk_size = chunk_size_;
   status.read_only = read_only_;
   status.durability = durability_;
-  status.behind_bytes = tail_forked_ ? 0 : numbers.dirty_bytes;
+  // Zeros and a new size are no bytes of data, and wait all the same.
+  const std::uint64_t least = numbers.generations > 0 ? block::kBlockSize : 0;
+  status.behind_bytes = tail_forked_ ? 0 : std::max(numbers.dirty_bytes, least);
   status.generations = numbers.generations;
   if (numbers.oldest_write.has_value()) {
     status.behind_seconds =
