@@ -124,6 +124,13 @@ Status DeadlineStore::AwaitCall(MutexLock& lock, const bool& done, Duration call
               "see whether the disk, share or server that holds it still works");
 }
 
+/// False if there is no thread to be had.
+bool DeadlineStore::Start(std::function<void()> call) {
+  if (!options_.run_call) return Crew::Start(crew_, std::move(call));
+  options_.run_call(std::move(call));
+  return true;
+}
+
 template <class T>
 T DeadlineStore::Run(std::uint64_t bytes, std::function<T()> body) {
   {
@@ -137,7 +144,7 @@ T DeadlineStore::Run(std::uint64_t bytes, std::function<T()> body) {
   }
   auto call = std::make_shared<Call<T>>();
   call->body = std::move(body);
-  const bool started = Crew::Start(crew_, [call, control = control_, crew = crew_.get()] {
+  const bool started = Start([call, control = control_, crew = crew_] {
     T result = call->body();
     call->body = nullptr;
     bool abandoned = false;

@@ -28,6 +28,9 @@ struct DeadlineOptions {
   std::uint64_t bytes_per_second_min = 64 << 10;  // a call of many bytes may take longer by this
   Duration hurried_max = std::chrono::seconds(1);
   std::size_t stuck_max = 16;
+  /// Runs a call, now or later, not before it returns. Empty: on a thread of the store's own.
+  /// Simulated time has one thread, which a call then takes while its caller waits.
+  std::function<void(std::function<void()>)> run_call = {};
 };
 
 class DeadlineStore final : public ObjectStore {
@@ -62,6 +65,7 @@ class DeadlineStore final : public ObjectStore {
   DeadlineStore(std::string description, Clock& clock, Executor& executor,
                 std::shared_ptr<CallControl> control, const DeadlineOptions& options);
 
+  bool Start(std::function<void()> call);
   template <class T>
   T Run(std::uint64_t bytes, std::function<T()> body);
   /// Returns when the call is done, or as the error says.
