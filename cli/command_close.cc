@@ -38,7 +38,8 @@ Command CloseCommand() {
             "Leave what is not uploaded in this machine's journal, and say how much"},
            {"--force", Value::kNone,
             "Although programs are connected, or use what is mounted or the image: what can be "
-            "flushed is, then they lose it"}},
+            "flushed is, then they lose it; an upload that stands still for 60 s is left in the "
+            "journal"}},
           "  coffer close photos\n"
           "  coffer close --all --no-wait\n",
           Run};

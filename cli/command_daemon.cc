@@ -16,22 +16,27 @@ Result<int> RunInForeground(Session& session, const Arguments&) {
   return Fail(RunDaemonInForeground(session));
 }
 
-/// The daemon that has ended; without a pid if none ran.
-Result<control::VersionInfo> End(Session& session, const Arguments& arguments) {
+/// An exit code; `ended` is the daemon that has ended, without a pid if none ran. What keeps it
+/// from ending is shown.
+Result<int> End(Session& session, const Arguments& arguments, control::VersionInfo* ended) {
   control::StopRequest request;
   request.force = arguments.Has("--force");
   RETURN_IF_ERROR(LeaveDirectory());
   const auto running = session.RunningDaemon().Version();
-  const Status stopped = StopDaemonAndWait(session, request);
-  if (!stopped.has_value() && stopped.error().code == ErrorCode::kNotFound) {
-    return control::VersionInfo{};
+  std::vector<control::HolderInfo> holders;
+  const Status stopped = StopDaemonAndWait(session, request, &holders);
+  if (stopped.has_value()) *ended = running.value_or(control::VersionInfo{});
+  if (stopped.has_value() || stopped.error().code == ErrorCode::kNotFound) {
+    return control::kExitDone;
   }
-  RETURN_IF_ERROR(stopped);
-  return running.value_or(control::VersionInfo{});
+  ShowError(stopped.error(), session.json(), holders);
+  return control::ExitCodeOf(stopped.error().code);
 }
 
 Result<int> Stop(Session& session, const Arguments& arguments) {
-  ASSIGN_OR_RETURN(const control::VersionInfo ended, End(session, arguments));
+  control::VersionInfo ended;
+  ASSIGN_OR_RETURN(const int code, End(session, arguments, &ended));
+  if (code != control::kExitDone) return code;
   if (session.json()) {
     PrintJson(ended);
   } else if (ended.pid == 0) {
@@ -41,7 +46,9 @@ Result<int> Stop(Session& session, const Arguments& arguments) {
 }
 
 Result<int> Restart(Session& session, const Arguments& arguments) {
-  RETURN_IF_ERROR(End(session, arguments));
+  control::VersionInfo ended;
+  ASSIGN_OR_RETURN(const int code, End(session, arguments, &ended));
+  if (code != control::kExitDone) return code;
   RETURN_IF_ERROR(EnsureDaemonRuns(session));
   if (!session.json()) return control::kExitDone;
   ASSIGN_OR_RETURN(const control::VersionInfo now, session.RunningDaemon().Version());

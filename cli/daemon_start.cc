@@ -183,13 +183,14 @@ Error RunDaemonInForeground(Session& session) {
   Exec(DaemonWords(*path, session));
 }
 
-Status StopDaemonAndWait(Session& session, const control::StopRequest& request) {
+Status StopDaemonAndWait(Session& session, const control::StopRequest& request,
+                         std::vector<control::HolderInfo>* holders) {
   control::ControlClient client = session.RunningDaemon();
   ASSIGN_OR_RETURN(const control::VersionInfo daemon, client.Version());
   // Taken before it is told to end, so that it means this process whatever becomes of its number.
   const control::UniqueFd process(
       static_cast<int>(syscall(SYS_pidfd_open, static_cast<pid_t>(daemon.pid), 0)));
-  RETURN_IF_ERROR(client.StopDaemon(request));
+  RETURN_IF_ERROR(client.StopDaemon(request, holders));
   if (!process.valid()) return {};  // gone already
   std::array<pollfd, 2> entries = {{{session.cancel_fd(), POLLIN, 0}, {process.get(), POLLIN, 0}}};
   for (int waited = 0; waited < kStopMilliseconds; waited += kStopLookMilliseconds) {

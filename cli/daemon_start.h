@@ -19,6 +19,7 @@ Error RunDaemonInForeground(Session& session);
 /// Asks the daemon to end and waits until its process is gone. kNotFound when none runs,
 /// kConflict when it goes on because volumes are in use, kUnavailable when it is still there after
 /// 15 s.
-Status StopDaemonAndWait(Session& session, const control::StopRequest& request);
+Status StopDaemonAndWait(Session& session, const control::StopRequest& request,
+                         std::vector<control::HolderInfo>* holders);
 
 }  // namespace coffer::cli

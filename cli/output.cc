@@ -41,10 +41,10 @@ void Table::Print() const {
   }
 }
 
-void ShowError(const Error& error, bool json) {
+void ShowError(const Error& error, bool json, const std::vector<control::HolderInfo>& holders) {
   if (json) {
     const control::WireError wire{std::string(ErrorCodeName(error.code)), error.message, "",
-                                  error.hint};
+                                  error.hint, holders};
     const control::WipedString text = control::EncodeJson(wire);
     std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
     return;

@@ -30,7 +30,7 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// An error on stderr: for people, or as the API's error object.
-void ShowError(const Error& error, bool json);
+/// An error on stderr: for people, or as the API's error object, which also names the `holders`.
+void ShowError(const Error& error, bool json, const std::vector<control::HolderInfo>& holders = {});
 
 }  // namespace coffer::cli

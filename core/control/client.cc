@@ -141,14 +141,16 @@ std::string VolumePath(const std::string& reference, const std::string& action) 
 
 }  // namespace
 
-Result<HttpReply> ControlClient::Exchange(const HttpRequest& request) {
+Result<HttpReply> ControlClient::Exchange(const HttpRequest& request,
+                                          const std::function<void(const HttpReply&)>& on_refusal) {
   if (request.body.size() > kBodyBytesMax) {
     return Fail(ErrorCode::kInvalidArgument, "the request is larger than cofferd accepts");
   }
   ASSIGN_OR_RETURN(const UniqueFd socket, ConnectToOwnDaemon(socket_path_));
   const WipedString text = FormatRequest(request);
-  const Line line{socket.get(), cancel_fd_,
-                  Dispatcher::IsAnsweredAtOnce(request) ? kAnswerMilliseconds : -1};
+  const Line line{
+      socket.get(), cancel_fd_,
+      Dispatcher::HowLong(request) == Dispatcher::Takes::kAWhile ? -1 : kAnswerMilliseconds};
   RETURN_IF_ERROR(SendAll(line, {text.data(), text.size()}));
   ResponseReader reader(kReplyBytesMax);
   while (!reader.done()) {
@@ -159,8 +161,9 @@ Result<HttpReply> ControlClient::Exchange(const HttpRequest& request) {
     break;
   }
   HttpReply reply{reader.status(), reader.TakeBody()};
-  if (reply.status >= 300) return Fail(DecodeError(reply.body, reply.status, reader.server()));
-  return reply;
+  if (reply.status < 300) return reply;
+  if (on_refusal) on_refusal(reply);
+  return Fail(DecodeError(reply.body, reply.status, reader.server()));
 }
 
 template <class Reply>
@@ -245,8 +248,12 @@ Status ControlClient::CheckOpen(const std::string& reference, const OpenRequest&
   if (!reply.has_value()) return Fail(reply.error());
   return {};
 }
-Status ControlClient::StopDaemon(const StopRequest& request) {
-  const auto reply = Call<Empty>("POST", "/v1/daemon/stop", EncodeJson(request));
+Status ControlClient::StopDaemon(const StopRequest& request, std::vector<HolderInfo>* holders) {
+  const auto reply =
+      Exchange({"POST", "/v1/daemon/stop", EncodeJson(request)}, [holders](const HttpReply& no) {
+        auto wire = DecodeJson<WireError>({no.body.data(), no.body.size()});
+        if (wire.has_value()) *holders = std::move(wire->holders);
+      });
   if (!reply.has_value()) return Fail(reply.error());
   return {};
 }

@@ -49,7 +49,8 @@ class ControlClient {
   Result<JobInfo> Survey(const std::string& reference, const SurveyRequest& request);
   Result<JobList> Jobs();
   Result<JobInfo> Job(const std::string& id);
-  Status StopDaemon(const StopRequest& request);
+  /// Refused, it tells who uses a volume.
+  Status StopDaemon(const StopRequest& request, std::vector<HolderInfo>* holders);
 
   /// Asks for the job until it has ended, telling `progress` each time. The job's own error is in
   /// the JobInfo; the Result's is that of asking.
@@ -62,7 +63,9 @@ class ControlClient {
   Status Pause(int milliseconds);
 
  private:
-  Result<HttpReply> Exchange(const HttpRequest& request);
+  /// `on_refusal` sees the reply that becomes an error.
+  Result<HttpReply> Exchange(const HttpRequest& request,
+                             const std::function<void(const HttpReply&)>& on_refusal = {});
   template <class Reply>
   Result<Reply> Call(std::string method, std::string target, WipedString body);
 

@@ -120,14 +120,17 @@ Answer SurveyVolume(Call& call) {
 }
 Answer StopDaemon(Call& call) {
   ASSIGN_OR_RETURN(const auto request, call.Decode<StopRequest>());
-  RETURN_IF_ERROR(call.service.StopDaemon(request));
-  return Reply(Empty{}, kAccepted);
+  WireError refused;
+  const Status asked = call.service.StopDaemon(request, &refused.holders);
+  if (asked.has_value()) return Reply(Empty{}, kAccepted);
+  refused.code = ErrorCodeName(asked.error().code);
+  refused.message = asked.error().message;
+  refused.what = "POST /v1/daemon/stop";
+  refused.hint = asked.error().hint;
+  return Reply(refused, HttpStatusOf(asked.error().code));
 }
 
-enum class Takes {
-  kNoTime,  // told from memory or the machine's own files, or only begun
-  kAWhile,  // may wait for a store, or hash a password
-};
+using Takes = Dispatcher::Takes;
 
 struct Route {
   std::string_view method;
@@ -165,7 +168,7 @@ constexpr Route kRoutes[] = {
     {"POST", {"v1", "close"}, 2, CloseAll, Takes::kNoTime},
     {"GET", {"v1", "jobs"}, 2, GetJobs, Takes::kNoTime},
     {"GET", {"v1", "jobs", kAny}, 3, GetJob, Takes::kNoTime},
-    {"POST", {"v1", "daemon", "stop"}, 3, StopDaemon, Takes::kNoTime},
+    {"POST", {"v1", "daemon", "stop"}, 3, StopDaemon, Takes::kAMoment},
 };
 
 bool Matches(const Route& route, std::span<const std::string> parts) {
@@ -219,14 +222,13 @@ HttpReply Dispatcher::Dispatch(HttpRequest request) {
   return UnknownRequest(path_known ? 405 : 404, what);
 }
 
-bool Dispatcher::IsAnsweredAtOnce(const HttpRequest& request) {
+Dispatcher::Takes Dispatcher::HowLong(const HttpRequest& request) {
   const auto parts = SplitTarget(request.target);
-  if (!parts.has_value()) return true;
+  if (!parts.has_value()) return Takes::kNoTime;
   for (const Route& route : kRoutes) {
-    if (route.method == request.method && Matches(route, *parts))
-      return route.takes == Takes::kNoTime;
+    if (route.method == request.method && Matches(route, *parts)) return route.takes;
   }
-  return true;
+  return Takes::kNoTime;
 }
 
 bool Dispatcher::IsEventStream(const HttpRequest& request) {

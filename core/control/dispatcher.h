@@ -17,8 +17,12 @@ class Dispatcher {
 
   /// GET /v1/events, which is answered by a stream instead.
   [[nodiscard]] static bool IsEventStream(const HttpRequest& request);
-  /// The service answers from memory or a local file: it waits for no store and no password hash.
-  [[nodiscard]] static bool IsAnsweredAtOnce(const HttpRequest& request);
+  enum class Takes {
+    kNoTime,   // told from memory or the machine's own files, or only begun
+    kAMoment,  // looks for a second whether somebody lets go
+    kAWhile,   // may wait for a store, or hash a password
+  };
+  [[nodiscard]] static Takes HowLong(const HttpRequest& request);
 
  private:
   ControlService& service_;

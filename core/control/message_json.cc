@@ -23,6 +23,7 @@ void Fields(V& v, WireError& m) {
   v("message", m.message);
   v("what", m.what);
   v("hint", m.hint);
+  v("holders", m.holders);
 }
 template <class V>
 void Fields(V& v, VersionInfo& m) {
@@ -244,6 +245,7 @@ void Fields(V& v, HolderInfo& m) {
   v("pid", m.pid);
   v("program", m.program);
   v("what", m.what);
+  v("volume", m.volume);
 }
 template <class V>
 void Fields(V& v, PasswdRequest& m) {

@@ -2,7 +2,9 @@
 // JSON tree in between is wiped as well. No decoder message quotes what it read.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/result.h"
 #include "core/control/messages.h"
@@ -16,6 +18,7 @@ struct WireError {
   std::string message;
   std::string what;
   std::string hint;
+  std::vector<HolderInfo> holders = {};  // of a daemon that does not end
 };
 /// The wire code for a path or method that this daemon does not know.
 inline constexpr std::string_view kUnknownRequest = "unknown-request";

@@ -281,11 +281,12 @@ struct CloseRequest {
 struct StopRequest {
   bool force = false;  // as above, of any volume
 };
-/// Who uses a volume that was to be closed.
+/// Who uses a volume that was to be closed, or one of a daemon that was to end.
 struct HolderInfo {
   std::int64_t pid = 0;  // 0: the kernel, or a client on another machine
   std::string program;   // or the device, or the client's address
   std::string what;      // "works in it", "is connected over NBD and has written"
+  std::string volume;    // VAULT/VOLUME
 };
 
 /// The vault's password; what a volume's name stands for here is its vault.

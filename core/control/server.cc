@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/lane.h"
 #include "core/base/log.h"
 #include "core/base/mutex.h"
 #include "core/control/connection.h"
@@ -176,8 +177,9 @@ class PollingServer final : public ControlServer {
   void Handle(Id id, HttpRequest request) {
     LOG(kDebug, "control: ", request.method, " ", request.target);
     if (Dispatcher::IsEventStream(request)) return StartStream(id);
-    const bool at_once = Dispatcher::IsAnsweredAtOnce(request);
-    if (!at_once && waiting_.size() >= options_.waiting_max) {
+    const Dispatcher::Takes takes = Dispatcher::HowLong(request);
+    const bool waits = takes == Dispatcher::Takes::kAWhile;
+    if (waits && waiting_.size() >= options_.waiting_max) {
       const Error error{ErrorCode::kConflict,
                         Concat(waiting_.size(), " requests wait for stores or passwords already"),
                         "coffer status tells what the stores do; try again when they have ended"};
@@ -185,16 +187,27 @@ class PollingServer final : public ControlServer {
                                      clock_.Now() + options_.reply_time);
       return;
     }
-    if (!at_once) waiting_.insert(id);
+    if (waits) waiting_.insert(id);
     auto shared = std::make_shared<HttpRequest>(std::move(request));
-    Executor& executor = at_once ? *answers_ : handlers_;
-    executor.Post([this, id, shared] {
+    ExecutorFor(takes).Post([this, id, shared] {
       HttpReply reply = dispatcher_.Dispatch(std::move(*shared));
       // Under the lock, since the I/O thread may take the reply and end the server at once.
       MutexLock lock(mutex_);
       mailbox_.replies.emplace_back(id, std::move(reply));
       Wake();
     });
+  }
+
+  Executor& ExecutorFor(Dispatcher::Takes takes) {
+    switch (takes) {
+      case Dispatcher::Takes::kNoTime:
+        return *answers_;
+      case Dispatcher::Takes::kAMoment:
+        return *moments_;
+      case Dispatcher::Takes::kAWhile:
+        break;
+    }
+    return handlers_;
   }
 
   void StartStream(Id id) {
@@ -311,6 +324,7 @@ class PollingServer final : public ControlServer {
   Mutex mutex_;
   Mailbox mailbox_ GUARDED_BY(mutex_);
   const std::unique_ptr<Executor> answers_ = NewThreadExecutor("answers", kAnswerThreads);
+  const std::unique_ptr<Executor> moments_ = NewLane("moments", 1, *answers_);
   std::thread thread_;
 };
 

@@ -2,9 +2,10 @@
 //
 // One I/O thread ("control") polls all sockets and never blocks in anything else; requests run on
 // the executor given, which bounds how many run at once. What is answered at once (dispatcher.h)
-// runs on one of its own and is never behind what waits for a store: of that at most `waiting_max`
-// is taken in hand, more is refused. A peer of another user is dropped before a byte of it is read.
-// At most `connections_max` clients are looked at; more wait in the backlog.
+// runs on one of its own, what looks for a moment on another: they are never behind what waits for
+// a store. Of that at most `waiting_max` is taken in hand, more is refused. A peer of another user
+// is dropped before a byte of it is read. At most `connections_max` clients are looked at; more
+// wait in the backlog.
 #pragma once
 
 #include <unistd.h>

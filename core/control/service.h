@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/base/result.h"
 #include "core/control/messages.h"
@@ -66,9 +67,9 @@ class ControlService {
   virtual JobList Jobs() = 0;
   virtual Result<JobInfo> Job(const std::string& id) = 0;
   virtual std::unique_ptr<EventSubscription> Subscribe(EventSink sink) = 0;
-  /// Asks the daemon to end; returns before it does. kConflict while somebody uses a volume, who is
-  /// named, unless by force.
-  virtual Status StopDaemon(const StopRequest& request) = 0;
+  /// Asks the daemon to end; returns before it does. kConflict while somebody uses a volume, unless
+  /// by force: who that is goes into `holders`. That is looked at for a second.
+  virtual Status StopDaemon(const StopRequest& request, std::vector<HolderInfo>* holders) = 0;
 };
 
 }  // namespace coffer::control

@@ -10,6 +10,8 @@ std::string WhatWasBegun(const Deed& deed) {
   switch (deed.kind) {
     case Deed::Kind::kInit:
       return "making the volume " + deed.text;
+    case Deed::Kind::kAdd:
+      return "making its vault known on this machine";
     case Deed::Kind::kRename:
       return "renaming it to " + deed.text;
     case Deed::Kind::kResize:
@@ -28,6 +30,9 @@ std::string WhatSettlesIt(const Deed& deed, const std::string& name) {
     case Deed::Kind::kInit:
     case Deed::Kind::kRename:
       return "coffer info " + name + " asks the store, and coffer list shows the names then";
+    case Deed::Kind::kAdd:
+      return "coffer open " + name + " goes on from there, coffer trust forget " +
+             name.substr(0, name.find('/')) + " takes it back";
     case Deed::Kind::kResize:
       return "coffer open " + name + " shows the size that it has; coffer resize sets it again";
     case Deed::Kind::kPassword:
@@ -55,7 +60,7 @@ Error UnknownEnd(const Error& why, const Deed& deed, const std::string& name) {
 }
 
 bool Concerns(const Deed& deed, const KnownVolume& volume) {
-  if (deed.kind == Deed::Kind::kPassword) return true;
+  if (deed.kind == Deed::Kind::kPassword || deed.kind == Deed::Kind::kAdd) return true;
   if (deed.kind == Deed::Kind::kInit) return deed.text == volume.name;
   return deed.volume == volume.id;
 }

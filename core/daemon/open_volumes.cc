@@ -1,16 +1,12 @@
 #include "core/daemon/open_volumes.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "core/base/check.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
-#include "core/base/mount_holders.h"
-#include "core/daemon/deeds.h"
+#include "core/daemon/open_volumes_use.h"
 
 namespace coffer::daemon {
 namespace {
@@ -34,61 +30,6 @@ block::ClientCache CacheFor(const config::Effective& config) {
   return cache == "writeback" ? block::ClientCache::kWriteBack : block::ClientCache::kAuto;
 }
 
-}  // namespace
-
-Error NotOpen(const std::string& full_name) {
-  return Error{ErrorCode::kNotFound, "volume " + full_name + " is not open",
-               "coffer open " + full_name};
-}
-
-/// Lets a thread use an open volume without the lock; closing waits for it.
-class OpenVolumes::Use {
- public:
-  static Result<std::unique_ptr<Use>> Begin(OpenVolumes& volumes, const VolumeKey& key) {
-    MutexLock lock(volumes.mutex_);
-    return BeginLocked(volumes, key);
-  }
-  static Result<std::unique_ptr<Use>> BeginLocked(OpenVolumes& volumes, const VolumeKey& key)
-      REQUIRES_LOCK(volumes.mutex_) {
-    auto entry = volumes.FindLocked(key);
-    if (entry == nullptr) return Fail(NotOpen(volumes.FullNameOf(key)));
-    if (entry->state != State::kOpen && entry->state != State::kMounting) {
-      return Fail(ErrorCode::kConflict,
-                  Concat("volume ", volumes.FullNameOf(key), " is just being ", entry->deed),
-                  "try again when coffer status says that it is done");
-    }
-    entry->users += 1;
-    return std::unique_ptr<Use>(new Use(volumes, std::move(entry)));
-  }
-  ~Use() {
-    MutexLock lock(volumes_.mutex_);
-    entry_->users -= 1;
-    volumes_.changed_.notify_all();
-  }
-  Use(const Use&) = delete;
-  Use& operator=(const Use&) = delete;
-
-  [[nodiscard]] Entry& entry() const { return *entry_; }
-
- private:
-  Use(OpenVolumes& volumes, std::shared_ptr<Entry> entry)
-      : volumes_(volumes), entry_(std::move(entry)) {}
-
-  OpenVolumes& volumes_;
-  std::shared_ptr<Entry> entry_;
-};
-
-namespace {
-
-/// The end has 10 s in all.
-constexpr std::chrono::milliseconds kPatienceAtEnd{3'000};
-
-/// design.md section 8, and FAILED-JOURNAL.
-constexpr std::string_view kStates[] = {
-    "ROLLBACK: ",        "FORK: ",          "FENCED: ",        "HEADER-ROLLBACK: ",
-    "DAMAGED-JOURNAL: ", "MISSING-PACKS: ", "NO-SPACE: ",      "CREDENTIALS: ",
-    "WEAK-STORE: ",      "NEWER-FORMAT: ",  "FAILED-JOURNAL: "};
-
 bool IsSameMount(const std::optional<control::MountRequest>& there,
                  const std::optional<control::MountRequest>& wanted) {
   if (!there || !wanted) return !there && !wanted;
@@ -96,39 +37,12 @@ bool IsSameMount(const std::optional<control::MountRequest>& there,
          (wanted->way.empty() || wanted->way == there->way);
 }
 
-control::MountInfo MountInfoOf(mount::MountedImage& mounted) {
-  const mount::MountedAs& as = mounted.as();
-  const mount::Presence presence = mounted.presence();
-  return {as.directory,
-          as.path,
-          as.way,
-          as.device,
-          as.file_system,
-          as.made,
-          as.passed_over,
-          as.note,
-          presence == mount::Presence::kThere,
-          mount::TroubleText(as, presence)};
-}
-
-/// The state's name comes first, whatever was said around it.
-void AddNeed(const Error& need, control::VolumeStatus* status) {
-  std::size_t begin = need.message.size();
-  for (const std::string_view state : kStates) begin = std::min(begin, need.message.find(state));
-  status->needs.push_back(need.message.substr(begin == need.message.size() ? 0 : begin));
-  status->hints.push_back(need.hint);
-}
-
-/// Of keys in files that could not be read again.
-Error ExplainOldKeys(const Error& trouble) {
-  return {
-      ErrorCode::kNeedsPerson,
-      "CREDENTIALS: the TLS files cannot be used as they are now, those read before stay in use: " +
-          trouble.message,
-      Concat(trouble.hint.empty() ? "mend them" : trouble.hint, ", then kill -HUP ", getpid())};
-}
-
 }  // namespace
+
+Error NotOpen(const std::string& full_name) {
+  return Error{ErrorCode::kNotFound, "volume " + full_name + " is not open",
+               "coffer open " + full_name};
+}
 
 OpenVolumes::OpenVolumes(vault::Environment& env, Registry& registry, control::EventHub& events,
                          std::vector<block::Exporter*> exporters, const LiveConfig& config,
@@ -215,7 +129,16 @@ Result<block::Exporter*> OpenVolumes::ExporterOf(const std::string& kind) const 
   return Fail(ErrorCode::kUnsupported, "this version of cofferd has no exporter " + kind);
 }
 
-Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::string& export_name,
+/// Which vaults are known at that moment must not change a name that a client's configuration has:
+/// only what is served under it does.
+std::string OpenVolumes::ExportNameLocked(const VolumeKey& key) const {
+  const bool taken = std::any_of(entries_.begin(), entries_.end(), [&key](const auto& open) {
+    return open.second->export_name == key.volume;
+  });
+  return taken ? FullNameOf(key) : key.volume;
+}
+
+Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key,
                                              const control::OpenRequest& request,
                                              const Unlock& unlock,
                                              const volume::ReplayProgress& progress) {
@@ -233,7 +156,7 @@ Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key, const std::st
     AwaitOpenedLocked(lock, key);
     if (FindLocked(key) == nullptr) {
       entry = std::make_shared<Entry>();
-      entry->export_name = export_name;
+      entry->export_name = ExportNameLocked(key);
       entry->read_only = request.read_only;
       entry->overrides = overrides;
       entry->mount_request = request.mount;
@@ -328,11 +251,12 @@ block::ExportSpec OpenVolumes::SpecOf(const VolumeKey& key, const config::Overri
   return spec;
 }
 
-Status OpenVolumes::CheckOpen(const VolumeKey& key, const std::string& export_name,
-                              const control::OpenRequest& request) const {
+Status OpenVolumes::CheckOpen(const VolumeKey& key, const control::OpenRequest& request) const {
+  std::string export_name;
   {
     MutexLock lock(mutex_);
     if (FindLocked(key) != nullptr) return {};  // what is there already is no hindrance to it
+    export_name = ExportNameLocked(key);
   }
   ASSIGN_OR_RETURN(const config::Overrides overrides, OverridesOf(request.settings));
   for (const control::ExportRequest& wanted : WantedExports(request)) {
@@ -424,160 +348,6 @@ Status OpenVolumes::Sync(const VolumeKey& key, const volume::SyncProgress& progr
   return {};
 }
 
-Status OpenVolumes::Close(const VolumeKey& key, CloseHow how, const volume::SyncProgress& progress,
-                          Closed* closed) {
-  std::shared_ptr<Entry> entry;
-  {
-    MutexLock lock(mutex_);
-    AwaitOpenedLocked(lock, key);
-    entry = FindLocked(key);
-    if (entry == nullptr || entry->state == State::kExcluded) {
-      return Fail(NotOpen(FullNameOf(key)));
-    }
-    if (entry->state == State::kClosing) {
-      return Fail(ErrorCode::kConflict, "volume " + FullNameOf(key) + " is just being closed",
-                  "coffer status shows how far it is");
-    }
-    entry->state = State::kClosing;
-    entry->deed = "closed";
-  }
-  Announce(key, "closing");
-  // With waits for room as ever: what unmounting writes is not to fail. What it flushes is durable
-  // here; whether it is uploaded this close itself tells.
-  entry->volume->SetFlushes(volume::Volume::Flushes::kHere);
-  if (const Status unmounted = Unmount(key, *entry, how, closed); !unmounted.has_value()) {
-    entry->volume->SetFlushes(volume::Volume::Flushes::kAsDurable);
-    {
-      MutexLock lock(mutex_);
-      entry->state = State::kOpen;
-      changed_.notify_all();
-    }
-    Announce(key, "open");
-    return Fail(unmounted.error());
-  }
-  {
-    MutexLock lock(mutex_);
-    entry->may_hurry = true;
-  }
-  // Whoever leaves the rest in the journal waits for no store: a sync or a reader that does fails,
-  // and those of the vault's other volumes try again.
-  if (how.mode == volume::CloseMode::kLeaveInJournal) HurryClose(key);
-  {
-    MutexLock lock(mutex_);
-    entry->volume->RefuseWaits();
-    env_.sync_executor.Await(lock, changed_, [&entry] { return entry->users == 0; });
-  }
-  WithdrawAll(*entry);
-  const Status status = entry->volume->Close(how.mode, progress);
-  const volume::VolumeStatus after = entry->volume->status();
-  const std::uint64_t left = after.behind_bytes;
-  closed->waiting_bytes = left;
-  // What a failed journal holds is known when it is opened again, as after a crash.
-  Remember(key, *entry, /*open=*/after.failed, left);
-  NoteInUse(key, InUse::kNo);
-  LearnVolumes(entry->lease.vault());
-  Remove(key);
-  LOG(kInfo, "closed ", key.volume, ", ", left, " bytes left in the journal");
-  Announce(key, "closed");
-  if (!status.has_value()) return Fail(status.error().Within("closing " + key.volume));
-  return {};
-}
-
-Status OpenVolumes::CheckUnused() {
-  std::string used;
-  for (const VolumeKey& key : keys()) {
-    const auto use = Use::Begin(*this, key);
-    if (!use.has_value()) continue;  // it is just being closed, or not open yet
-    const auto holders = HoldersThatStay((*use)->entry());
-    if (holders.empty()) continue;
-    used.append(used.empty() ? "" : "; ")
-        .append("volume " + FullNameOf(key) + " is in use: " + DescribeHolders(holders));
-  }
-  if (used.empty()) return {};
-  return Fail(ErrorCode::kConflict, "cofferd goes on, since " + used,
-              "end what uses it, or say --force, which takes it away from under it");
-}
-
-void OpenVolumes::HurryClose(const VolumeKey& key) {
-  MutexLock lock(mutex_);
-  const auto entry = FindLocked(key);
-  if (entry == nullptr || !entry->may_hurry || entry->hurry != nullptr) return;
-  entry->hurry = entry->lease.HurryStore();
-}
-
-int OpenVolumes::ClientsOf(const Entry& entry) {
-  int clients = 0;
-  for (const block::Exporter* const exporter : ExportersOf(entry)) {
-    clients += exporter->client_count(entry.export_name);
-  }
-  return clients;
-}
-
-Status OpenVolumes::CheckResizeOf(const VolumeKey& key, const Entry& entry, std::uint64_t size,
-                                  volume::Volume::Tail tail) const {
-  if (entry.read_only) {
-    return Fail(ErrorCode::kConflict, Concat("volume ", FullNameOf(key), " is open read-only"),
-                Concat("coffer close ", FullNameOf(key), " first"));
-  }
-  const auto mounted = MountedOf(entry);
-  if (tail == volume::Volume::Tail::kDiscard && size < entry.volume->size() && mounted != nullptr &&
-      mounted->presence() != mount::Presence::kUnmounted) {
-    return Fail(ErrorCode::kConflict,
-                Concat("volume ", FullNameOf(key), " is mounted at ", mounted->as().directory,
-                       " and cannot become smaller"),
-                Concat("coffer close ", FullNameOf(key), " first"));
-  }
-  const bool shrinks = size < entry.volume->size() && tail == volume::Volume::Tail::kDiscard;
-  if (const int clients = ClientsOf(entry); shrinks && clients > 0) {
-    return Fail(
-        ErrorCode::kConflict,
-        Concat("volume ", FullNameOf(key), " has ", clients, clients == 1 ? " client" : " clients",
-               " connected, for whom it cannot become smaller"),
-        "disconnect first, or close the volume");
-  }
-  return {};
-}
-
-Status OpenVolumes::CheckResize(const VolumeKey& key, std::uint64_t size,
-                                volume::Volume::Tail tail) {
-  ASSIGN_OR_RETURN(const auto use, Use::Begin(*this, key));
-  return CheckResizeOf(key, use->entry(), size, tail);
-}
-
-Result<std::string> OpenVolumes::Resize(const VolumeKey& key, std::uint64_t size,
-                                        volume::Volume::Tail tail) {
-  ASSIGN_OR_RETURN(const auto use, Use::Begin(*this, key));
-  const Entry& entry = use->entry();
-  // A client that connects from here on finds what it thinks there is beyond its end: errors, no
-  // data.
-  RETURN_IF_ERROR(CheckResizeOf(key, entry, size, tail));
-  const Status resized = ResizeNoted(key, entry.id, *entry.volume, size, tail);
-  if (!resized.has_value()) return Fail(resized.error().Within("volume " + FullNameOf(key)));
-  for (block::Exporter* const exporter : ExportersOf(entry)) exporter->Resized(entry.export_name);
-  // Said again where the size is the same: perhaps it was not taken up the last time.
-  const auto mounted = MountedOf(entry);
-  std::string note = mounted == nullptr ? std::string() : mounted->ImageGrew(size);
-  Remember(key, entry, /*open=*/true, entry.volume->status().behind_bytes);
-  LOG(kInfo, "resized ", FullNameOf(key), " to ", size, " bytes");
-  Announce(key, "open");
-  return note;
-}
-
-Status OpenVolumes::ResizeNoted(const VolumeKey& key, const VolumeId& id, volume::Volume& volume,
-                                std::uint64_t size, volume::Volume::Tail tail) {
-  const Deed deed{Deed::Kind::kResize, id, std::to_string(size)};
-  RETURN_IF_ERROR(registry_.Begin(key.vault, deed));
-  const Status resized = volume.Resize(size, tail);
-  // Refused before anything was written, or met while it waited for room.
-  const bool unknown = !resized.has_value() &&
-                       resized.error().code != ErrorCode::kInvalidArgument &&
-                       resized.error().code != ErrorCode::kUnsupported &&
-                       resized.error().code != ErrorCode::kCancelled;
-  registry_.Finish(key.vault, deed, unknown ? Registry::End::kUnknown : Registry::End::kKnown);
-  if (unknown) return Fail(UnknownEnd(resized.error(), deed, FullNameOf(key)));
-  return resized;
-}
-
 Result<std::unique_ptr<OpenVolumes::Exclusion>> OpenVolumes::Exclude(const VolumeKey& key,
                                                                      std::string deed) {
   MutexLock lock(mutex_);
@@ -596,20 +366,6 @@ Result<std::unique_ptr<OpenVolumes::Exclusion>> OpenVolumes::Exclude(const Volum
   entry->deed = std::move(deed);
   entries_.emplace(key, entry);
   return std::make_unique<Exclusion>(*this, key);
-}
-
-void OpenVolumes::CloseAllForEnd(Executor& executor) {
-  const std::vector<VolumeKey> all = keys();
-  ParallelFor(executor, all.size(), [&](std::size_t i) {
-    Closed closed;
-    const CloseHow how{volume::CloseMode::kLeaveInJournal, mount::Force::kYes, kPatienceAtEnd};
-    const Status status = Close(all[i], how, {}, &closed);
-    if (!status.has_value()) LOG(kWarning, "at the end: ", status.error().message);
-    for (const std::string& note : closed.notes) LOG(kWarning, "at the end: ", note);
-  });
-  MutexLock lock(mutex_);
-  env_.sync_executor.Await(lock, changed_,
-                           [this]() REQUIRES_LOCK(mutex_) { return entries_.empty(); });
 }
 
 Status OpenVolumes::CheckSame(const VolumeKey& key, const Entry& entry,
@@ -660,98 +416,6 @@ Result<control::OpenReply> OpenVolumes::OpenAgain(const VolumeKey& key, Entry& e
   return reply;
 }
 
-control::OpenReply OpenVolumes::Describe(const VolumeKey& key, const Entry& entry) const {
-  control::OpenReply reply;
-  reply.volume = key.volume;
-  if (const auto vault = registry_.Find(key.vault)) reply.vault = vault->alias;
-  reply.size_bytes = entry.volume->size();
-  reply.read_only = entry.read_only;
-  for (const Exported& exported : entry.exports) {
-    reply.exports.push_back({exported.exporter->kind(), exported.address, exported.uri,
-                             exported.exporter->client_count(entry.export_name)});
-  }
-  reply.uri = reply.exports.front().uri;
-  if (const auto mounted = MountedOf(entry)) reply.mount = MountInfoOf(*mounted);
-  return reply;
-}
-
-bool OpenVolumes::FillStatus(const VolumeKey& key, control::VolumeStatus* status) {
-  const auto use = Use::Begin(*this, key);
-  if (!use.has_value()) {
-    std::shared_ptr<Entry> entry;
-    {
-      MutexLock lock(mutex_);
-      entry = FindLocked(key);
-      if (entry == nullptr || entry->state == State::kExcluded) {
-        if (const auto refused = refused_.find(key); refused != refused_.end())
-          AddNeed(refused->second, status);
-        return false;
-      }
-      status->state = entry->state == State::kOpening ? "opening" : "closing";
-      if (entry->state != State::kClosing || entry->leaving) return true;
-      entry->watchers += 1;
-    }
-    // What is not uploaded yet is what a person waits for now.
-    FillNumbers(key, *entry, status);
-    MutexLock lock(mutex_);
-    entry->watchers -= 1;
-    changed_.notify_all();
-    return true;
-  }
-  const Entry& entry = (*use)->entry();
-  status->state = "open";
-  FillNumbers(key, entry, status);
-  for (const Exported& exported : entry.exports) {
-    status->exports.push_back({exported.exporter->kind(), exported.address, exported.uri,
-                               exported.exporter->client_count(entry.export_name)});
-  }
-  for (block::Exporter* const exporter : ExportersOf(entry)) {
-    const auto trouble = exporter->Trouble(entry.export_name);
-    if (trouble) AddNeed(ExplainOldKeys(*trouble), status);
-  }
-  if (const auto mounted = MountedOf(entry)) status->mount = MountInfoOf(*mounted);
-  return true;
-}
-
-void OpenVolumes::FillNumbers(const VolumeKey& key, const Entry& entry,
-                              control::VolumeStatus* status) const {
-  const volume::VolumeStatus now = entry.volume->status();
-  status->size_bytes = now.size;
-  status->chunk_size = now.chunk_size;
-  status->read_only = now.read_only;
-  status->durability = DurabilityName(now.durability);
-  status->waiting_bytes = now.behind_bytes;
-  status->waiting_exact = true;
-  status->waiting_seconds = static_cast<std::uint64_t>(std::max(now.behind_seconds, 0.0));
-  status->acknowledged = now.acknowledged_seq;
-  status->durable = now.durable_seq;
-  status->committed = now.committed_seq;
-  status->head_sequence = now.head_seq;
-  status->journal_bytes = now.journal_bytes;
-  status->journal_bytes_max = now.journal_bytes_max;
-  status->uploading = now.syncing;
-  status->writers_waiting = static_cast<std::uint64_t>(now.writers_waiting);
-  status->flushes_waiting = static_cast<std::uint64_t>(now.flushes_waiting);
-  status->readers_waiting = static_cast<std::uint64_t>(now.readers_waiting);
-  // Of an upload that gets on: while the store is away nobody knows.
-  if (now.behind_bytes > 0 && now.sync_bytes_per_second > 0 && now.trouble.message.empty()) {
-    status->upload_seconds = static_cast<std::uint64_t>(
-        std::ceil(static_cast<double>(now.behind_bytes) / now.sync_bytes_per_second));
-  }
-  status->uploaded_bytes = now.uploaded_bytes;
-  if (!entry.read_only) {
-    status->requests_per_day = RequestsPerDay(VolumeSettings(ConfigOf(key)));
-  }
-  status->store_requests = entry.lease.store_counts().Total().requests;
-  status->failed = now.failed;
-  status->unsynced_bytes = now.unsynced_bytes;
-  for (const Error& need : now.needs) AddNeed(NameVault(need, VaultNameOf(key)), status);
-  if (now.trouble.code != ErrorCode::kNeedsPerson) {
-    status->last_error = now.trouble.message;
-    status->retry_seconds = static_cast<std::uint64_t>(std::ceil(now.retry_in_seconds));
-  }
-}
-
 void OpenVolumes::ForgetRefusals(const VaultId& vault) {
   MutexLock lock(mutex_);
   std::erase_if(refused_, [&vault](const auto& refused) { return refused.first.vault == vault; });
@@ -793,15 +457,6 @@ void OpenVolumes::Remember(const VolumeKey& key, const Entry& entry, bool open,
     volume->waiting_bytes = waiting_bytes;
     volume->open = open;
   });
-}
-
-void OpenVolumes::Announce(const VolumeKey& key, const std::string& state) {
-  control::VolumeStatus status;
-  if (const auto vault = registry_.Find(key.vault)) status.vault = vault->alias;
-  status.vault_id = key.vault.ToString();
-  status.volume = key.volume;
-  if (!FillStatus(key, &status)) status.state = state;
-  events_.Publish(status);
 }
 
 }  // namespace coffer::daemon

@@ -62,10 +62,10 @@ class OpenVolumes {
 
   /// Opens, exports and mounts. A volume open already with the same exports and mode is left as it
   /// is, but for what somebody has unmounted: that is mounted again. kConflict when they differ.
-  /// `export_name` is what clients ask for.
-  Result<control::OpenReply> Open(const VolumeKey& key, const std::string& export_name,
-                                  const control::OpenRequest& request, const Unlock& unlock,
-                                  const volume::ReplayProgress& progress);
+  /// Clients ask for it by its name, by VAULT/VOLUME while an open volume of another vault has
+  /// that.
+  Result<control::OpenReply> Open(const VolumeKey& key, const control::OpenRequest& request,
+                                  const Unlock& unlock, const volume::ReplayProgress& progress);
   Status Sync(const VolumeKey& key, const volume::SyncProgress& progress);
   struct CloseHow {
     volume::CloseMode mode;
@@ -73,25 +73,29 @@ class OpenVolumes {
     /// By force: how long what is flushed may stand still.
     std::chrono::milliseconds patience = mount::UnmountHow().patience;
   };
+  struct Held {
+    std::string volume;  // VAULT/VOLUME
+    std::vector<MountHolder> holders;
+  };
   struct Closed {
-    std::uint64_t waiting_bytes = 0;   // left in the journal
-    std::vector<std::string> notes;    // what was lost, for a person
-    std::vector<MountHolder> holders;  // who keeps it open
+    std::uint64_t waiting_bytes = 0;  // left in the journal
+    std::vector<std::string> notes;   // what was lost, for a person
+    Held held;                        // who keeps it open
   };
   /// Unmounts, withdraws the exports, waits for syncs that run, closes. kConflict while somebody is
   /// connected, or uses what is mounted, or the image: it stays open, unless forced. Any other
   /// failure is the upload's, the volume is closed all the same.
   Status Close(const VolumeKey& key, CloseHow how, const volume::SyncProgress& progress,
                Closed* closed);
-  /// kConflict while somebody uses any volume, who is named.
-  Status CheckUnused();
+  /// kConflict while somebody uses any volume: those are `held`. Looks for a second, at all of
+  /// them.
+  Status CheckUnused(std::vector<Held>* held);
 
   /// What of the volume's vault was mended by itself, once each; empty while it is not open.
   std::vector<std::string> TakeNotes(const VolumeKey& key);
 
   /// What of Open's errors can be told without a password.
-  Status CheckOpen(const VolumeKey& key, const std::string& export_name,
-                   const control::OpenRequest& request) const;
+  Status CheckOpen(const VolumeKey& key, const control::OpenRequest& request) const;
 
   /// A volume that is being closed waits for its vault's store no longer: what is not uploaded
   /// stays in the journal.
@@ -101,9 +105,10 @@ class OpenVolumes {
   /// size while somebody is connected, since a client learns a size only when it connects.
   Status CheckResize(const VolumeKey& key, std::uint64_t size, volume::Volume::Tail tail);
   /// Changes the size of an open volume; waits for room on a full disk, and for the store where
-  /// that is what durable means. Returns what is left to the user before what is mounted can use a
-  /// larger size, "" for nothing. Errors as above and as of Volume::Resize.
-  Result<std::string> Resize(const VolumeKey& key, std::uint64_t size, volume::Volume::Tail tail);
+  /// that is what durable means. Returns what is left to the user before what is mounted or
+  /// connected can use another size. Errors as above and as of Volume::Resize.
+  Result<std::vector<std::string>> Resize(const VolumeKey& key, std::uint64_t size,
+                                          volume::Volume::Tail tail);
 
   /// Volume::Resize of a volume open for the caller, noted as a deed: what fails in the midst of it
   /// may be found again by the next open.
@@ -190,9 +195,9 @@ class OpenVolumes {
       EXCLUDES_LOCK(mutex_);
   Status Unmount(const VolumeKey& key, Entry& entry, CloseHow how, Closed* closed);
   [[nodiscard]] std::vector<MountHolder> HoldersOf(const Entry& entry) const;
-  /// Those that are still there after a second: a client that has just ended, or a loop device that
-  /// has just been detached, is seen for a moment yet.
-  [[nodiscard]] std::vector<MountHolder> HoldersThatStay(const Entry& entry);
+  /// Those that `look` still finds after a second: a client that has just ended, or a loop device
+  /// that has just been detached, is seen for a moment yet.
+  [[nodiscard]] std::vector<Held> HeldThatStay(const std::function<std::vector<Held>()>& look);
   [[nodiscard]] std::string CloseHint(const VolumeKey& key) const;
   [[nodiscard]] block::ExportSpec SpecOf(const VolumeKey& key, const config::Overrides& overrides,
                                          const control::ExportRequest& wanted) const;
@@ -219,6 +224,7 @@ class OpenVolumes {
                        volume::Volume::Tail tail) const;
   void Remember(const VolumeKey& key, const Entry& entry, bool open, std::uint64_t waiting_bytes);
   void Announce(const VolumeKey& key, const std::string& state);
+  [[nodiscard]] std::string ExportNameLocked(const VolumeKey& key) const REQUIRES_LOCK(mutex_);
   std::shared_ptr<Entry> FindLocked(const VolumeKey& key) const REQUIRES_LOCK(mutex_);
   void AwaitOpenedLocked(MutexLock& lock, const VolumeKey& key) REQUIRES_LOCK(mutex_);
   void Remove(const VolumeKey& key);

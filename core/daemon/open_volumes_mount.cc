@@ -1,8 +1,7 @@
-// OpenVolumes: the file system in an open volume's image file, mounted and unmounted.
+// OpenVolumes: the file system in an open volume's image file, mounted, and mounted again.
 #include <utility>
 
 #include "core/base/log.h"
-#include "core/base/mount_holders.h"
 #include "core/daemon/open_volumes.h"
 
 namespace coffer::daemon {
@@ -114,70 +113,6 @@ Status OpenVolumes::MountAgain(const VolumeKey& key, Entry& entry) {
     if (!settled->empty()) LOG(kWarning, "volume ", FullNameOf(key), ": ", *settled);
   }
   return Mount(key, entry, /*mkfs=*/"");
-}
-
-std::vector<MountHolder> OpenVolumes::HoldersOf(const Entry& entry) const {
-  std::vector<MountHolder> holders;
-  const auto add = [&holders](std::vector<MountHolder> more) {
-    holders.insert(holders.end(), more.begin(), more.end());
-  };
-  for (const block::Exporter* const exporter : ExportersOf(entry)) {
-    add(exporter->Clients(entry.export_name));
-  }
-  if (mounting_.mounter == nullptr) return holders;
-  const auto mounted = MountedOf(entry);
-  for (const Exported& exported : entry.exports) {
-    if (exported.exporter->kind() != kImageExporter) continue;
-    add(mounting_.mounter->OthersOn(exported.uri, mounted.get()));
-  }
-  if (mounted != nullptr && mounted->presence() == mount::Presence::kThere) {
-    add(FindMountHolders(mounted->as().path));
-  }
-  return holders;
-}
-
-std::vector<MountHolder> OpenVolumes::HoldersThatStay(const Entry& entry) {
-  constexpr int kLooks = 11;
-  constexpr Duration kPause = std::chrono::milliseconds(100);
-  for (int look = 1;; ++look) {
-    auto holders = HoldersOf(entry);
-    if (holders.empty() || look == kLooks) return holders;
-    MutexLock lock(mutex_);
-    (void)env_.sync_executor.AwaitFor(lock, changed_, kPause, [] { return false; });
-  }
-}
-
-std::string OpenVolumes::CloseHint(const VolumeKey& key) const {
-  return "end what uses it, or coffer close " + FullNameOf(key) +
-         " --force, which takes it away from under it";
-}
-
-Status OpenVolumes::Unmount(const VolumeKey& key, Entry& entry, CloseHow how, Closed* closed) {
-  const bool by_force = how.force == mount::Force::kYes;
-  if (!by_force) closed->holders = HoldersThatStay(entry);
-  if (!closed->holders.empty()) {
-    return Fail(ErrorCode::kConflict,
-                "volume " + FullNameOf(key) +
-                    " stays open, since it is in use: " + DescribeHolders(closed->holders),
-                CloseHint(key));
-  }
-  const auto mounted = MountedOf(entry);
-  if (mounted == nullptr) return {};
-  const auto acknowledged = [&entry] { return entry.volume->status().acknowledged_seq; };
-  const auto unmounted = mounted->Unmount({how.force, acknowledged, how.patience});
-  if (unmounted.has_value()) {
-    if (!unmounted->empty()) closed->notes.push_back(*unmounted);
-    return {};
-  }
-  if (!by_force) {
-    return Fail(unmounted.error().code,
-                "volume " + FullNameOf(key) + " stays open: " + unmounted.error().message,
-                CloseHint(key));
-  }
-  // The next open goes on from the record.
-  closed->notes.push_back(
-      unmounted.error().Within("what was mounted could not be unmounted").message);
-  return {};
 }
 
 }  // namespace coffer::daemon

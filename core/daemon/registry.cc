@@ -48,9 +48,10 @@ struct DeedName {
   std::string_view name;
 };
 constexpr DeedName kDeedNames[] = {
-    {Deed::Kind::kInit, "init"},     {Deed::Kind::kRename, "rename"},
-    {Deed::Kind::kResize, "resize"}, {Deed::Kind::kPassword, "passwd"},
-    {Deed::Kind::kDelete, "delete"}, {Deed::Kind::kDeleted, "deleted"},
+    {Deed::Kind::kInit, "init"},       {Deed::Kind::kAdd, "add"},
+    {Deed::Kind::kRename, "rename"},   {Deed::Kind::kResize, "resize"},
+    {Deed::Kind::kPassword, "passwd"}, {Deed::Kind::kDelete, "delete"},
+    {Deed::Kind::kDeleted, "deleted"},
 };
 
 /// One of a kind that a newer coffer knows is left out.
@@ -103,6 +104,13 @@ Deed* KnownVault::FindDeed(Deed::Kind kind, const VolumeId& volume) {
     return deed.kind == kind && deed.volume == volume;
   });
   return found == deeds.end() ? nullptr : &*found;
+}
+
+bool KnownVault::MayBeUnmade() const {
+  return volumes.size() == 1 && std::any_of(deeds.begin(), deeds.end(), [this](const Deed& deed) {
+           return deed.kind == Deed::Kind::kInit && !deed.running &&
+                  deed.text == volumes.front().name;
+         });
 }
 
 void KnownVault::DropDeeds(Deed::Kind kind, const VolumeId& volume) {
@@ -280,12 +288,37 @@ Result<KnownVault> Registry::Change(const VaultId& id,
                                     const std::function<void(KnownVault&)>& change) {
   MutexLock changing(change_mutex_);
   const KnownVault after = Changed(id, change);
-  if (Find(id) == after && !unwritten_.contains(id)) return after;
-  RETURN_IF_ERROR(Write(after));
+  const auto before = Find(id);
+  if (before == after && !unwritten_.contains(id)) return after;
+  if (const Status written = Write(after); !written.has_value()) {
+    TakeBack(before, after);
+    return Fail(written.error());
+  }
   unwritten_.erase(id);
   MutexLock lock(mutex_);
   vaults_[id] = after;
   return after;
+}
+
+/// A write that failed may have been one all the same. Where nobody can tell, its deeds are shown
+/// as after a restart: as broken off.
+void Registry::TakeBack(const std::optional<KnownVault>& before, KnownVault after) {
+  const std::string path = DirectoryOf(after.id) + "/known";
+  const Status undone = before ? Write(*before) : fs_.Remove(path);
+  if (undone.has_value()) return;
+  const auto there = ReadWholeFile(fs_, path, kFileBytesMax);
+  if (before ? there.has_value() && AsText(*there) == EncodeKnownVault(*before)
+             : !there.has_value() && there.error().code == ErrorCode::kNotFound) {
+    return;
+  }
+  for (Deed& deed : after.deeds) {
+    const bool new_here = !before || std::find(before->deeds.begin(), before->deeds.end(), deed) ==
+                                         before->deeds.end();
+    if (new_here) deed.running = false;
+  }
+  unwritten_.insert(after.id);
+  MutexLock lock(mutex_);
+  vaults_[after.id] = std::move(after);
 }
 
 KnownVault Registry::Changed(const VaultId& id,
@@ -323,10 +356,14 @@ Status Registry::Begin(const VaultId& id, Deed deed) {
   return {};
 }
 
-void Registry::Finish(const VaultId& id, const Deed& deed, End end) {
+void Registry::Finish(const VaultId& id, const Deed& deed, End end,
+                      const std::function<void(KnownVault&)>& learned) {
   if (!Find(id)) return;  // forgotten with it
   if (end == End::kKnown) {
-    Learn(id, [&deed](KnownVault& known) { std::erase(known.deeds, deed); });
+    Learn(id, [&](KnownVault& known) {
+      std::erase(known.deeds, deed);
+      if (learned) learned(known);
+    });
     return;
   }
   MutexLock lock(mutex_);

@@ -53,6 +53,7 @@ struct KnownVolume {
 struct Deed {
   enum class Kind {
     kInit,      // of volume `text`
+    kAdd,       // of the vault to what this machine knows
     kRename,    // to `text`
     kResize,    // to `text` bytes
     kPassword,  // of the vault
@@ -84,6 +85,9 @@ struct KnownVault {
   /// takes none away.
   enum class Belief { kFull, kDoubtful };
   void TakeVolumesFrom(const format::Catalog& catalog, Belief belief = Belief::kFull);
+  /// All that is known of it is the init that was to make it, and was broken off: where its store
+  /// holds no vault, there is none.
+  [[nodiscard]] bool MayBeUnmade() const;
   bool operator==(const KnownVault&) const = default;
 
  private:
@@ -106,7 +110,8 @@ class Registry {
   /// By alias or by id in hex.
   [[nodiscard]] std::optional<KnownVault> FindByName(const std::string& name) const;
   /// Lets `change` work on the vault's record, a new one where there is none, and returns what came
-  /// of it. Changes of one registry happen one after the other; `change` must not call it.
+  /// of it. Changes of one registry happen one after the other; `change` must not call it. On an
+  /// error it is as before, on the disk too; where the disk does not tell, deeds show it.
   Result<KnownVault> Change(const VaultId& id, const std::function<void(KnownVault&)>& change);
 
   /// The vault is known no more; what else this machine keeps of it stays where it is.
@@ -121,7 +126,10 @@ class Registry {
     kKnown,    // it is done, or certainly not
     kUnknown,  // it is shown until somebody knows
   };
-  void Finish(const VaultId& id, const Deed& deed, End end);
+  /// `learned` is what is known with its end, and goes to the disk with it: never is one there
+  /// without the other. REQUIRES: none with kUnknown.
+  void Finish(const VaultId& id, const Deed& deed, End end,
+              const std::function<void(KnownVault&)>& learned = {});
 
   /// `wanted`, or with a number after it if another vault has that alias.
   [[nodiscard]] std::string FreeAlias(const std::string& wanted) const;
@@ -132,6 +140,8 @@ class Registry {
       : fs_(fs), vaults_directory_(std::move(state_directory) + "/vaults") {}
   Status Load();
   Status Write(const KnownVault& vault);
+  void TakeBack(const std::optional<KnownVault>& before, KnownVault after)
+      REQUIRES_LOCK(change_mutex_);
   [[nodiscard]] KnownVault Changed(const VaultId& id,
                                    const std::function<void(KnownVault&)>& change) const;
 

@@ -51,17 +51,16 @@ class GatedStore final : public store::ObjectStore {
 }  // namespace
 
 Result<StoreStack> OpenStoreStack(FileSystem& fs, Clock& clock, Random& random, Executor& waiting,
-                                  const std::atomic<bool>& shut, const StoreOpener& opener,
+                                  const std::atomic<bool>& shut, const StoreSeams& seams,
                                   std::shared_ptr<store::CallControl> control,
                                   const store::StoreUrl& url, store::StoreOpenMode mode) {
-  std::unique_ptr<store::ObjectStore> bottom;
-  if (opener) {
-    ASSIGN_OR_RETURN(bottom, opener(url, mode));
-  } else {
-    const auto open = [&fs, &random, url, mode] { return store::OpenStore(fs, random, url, mode); };
-    ASSIGN_OR_RETURN(bottom,
-                     store::DeadlineStore::Open(url.ToString(), open, clock, waiting, control));
-  }
+  const auto open = [&fs, &random, seam = seams.open, url, mode] {
+    return seam ? seam(url, mode) : store::OpenStore(fs, random, url, mode);
+  };
+  store::DeadlineOptions deadlines;
+  deadlines.run_call = seams.run_call;
+  ASSIGN_OR_RETURN(auto bottom, store::DeadlineStore::Open(url.ToString(), open, clock, waiting,
+                                                           control, deadlines));
   auto counting = std::make_unique<store::CountingStore>(std::move(bottom));
   store::CountingStore* counter = counting.get();
   auto retrying = std::make_unique<store::RetryingStore>(std::move(counting), clock, waiting,

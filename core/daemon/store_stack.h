@@ -24,15 +24,22 @@ struct StoreStack {
   std::shared_ptr<store::CallControl> control;
 };
 
-/// Opens the store itself; empty: store::OpenStore, with a deadline for each call. Tests put one
-/// that fails in its place, which is called as it is: simulated time waits for no thread.
-using StoreOpener = std::function<Result<std::unique_ptr<store::ObjectStore>>(
-    const store::StoreUrl& url, store::StoreOpenMode mode)>;
+/// What tests put in place of a real store and of threads: one that fails, and simulated time,
+/// which has one thread. Everything between is as ever, deadlines and lanes too.
+struct StoreSeams {
+  /// Opens the store itself; empty: store::OpenStore.
+  std::function<Result<std::unique_ptr<store::ObjectStore>>(const store::StoreUrl& url,
+                                                            store::StoreOpenMode mode)>
+      open;
+  std::function<void(std::function<void()>)> run_call;  // store::DeadlineOptions::run_call
+  enum class Lane { kFetch, kSync };
+  std::function<std::unique_ptr<Executor>(Lane lane)> new_lane;  // empty: NewLane
+};
 
 /// While `shut` is true every request to the store fails with kCancelled. All outlive the store;
 /// `fs` and `random` the process, since a call that never returns may be in them.
 Result<StoreStack> OpenStoreStack(FileSystem& fs, Clock& clock, Random& random, Executor& waiting,
-                                  const std::atomic<bool>& shut, const StoreOpener& opener,
+                                  const std::atomic<bool>& shut, const StoreSeams& seams,
                                   std::shared_ptr<store::CallControl> control,
                                   const store::StoreUrl& url, store::StoreOpenMode mode);
 

@@ -119,6 +119,7 @@ Status VaultAdmin::CheckNoVaultBelongsAt(const store::StoreUrl& url,
   for (const KnownVault& known : registry_.vaults()) {
     if (known.store != url.ToString()) continue;
     if (!alias.empty() && alias != known.alias) continue;
+    if (known.MayBeUnmade()) continue;
     return Fail(ErrorCode::kUnavailable,
                 "vault " + known.alias + " belongs at " + known.store + " and is not there",
                 "mount the disk or share that holds it; if it is gone for good, --as NAME makes "
@@ -173,6 +174,7 @@ Result<VaultPool::Lease> VaultAdmin::CreateOrUnlock(const control::InitRequest& 
   if (request.password.empty()) {
     return Fail(ErrorCode::kUnauthenticated, "a new vault needs a password");
   }
+  ForgetUnmade(url);
   ASSIGN_OR_RETURN(const std::string alias, AliasFor(VaultId{}, url, request.alias));
   RETURN_IF_ERROR(CheckNoVaultBelongsAt(url, request.alias));
   *created = true;
@@ -205,6 +207,27 @@ Result<VaultPool::Lease> VaultAdmin::CreateVault(const control::InitRequest& req
   auto lease = pool_.Create(url, request.password, spec, options);
   if (!lease.has_value() && entered) registry_.Finish(*entered, deed, Registry::End::kUnknown);
   return lease;
+}
+
+/// What an init was broken off of that is now done anew.
+void VaultAdmin::ForgetUnmade(const store::StoreUrl& url) {
+  for (const KnownVault& known : registry_.vaults()) {
+    if (known.store == url.ToString() && known.MayBeUnmade()) ForgetAgain(known.id);
+  }
+}
+
+Error VaultAdmin::ExplainNoVault(const KnownVault& vault, const Error& why) const {
+  Error error = why.Within("vault " + vault.alias);
+  if (error.code != ErrorCode::kNotFound) return error;
+  // The vault is known, it is its store that is not there: mounting it again heals that.
+  error.code = ErrorCode::kUnavailable;
+  if (registry_.Find(vault.id).value_or(vault).MayBeUnmade()) {
+    error.hint =
+        "the init that was to make it was broken off: coffer init does it anew, coffer "
+        "trust forget " +
+        vault.alias + " makes it known no more";
+  }
+  return error;
 }
 
 /// A vault that was entered too soon.
@@ -275,7 +298,8 @@ void VaultAdmin::SettleDeeds(const VaultPool::Lease& lease, SettleFor purpose) {
     std::erase_if(now.deeds, [&lease](const Deed& deed) {
       if (deed.running) return false;
       if (deed.kind == Deed::Kind::kPassword) return lease.used_password();
-      return deed.kind == Deed::Kind::kInit || deed.kind == Deed::Kind::kRename;
+      return deed.kind == Deed::Kind::kInit || deed.kind == Deed::Kind::kAdd ||
+             deed.kind == Deed::Kind::kRename;
     });
     now.TakeVolumesFrom(vault.catalog());
   });
@@ -320,16 +344,22 @@ Result<control::AddReply> VaultAdmin::Add(const control::AddRequest& request) {
   return reply;
 }
 
-Result<KnownVault> VaultAdmin::Enter(const VaultPool::Lease& lease, const store::StoreUrl& url,
-                                     const std::string& alias, bool single_writer) {
+/// A disk that fails while it writes may have written: then the deed is there after a restart.
+Status VaultAdmin::Enter(const VaultPool::Lease& lease, const store::StoreUrl& url,
+                         const std::string& alias, bool single_writer) {
   const VaultId id = lease.vault().id();
   ASSIGN_OR_RETURN(const std::string name, AliasFor(id, url, alias));
-  return registry_.Change(id, [&](KnownVault& known) {
+  const Deed deed{Deed::Kind::kAdd, {}, {}, /*running=*/true};
+  RETURN_IF_ERROR(registry_.Change(id, [&](KnownVault& known) {
     known.alias = name;
     known.store = url.ToString();
     known.single_writer = known.single_writer || single_writer;
     known.TakeVolumesFrom(lease.vault().catalog(), BeliefIn(lease.vault()));
-  });
+    std::erase(known.deeds, deed);
+    known.deeds.push_back(deed);
+  }));
+  registry_.Finish(id, deed, Registry::End::kKnown);
+  return {};
 }
 
 void VaultAdmin::LearnVolumes(const VaultPool::Lease& lease) {

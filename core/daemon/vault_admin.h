@@ -27,6 +27,9 @@ class VaultAdmin {
   /// the store offers may be doubtful: the reply says so.
   Result<control::AddReply> Add(const control::AddRequest& request);
 
+  /// Why a vault that is known could not be unlocked.
+  [[nodiscard]] Error ExplainNoVault(const KnownVault& vault, const Error& why) const;
+
   [[nodiscard]] control::VaultInfo InfoOf(const KnownVault& vault) const;
 
   /// Brings the registry's volumes of an unlocked vault in line with its catalog.
@@ -54,13 +57,14 @@ class VaultAdmin {
   Result<VaultPool::Lease> CreateVault(const control::InitRequest& request,
                                        const store::StoreUrl& url, const std::string& alias);
   void ForgetAgain(const VaultId& id);
+  void ForgetUnmade(const store::StoreUrl& url);
   Status AddVolume(const VaultPool::Lease& lease, const control::InitRequest& request,
                    const store::StoreUrl& url);
   Result<vault::VolumeSpec> SpecOf(const control::InitRequest& request,
                                    const std::string& alias) const;
   /// Enters the vault, or what is new about it, and its volumes.
-  Result<KnownVault> Enter(const VaultPool::Lease& lease, const store::StoreUrl& url,
-                           const std::string& alias, bool single_writer);
+  Status Enter(const VaultPool::Lease& lease, const store::StoreUrl& url, const std::string& alias,
+               bool single_writer);
   void LearnSizes(const VaultPool::Lease& lease);
   Result<std::string> AliasFor(const VaultId& id, const store::StoreUrl& url,
                                const std::string& wanted) const;

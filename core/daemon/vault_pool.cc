@@ -59,7 +59,11 @@ VaultPool::Lanes::Lanes(const vault::Environment& shared, std::unique_ptr<Execut
           shared.host_name} {}
 
 std::unique_ptr<VaultPool::Lanes> VaultPool::MakeLanes() const {
-  if (opener_) return std::make_unique<Lanes>(env_);
+  using Lane = StoreSeams::Lane;
+  if (seams_.new_lane) {
+    return std::make_unique<Lanes>(env_, seams_.new_lane(Lane::kFetch),
+                                   seams_.new_lane(Lane::kSync));
+  }
   // `work` waits for no store, so it always has a moment to start a lane's thread again.
   Executor& starter = env_.work_executor;
   return std::make_unique<Lanes>(
@@ -90,9 +94,9 @@ std::unique_ptr<cache::DiskCache> MakeDiskCache(vault::Environment& env,
 }  // namespace
 
 VaultPool::VaultPool(vault::Environment& env, std::size_t frame_cache_bytes,
-                     cache::DiskCache::Options disk_cache, StoreOpener opener)
+                     cache::DiskCache::Options disk_cache, StoreSeams seams)
     : env_(env),
-      opener_(std::move(opener)),
+      seams_(std::move(seams)),
       frames_(frame_cache_bytes),
       disk_(MakeDiskCache(env, disk_cache)) {}
 
@@ -121,7 +125,7 @@ Result<StoreStack> VaultPool::OpenStack(const store::StoreUrl& url, store::Store
     std::erase_if(controls_, [](const auto& one) { return one.expired(); });
     controls_.push_back(control);
   }
-  return OpenStoreStack(env_.fs, env_.clock, env_.random, env_.work_executor, stores_shut_, opener_,
+  return OpenStoreStack(env_.fs, env_.clock, env_.random, env_.work_executor, stores_shut_, seams_,
                         std::move(control), url, mode);
 }
 

@@ -64,7 +64,7 @@ class VaultPool {
   /// The disk cache is opened with the first vault: nothing is read or written there before an
   /// unlock. Without a directory there is none.
   VaultPool(vault::Environment& env, std::size_t frame_cache_bytes,
-            cache::DiskCache::Options disk_cache, StoreOpener opener = {});
+            cache::DiskCache::Options disk_cache, StoreSeams seams = {});
   ~VaultPool();  // no lease is left
 
   /// The keys of `id` are held: no password is needed.
@@ -110,10 +110,8 @@ class VaultPool {
   void ShutStores();
 
  private:
-  /// The executors of one vault, and its environment with them. None of its own where tests give
-  /// the store: simulated time has one thread.
+  /// The executors of one vault, and its environment with them.
   struct Lanes {
-    explicit Lanes(const vault::Environment& shared) : env(shared) {}
     Lanes(const vault::Environment& shared, std::unique_ptr<Executor> fetch_lane,
           std::unique_ptr<Executor> sync_lane);
 
@@ -146,7 +144,7 @@ class VaultPool {
   cache::DiskCache* DiskCacheAfterUnlock();
 
   vault::Environment& env_;
-  const StoreOpener opener_;
+  const StoreSeams seams_;
   cache::FrameCache frames_;
   const std::unique_ptr<cache::DiskCache> disk_;
   std::atomic<bool> stores_shut_{false};

@@ -117,10 +117,7 @@ Result<VaultPool::Lease> VolumeAdmin::Unlock(const KnownVault& vault, const Secr
   ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(vault.store));
   auto lease = pool_.Acquire(vault.id, url, password, vault.single_writer, purpose);
   if (lease.has_value()) return lease;
-  Error error = lease.error().Within("vault " + vault.alias);
-  // The vault is known, it is its store that is not there: mounting it again heals that.
-  if (error.code == ErrorCode::kNotFound) error.code = ErrorCode::kUnavailable;
-  return Fail(NameVault(std::move(error), vault.alias));
+  return Fail(NameVault(vaults_.ExplainNoVault(vault, lease.error()), vault.alias));
 }
 
 Result<VaultPool::Lease> VolumeAdmin::UnlockChecked(const KnownVault& vault,
@@ -201,7 +198,6 @@ Status VolumeAdmin::Rename(const KnownVault& vault, const VolumeKey& key,
     surveyed_.erase(key);
   }
   LOG(kInfo, "renamed ", key.volume, " to ", request.name);
-  vaults_.LearnVolumes(lease);
   return {};
 }
 
@@ -218,9 +214,13 @@ Status VolumeAdmin::RenameNoted(const KnownVault& vault, const VaultPool::Lease&
                          [&](const auto& one) { return one.id == id && one.name == to; });
     });
   }
-  const bool unknown = ended == VaultAdmin::Ended::kUnknown;
-  registry_.Finish(vault.id, deed, unknown ? Registry::End::kUnknown : Registry::End::kKnown);
-  if (unknown) return Fail(UnknownEnd(renamed.error(), deed, vault.alias + "/" + from));
+  if (ended == VaultAdmin::Ended::kUnknown) {
+    registry_.Finish(vault.id, deed, Registry::End::kUnknown);
+    return Fail(UnknownEnd(renamed.error(), deed, vault.alias + "/" + from));
+  }
+  registry_.Finish(vault.id, deed, Registry::End::kKnown, [&lease](KnownVault& known) {
+    known.TakeVolumesFrom(lease.vault().catalog(), BeliefIn(lease.vault()));
+  });
   return ended == VaultAdmin::Ended::kDone ? Status{} : renamed;
 }
 
@@ -234,8 +234,8 @@ Result<JobTable::Work> VolumeAdmin::Resize(const KnownVault& vault, const Volume
   if (open_.FillStatus(key, &status)) {
     RETURN_IF_ERROR(open_.CheckResize(key, size, tail));
     return JobTable::Work([this, key, size, tail](JobTable::Reporter& reporter) -> Status {
-      ASSIGN_OR_RETURN(std::string note, open_.Resize(key, size, tail));
-      reporter.Note(std::move(note));
+      ASSIGN_OR_RETURN(std::vector<std::string> notes, open_.Resize(key, size, tail));
+      for (std::string& note : notes) reporter.Note(std::move(note));
       return {};
     });
   }
@@ -276,6 +276,7 @@ Status VolumeAdmin::ResizeClosed(Held& held, const VolumeKey& key, std::uint64_t
     if (known_volume == nullptr) return;
     known_volume->size_bytes = now;
     known_volume->waiting_bytes = left;
+    known_volume->open = false;
   });
   if (!resized.has_value()) return Fail(resized.error().Within("volume " + key.volume));
   LOG(kInfo, "resized ", key.volume, " to ", size, " bytes");

@@ -17,11 +17,15 @@ namespace {
 
 constexpr const char* kFromVolume = "the volume";
 
+control::HolderInfo InfoOf(MountHolder& holder, const std::string& volume) {
+  return {holder.pid, std::move(holder.name), std::move(holder.how), volume};
+}
+
 /// What a close has to say beside its error.
 void Tell(OpenVolumes::Closed& closed, JobTable::Reporter& reporter) {
   for (std::string& note : closed.notes) reporter.Note(std::move(note));
-  for (MountHolder& holder : closed.holders) {
-    reporter.Holder({holder.pid, std::move(holder.name), std::move(holder.how)});
+  for (MountHolder& holder : closed.held.holders) {
+    reporter.Holder(InfoOf(holder, closed.held.volume));
   }
 }
 
@@ -77,7 +81,7 @@ VolumeManager::VolumeManager(vault::Environment& env, Executor& jobs,
       pool_(env, FrameCacheBytes(config_.Defaults()),
             {.directory = options_.cache_directory,
              .bytes_max = config_.Defaults().number(config::Key::kDiskCacheBytesMax)},
-            options_.open_store),
+            options_.stores),
       admin_(*registry_, pool_, config_),
       open_(env, *registry_, events_, std::move(exporters), config_, options_.mounting),
       volume_admin_(*registry_, pool_, admin_, open_),
@@ -103,8 +107,16 @@ Result<control::AddReply> VolumeManager::Add(control::AddRequest request) {
   return admin_.Add(request);
 }
 
-Status VolumeManager::StopDaemon(const control::StopRequest& request) {
-  if (!request.force) RETURN_IF_ERROR(open_.CheckUnused());
+Status VolumeManager::StopDaemon(const control::StopRequest& request,
+                                 std::vector<control::HolderInfo>* holders) {
+  if (!request.force) {
+    std::vector<OpenVolumes::Held> held;
+    const Status unused = open_.CheckUnused(&held);
+    for (OpenVolumes::Held& one : held) {
+      for (MountHolder& holder : one.holders) holders->push_back(InfoOf(holder, one.volume));
+    }
+    RETURN_IF_ERROR(unused);
+  }
   LOG(kInfo, "asked to end");
   options_.request_stop();
   return {};
@@ -168,15 +180,6 @@ Result<VolumeManager::Target> VolumeManager::ResolveKnown(const std::string& ref
                 "coffer open " + target.full_name() + " looks in its store");
   }
   return target;
-}
-
-/// The bare name where it is unique on this machine.
-std::string VolumeManager::ExportNameOf(const Target& target) const {
-  std::size_t bearers = 0;
-  for (KnownVault& vault : registry_->vaults()) {
-    if (vault.Find(target.key.volume) != nullptr) ++bearers;
-  }
-  return bearers > 1 ? target.full_name() : target.key.volume;
 }
 
 Result<KnownVault> VolumeManager::ResolveVault(const std::string& name) const {
@@ -328,12 +331,7 @@ Result<VaultPool::Lease> VolumeManager::UnlockFor(const Target& target,
   auto lease =
       pool_.Acquire(target.vault.id, url, request.password, single_writer,
                     request.read_only ? VaultPool::For::kLooking : VaultPool::For::kVolumes);
-  if (!lease.has_value()) {
-    Error error = lease.error().Within("vault " + target.vault.alias);
-    // The vault is known, it is its store that is not there: mounting it again heals that.
-    if (error.code == ErrorCode::kNotFound) error.code = ErrorCode::kUnavailable;
-    return Fail(std::move(error));
-  }
+  if (!lease.has_value()) return Fail(admin_.ExplainNoVault(target.vault, lease.error()));
   if (!target.known) {
     const auto found = lease->vault().FindVolume(target.key.volume);
     if (!found.has_value()) return Fail(found.error());
@@ -352,14 +350,13 @@ Result<control::OpenReply> VolumeManager::Open(const std::string& reference,
                                                control::OpenRequest request) {
   RETURN_IF_ERROR(CheckServing());
   ASSIGN_OR_RETURN(const Target target, Resolve(reference));
-  return open_.Open(target.key, ExportNameOf(target), request,
-                    [&] { return UnlockFor(target, request); }, {});
+  return open_.Open(target.key, request, [&] { return UnlockFor(target, request); }, {});
 }
 
 Status VolumeManager::CheckOpen(const std::string& reference, const control::OpenRequest& request) {
   RETURN_IF_ERROR(CheckServing());
   ASSIGN_OR_RETURN(const Target target, Resolve(reference));
-  return open_.CheckOpen(target.key, ExportNameOf(target), request);
+  return open_.CheckOpen(target.key, request);
 }
 
 Result<control::JobInfo> VolumeManager::StartOpen(const std::string& reference,
@@ -377,7 +374,7 @@ Result<control::JobInfo> VolumeManager::StartOpen(const std::string& reference,
                                      return lease;
                                    };
                                    auto opened =
-                                       open_.Open(target.key, ExportNameOf(target), *shared, unlock,
+                                       open_.Open(target.key, *shared, unlock,
                                                   [&](std::uint64_t done, std::uint64_t total) {
                                                     reporter.Progress(done, total);
                                                   });

@@ -29,7 +29,7 @@ class VolumeManager final : public control::ControlService {
     std::string config_path;
     std::string cache_directory;  // for frames on disk; empty: none
     OpenVolumes::Mounting mounting;
-    StoreOpener open_store;              // empty: as URLs say
+    StoreSeams stores;                   // for tests
     std::function<void()> request_stop;  // for POST /v1/daemon/stop; must not block
   };
 
@@ -81,7 +81,8 @@ class VolumeManager final : public control::ControlService {
   std::unique_ptr<control::EventSubscription> Subscribe(EventSink sink) override {
     return events_.Subscribe(std::move(sink));
   }
-  Status StopDaemon(const control::StopRequest& request) override;
+  Status StopDaemon(const control::StopRequest& request,
+                    std::vector<control::HolderInfo>* holders) override;
 
   /// The file was read again: what can change while the daemon runs does.
   void Reload(config::Config config);
@@ -116,7 +117,6 @@ class VolumeManager final : public control::ControlService {
   /// Of a volume that may be in the vault's catalog.
   control::VolumeStatus StatusOfUnseen(const KnownVault& vault, const std::string& name);
   Result<VaultPool::Lease> UnlockFor(const Target& target, const control::OpenRequest& request);
-  std::string ExportNameOf(const Target& target) const;
   Result<control::JobInfo> SyncAll();
   Result<control::JobInfo> CloseAll(OpenVolumes::CloseHow how);
   /// `work` on every open volume, all at once; the first error, each of them a note of the job.

@@ -335,7 +335,10 @@ class Mount(e2e.CofferTest):
         self.assertEqual(self.state(), "open")
         self.assertIn(str(self.place), mounts())
         job = json.loads(self.expect(6, "close", "photos", "--json", password=False).stdout)
-        self.assertIn({"pid": user.pid, "program": "sleep", "what": "works in it"}, job["holders"])
+        holder = {"pid": user.pid, "program": "sleep", "what": "works in it", "volume": "backups/photos"}
+        self.assertIn(holder, job["holders"])
+        refused = json.loads(self.expect(6, "daemon", "stop", "--json", password=False).stderr)
+        self.assertIn(holder, refused["holders"])
         self.expect(0, "daemon", "stop", "--force", password=False)
         self.assertFalse(self.place.exists())
 

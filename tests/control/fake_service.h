@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/base/mutex.h"
 #include "core/control/event_hub.h"
@@ -17,6 +18,9 @@ class FakeService final : public ControlService {
  public:
   /// Runs at the start of every Open, outside the lock: a test may block in it.
   std::function<void()> before_open = [] {};
+  /// As before_open, of StopDaemon.
+  std::function<void()> before_stop;
+  std::vector<HolderInfo> holding;  // refuse an end; set while no request runs
   EventHub events;
 
   VersionInfo Version() override { return {"9.9.9", 4711}; }
@@ -194,8 +198,13 @@ class FakeService final : public ControlService {
 
   Status CheckOpen(const std::string&, const OpenRequest&) override { return {}; }
 
-  Status StopDaemon(const StopRequest&) override {
+  Status StopDaemon(const StopRequest&, std::vector<HolderInfo>* holders) override {
+    if (before_stop) before_stop();
     MutexLock lock(mutex_);
+    if (!holding.empty()) {
+      *holders = holding;
+      return Fail(ErrorCode::kConflict, "cofferd goes on, since photos is in use");
+    }
     stop_asked_ = true;
     return {};
   }

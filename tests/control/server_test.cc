@@ -228,10 +228,38 @@ TEST_F(ServerTest, WhatIsAnsweredAtOnceIsWhateverHangs) {
   EXPECT_OK(client_.Volumes());
   EXPECT_OK(client_.Volume("photos"));
   EXPECT_OK(client_.Jobs());
-  EXPECT_OK(client_.StopDaemon({}));
+  std::vector<HolderInfo> holders;
+  EXPECT_OK(client_.StopDaemon({}, &holders));
   release.set_value();
   for (const UniqueFd& socket : hanging) EXPECT_NE(ReceiveAll(socket), "");
   EXPECT_OK(client_.Open("photos", {}));
+}
+
+TEST_F(ServerTest, WhoLooksWhetherTheDaemonMayEndHoldsUpNobody) {
+  Start();
+  service_.AddVolume("photos");
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  service_.before_stop = [&] { released.wait(); };
+  service_.holding = {{77, "qemu-nbd", "is connected over NBD", "backups/photos"}};
+  std::vector<UniqueFd> asking;
+  for (int i = 0; i < 4; ++i) {  // more than there are threads for answers
+    asking.push_back(Connect());
+    Send(asking.back(), "POST /v1/daemon/stop HTTP/1.1\r\nHost: c\r\nContent-Length: 2\r\n\r\n{}");
+  }
+  EXPECT_OK(client_.Version());
+  EXPECT_OK(client_.Volumes());
+  release.set_value();
+  for (const UniqueFd& socket : asking) {
+    const std::string reply = ReceiveAll(socket);
+    EXPECT_EQ(reply.rfind("HTTP/1.1 409", 0), 0U) << reply;
+    EXPECT_NE(reply.find(R"("program":"qemu-nbd")"), std::string::npos) << reply;
+  }
+  std::vector<HolderInfo> holders;
+  EXPECT_FAILS(client_.StopDaemon({}, &holders), kConflict);
+  ASSERT_EQ(holders.size(), 1U);
+  EXPECT_EQ(holders[0].volume, "backups/photos");
+  EXPECT_FALSE(service_.stop_asked());
 }
 
 TEST_F(ServerTest, ACancelledCallReturnsAndTheWorkGoesOn) {

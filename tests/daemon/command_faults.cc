@@ -1,9 +1,12 @@
 // command_faults [--sample N] [--seed N] [--shard I/N] [--jobs N]: runs every command with every
 // call of the disk and every request to the store failing in turn, once or from then on, before it
-// happened or after (its reply lost). Then the reply and the world must agree:
+// happened or after (its reply lost), or happening only when nobody waits for it any more. Then the
+// reply and the world must agree:
 //
-//   success    the world is as after the command without a fault
+//   success    the world is as after the command without a fault; what it says is uploaded
+//              somebody else finds in the store
 //   an error   it is as before; or status says UNFINISHED, or what waits, and it is one of the two
+//   either     what the store does not have yet status shows as waiting
 //
 // "The world" is what status says at once and after a restart, what this machine finds when it
 // opens every volume, and what another machine finds in the store. Prints every disagreement and
@@ -48,6 +51,8 @@ struct Command {
   std::function<Status(CommandMachine&)> run;
   /// What an error may leave for the next open, and status shows: data that wait.
   bool leaves_data = false;
+  /// Success means that photos is in the store as it is here.
+  bool uploads = false;
 };
 
 control::OpenRequest ReadOnly() {
@@ -87,10 +92,15 @@ std::vector<Command> Commands() {
       {"open --read-only", Nothing,
        [=](Machine& m) { return m.Open("music", password, ReadOnly()); }, true},
       {"open --mount", Nothing, [=](Machine& m) { return m.Open("photos", password, Mounted()); }},
-      {"close", OpenAndWrite, [](Machine& m) { return m.Close("photos", false); }, true},
+      {"close", OpenAndWrite, [](Machine& m) { return m.Close("photos", false); }, true, true},
       {"close --no-wait", OpenAndWrite, [](Machine& m) { return m.Close("photos", true); }, true},
-      {"sync", OpenAndWrite, [](Machine& m) { return m.Sync("photos"); }, true},
+      {"close --force", OpenAndWrite, [](Machine& m) { return m.CloseByForce("photos"); }, true,
+       true},
+      {"sync", OpenAndWrite, [](Machine& m) { return m.Sync("photos"); }, true, true},
       {"passwd", Nothing, [=](Machine& m) { return m.Passwd("photos", password, kNewPassword); }},
+      {"passwd (open)", [=](Machine& m) { return m.Open("photos", password); },
+       [=](Machine& m) { return m.Passwd("photos", password, kNewPassword); }},
+      {"key list", Nothing, [=](Machine& m) { return m.ListKeys("photos", password); }},
       {"resize (grow)", Nothing, [](Machine& m) { return m.Resize("photos", 2 << 20, false); }},
       {"resize (shrink)", Nothing, [](Machine& m) { return m.Resize("photos", 16384, true); }},
       {"resize (open, shrink)", OpenAndWrite,
@@ -98,6 +108,7 @@ std::vector<Command> Commands() {
       {"rename", Nothing, [](Machine& m) { return m.Rename("photos", "pics"); }},
       {"delete", Nothing, [](Machine& m) { return m.Delete("photos"); }},
       {"delete (music)", Nothing, [](Machine& m) { return m.Delete("music"); }},
+      {"trust forget", Nothing, [](Machine& m) { return m.Forget("backups"); }},
   };
 }
 
@@ -124,7 +135,7 @@ class Faults {
   bool RunAll();
 
  private:
-  enum class Where { kDisk, kStore };
+  enum class Where { kDisk, kStore, kCall };
   struct Fault {
     Where where;
     std::uint64_t nth;
@@ -135,11 +146,17 @@ class Faults {
   };
 
   [[nodiscard]] static std::string Name(const Fault& fault) {
-    const std::string what = fault.where == Where::kDisk
-                                 ? Concat("disk call ", fault.nth, " errno ", fault.error_number)
-                                 : Concat("request ", fault.nth, fault.after ? " reply lost " : " ",
-                                          ErrorCodeName(fault.code));
-    return what + (fault.sticky ? " from then on" : " once");
+    const std::string when = fault.sticky ? " from then on" : " once";
+    switch (fault.where) {
+      case Where::kDisk:
+        return Concat("disk call ", fault.nth, " errno ", fault.error_number, when);
+      case Where::kStore:
+        return Concat("request ", fault.nth, fault.after ? " reply lost " : " ",
+                      ErrorCodeName(fault.code), when);
+      case Where::kCall:
+        break;
+    }
+    return Concat("call ", fault.nth, " too late", when);
   }
 
   std::unique_ptr<CommandMachine> NewMachine(std::uint64_t seed) {
@@ -155,6 +172,8 @@ class Faults {
       machine.fs.AddFault({.nth = fault.nth,
                            .repeat = fault.sticky ? FaultRepeat::kSticky : FaultRepeat::kOnce,
                            .error_number = fault.error_number});
+    } else if (fault.where == Where::kCall) {
+      machine.DelayCalls(fault.nth, fault.sticky ? UINT64_MAX : 1);
     } else {
       machine.line.AddFault(
           {.kind = fault.after ? StoreFaultKind::kFailAfter : StoreFaultKind::kFailBefore,
@@ -167,10 +186,13 @@ class Faults {
   static void Heal(CommandMachine& machine) {
     machine.fs.ClearFaults();
     machine.line.Heal();
+    machine.LandCalls();
   }
 
   /// The store as somebody finds it who has nothing but the password, and perhaps the new one.
   World Peer(std::uint64_t seed);
+  /// Photos as that somebody reads it; nothing if it cannot be read.
+  Found PeerReads(std::uint64_t seed);
   /// All that this machine finds when it opens everything. Empty name of a problem if all is well.
   std::string Open(CommandMachine& machine, World* world);
   bool Judge(const Command& command, const Fault* fault, std::uint64_t seed);
@@ -186,7 +208,7 @@ class Faults {
 
   // Of the command at hand, without a fault.
   World before_, after_;
-  std::uint64_t calls_ = 0, requests_ = 0;
+  std::uint64_t calls_ = 0, requests_ = 0, store_calls_ = 0;
 };
 
 std::uint64_t DigestOf(block::BlockDevice& device) {
@@ -224,6 +246,11 @@ std::string Faults::Open(CommandMachine& machine, World* world) {
           name, volume.vault == "backups" ? world->password : CommandMachine::kPassword);
       if (!opened.has_value()) {
         missing[name] = opened.error().message;
+        // It is shown as unfinished, and taken back as it is said.
+        if (opened.error().hint.find("coffer trust forget " + volume.vault + " ") !=
+                std::string::npos &&
+            !volume.needs.empty() && machine.Forget(volume.vault).has_value())
+          continue;
         if (opened.error().code != ErrorCode::kNotFound)
           problem = name + " does not open: " + opened.error().message;
         continue;
@@ -272,6 +299,21 @@ World Faults::Peer(std::uint64_t seed) {
   return world;
 }
 
+Found Faults::PeerReads(std::uint64_t seed) {
+  CommandMachine peer(provider_, seed + 78);
+  peer.Start();
+  for (const std::string_view password : {CommandMachine::kPassword, kNewPassword}) {
+    control::AddRequest request;
+    request.store = CommandMachine::kStore;
+    request.password = SecretBytes::CopyOf(AsBytes(password));
+    if (!peer.manager().Add(std::move(request)).has_value()) continue;
+    if (!peer.Open("photos", password, ReadOnly()).has_value()) return {};
+    block::BlockDevice& device = *peer.device("photos");
+    return {device.size(), DigestOf(device)};
+  }
+  return {};
+}
+
 bool Faults::Disagree(const Command& command, const Fault& fault, const std::string& what,
                       const Status& reply) {
   ++counts_[3];
@@ -292,11 +334,12 @@ bool Faults::Judge(const Command& command, const Fault* fault, std::uint64_t see
   CHECK(command.prepare(*machine).has_value());
   const std::uint64_t calls = machine->fs.call_count();
   const std::uint64_t requests = machine->line.request_count();
+  const std::uint64_t store_calls = machine->call_count();
   if (fault != nullptr) Arm(*machine, *fault);
   const Status reply = command.run(*machine);
   calls_ = machine->fs.call_count() - calls;
   requests_ = machine->line.request_count() - requests;
-  Heal(*machine);
+  store_calls_ = machine->call_count() - store_calls;
   // What status says, at once and after a restart, before anybody unlocks anything.
   const auto shown = [&](World* world, bool* unfinished, bool* waits) {
     for (const auto& volume : machine->manager().Volumes().volumes) {
@@ -306,7 +349,8 @@ bool Faults::Judge(const Command& command, const Fault* fault, std::uint64_t see
         continue;
       }
       world->volumes[name] = {volume.size_bytes, 0};
-      *waits = *waits || (volume.waiting_bytes > 0 && volume.volume == "photos");
+      *waits = *waits ||
+               ((volume.waiting_bytes > 0 || !volume.waiting_exact) && volume.volume == "photos");
       for (const std::string& need : volume.needs)
         *unfinished = *unfinished || need.starts_with("UNFINISHED: ");
     }
@@ -314,11 +358,12 @@ bool Faults::Judge(const Command& command, const Fault* fault, std::uint64_t see
   World at_once, later;
   bool unfinished = false, waits = false, unfinished_later = false, waits_later = false;
   shown(&at_once, &unfinished, &waits);
+  const Found uploaded = PeerReads(seed);
+  Heal(*machine);
   machine->Stop();
   machine->fs.Crash();  // handles of what failed are gone
   machine->Start();
   shown(&later, &unfinished_later, &waits_later);
-  World peer_first = Peer(seed);
   World found;
   const std::string problem = Open(*machine, &found);
   const World peer = Peer(seed);
@@ -340,8 +385,16 @@ bool Faults::Judge(const Command& command, const Fault* fault, std::uint64_t see
   const bool says = unfinished_later || (command.leaves_data && !reply.has_value());
   if (reply.has_value() && found != after_)
     return disagree("it is " + Describe(found) + ", not " + Describe(after_));
+  if (command.uploads && reply.has_value() && uploaded != after_.volumes["backups/photos"])
+    return disagree(Concat("another machine reads ", uploaded.size, " bytes, ", uploaded.digest));
   if (!reply.has_value() && found != before_ && !(says && found == after_))
     return disagree("it is " + Describe(found) + ", not " + Describe(before_));
+  const auto photos = found.volumes.find("backups/photos");
+  const bool behind =
+      photos != found.volumes.end() && uploaded.size != 0 && uploaded != photos->second;
+  if (behind && !unfinished && !waits) return disagree("status does not say what waits");
+  if (behind && !unfinished_later && !waits_later)
+    return disagree("after a restart status does not say what waits");
   // A vault that is not known here is none that could be told of wrongly.
   const bool known = !found.password.empty();
   if ((known && NamesOf(peer) != NamesOf(found)) || (known && peer.password != found.password))
@@ -375,7 +428,7 @@ bool Faults::RunAll() {
     Judge(nothing, nullptr, options_.seed);
     before_ = after_;
     Judge(command, nullptr, options_.seed);
-    const std::uint64_t calls = calls_, requests = requests_;
+    const std::uint64_t calls = calls_, requests = requests_, store_calls = store_calls_;
     std::vector<Fault> faults;
     for (const bool sticky : {false, true}) {
       for (std::uint64_t n = 1; n <= calls; ++n)
@@ -387,6 +440,8 @@ bool Faults::RunAll() {
         }
         faults.push_back({Where::kStore, n, sticky, false, ErrorCode::kNoSpace, 0});
       }
+      for (std::uint64_t n = 1; n <= store_calls; ++n)
+        faults.push_back({Where::kCall, n, sticky, false, ErrorCode::kUnavailable, 0});
     }
     for (std::uint64_t n = 1; n <= calls; ++n)
       faults.push_back({Where::kDisk, n, true, false, ErrorCode::kNoSpace, ENOSPC});

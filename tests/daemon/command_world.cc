@@ -5,7 +5,17 @@
 namespace coffer::daemon {
 namespace {
 
+/// Longer than any call of a store is waited for (store::DeadlineOptions).
+constexpr Duration kLate = std::chrono::minutes(10);
+
 constexpr char kStateDirectory[] = "/home/user/state/coffer";
+
+// Who waits stands above what he waits for.
+constexpr int kCallsLevel = 0;
+constexpr int kFetchLevel = 1;
+constexpr int kWorkLevel = 2;
+constexpr int kSyncLevel = 3;
+constexpr int kJobsLevel = 4;
 
 SecretBytes Secret(std::string_view text) { return SecretBytes::CopyOf(AsBytes(text)); }
 
@@ -48,10 +58,11 @@ CommandMachine::CommandMachine(store::MemoryStore& provider, std::uint64_t seed)
       fs(seed + 2),
       scheduler(clock, seed + 3),
       random_(seed + 4),
-      jobs_(scheduler, 3),
-      sync_(scheduler, 2),
-      work_(scheduler, 1),
-      fetch_(scheduler, 0),
+      jobs_(scheduler, kJobsLevel),
+      sync_(scheduler, kSyncLevel),
+      work_(scheduler, kWorkLevel),
+      fetch_(scheduler, kFetchLevel),
+      calls_(scheduler, kCallsLevel),
       env_{fs,
            clock,
            random_,
@@ -73,8 +84,14 @@ void CommandMachine::Start() {
   VolumeManager::Options options;
   options.request_stop = [] {};
   options.mounting = {&mounter, "/home/user/images"};
-  options.open_store = [this](const store::StoreUrl& url,
-                              store::StoreOpenMode) -> Result<std::unique_ptr<store::ObjectStore>> {
+  options.stores.new_lane = [this](StoreSeams::Lane lane) -> std::unique_ptr<Executor> {
+    const int level = lane == StoreSeams::Lane::kSync ? kSyncLevel : kFetchLevel;
+    return std::make_unique<SimExecutor>(scheduler, level);
+  };
+  options.stores.run_call = [this](std::function<void()> call) { RunCall(std::move(call)); };
+  options.stores.open = [this](
+                            const store::StoreUrl& url,
+                            store::StoreOpenMode) -> Result<std::unique_ptr<store::ObjectStore>> {
     const std::string text = url.ToString();
     return std::make_unique<PartOfStore>(line, text.substr(text.rfind('/') + 1) + "/");
   };
@@ -86,6 +103,26 @@ void CommandMachine::Start() {
 void CommandMachine::Stop() {
   manager_->Shutdown();
   manager_.reset();
+}
+
+void CommandMachine::RunCall(std::function<void()> call) {
+  ++calls_made_;
+  if (calls_made_ >= late_from_ && calls_made_ < late_until_) {
+    late_.push_back(calls_.PostAfter(kLate, std::move(call)));
+  } else {
+    calls_.Post(std::move(call));
+  }
+}
+
+void CommandMachine::DelayCalls(std::uint64_t nth, std::uint64_t count) {
+  late_from_ = calls_made_ + nth;
+  late_until_ = count > UINT64_MAX - late_from_ ? UINT64_MAX : late_from_ + count;
+}
+
+void CommandMachine::LandCalls() {
+  late_until_ = 0;
+  if (!late_.empty()) scheduler.RunFor(kLate);
+  late_.clear();
 }
 
 coffer::Status CommandMachine::Await(Result<control::JobInfo> job) {
@@ -126,6 +163,10 @@ coffer::Status CommandMachine::Close(const std::string& volume, bool no_wait) {
   return Await(manager_->Close(volume, control::CloseRequest{no_wait, false}));
 }
 
+coffer::Status CommandMachine::CloseByForce(const std::string& volume) {
+  return Await(manager_->Close(volume, control::CloseRequest{.no_wait = false, .force = true}));
+}
+
 coffer::Status CommandMachine::Sync(const std::string& volume) {
   return Await(manager_->Sync(volume));
 }
@@ -161,6 +202,18 @@ coffer::Status CommandMachine::Delete(const std::string& volume) {
   request.confirm = volume;
   request.password = Secret(kPassword);
   return Await(manager_->Delete(volume, std::move(request)));
+}
+
+coffer::Status CommandMachine::ListKeys(const std::string& volume, std::string_view password) {
+  control::KeysRequest request;
+  request.password = Secret(password);
+  RETURN_IF_ERROR(manager_->Keys(volume, std::move(request)));
+  return {};
+}
+
+coffer::Status CommandMachine::Forget(const std::string& vault) {
+  RETURN_IF_ERROR(manager_->Forget(vault, control::ForgetRequest{.force = true}));
+  return {};
 }
 
 coffer::Status CommandMachine::Write(const std::string& volume, std::uint64_t block, char fill) {

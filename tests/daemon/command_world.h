@@ -4,8 +4,10 @@
 // The provider has two stores: /store/backups holds a vault, /store/new holds nothing.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/store/memory_store.h"
 #include "tests/daemon/daemon_world.h"
@@ -38,11 +40,21 @@ class CommandMachine {
   coffer::Status Open(const std::string& volume, std::string_view password,
                       control::OpenRequest request = {});
   coffer::Status Close(const std::string& volume, bool no_wait);
+  coffer::Status CloseByForce(const std::string& volume);
   coffer::Status Sync(const std::string& volume);
   coffer::Status Passwd(const std::string& volume, std::string_view from, std::string_view to);
   coffer::Status Rename(const std::string& from, const std::string& to);
   coffer::Status Resize(const std::string& volume, std::uint64_t size_bytes, bool discard_tail);
   coffer::Status Delete(const std::string& volume);
+
+  coffer::Status ListKeys(const std::string& volume, std::string_view password);
+  coffer::Status Forget(const std::string& vault);
+
+  /// The calls of stores from the nth on, `count` of them, happen only when whoever made them has
+  /// given up. Landing waits for them, and ends it.
+  void DelayCalls(std::uint64_t nth, std::uint64_t count);
+  void LandCalls();
+  [[nodiscard]] std::uint64_t call_count() const { return calls_made_; }
 
   [[nodiscard]] block::BlockDevice* device(const std::string& volume) const {
     return exporter.device(volume);
@@ -58,6 +70,7 @@ class CommandMachine {
   SimScheduler scheduler;
 
  private:
+  void RunCall(std::function<void()> call);
   coffer::Status Await(Result<control::JobInfo> job);
 
   SeededRandom random_;
@@ -65,7 +78,11 @@ class CommandMachine {
   SimExecutor sync_;
   SimExecutor work_;
   SimExecutor fetch_;
+  SimExecutor calls_;  // of the stores: whoever makes one waits for it
   vault::Environment env_;
+  std::uint64_t calls_made_ = 0;
+  std::uint64_t late_from_ = 0, late_until_ = 0;
+  std::vector<std::unique_ptr<Executor::Timer>> late_;
   std::unique_ptr<VolumeManager> manager_;
 };
 

@@ -34,6 +34,7 @@ class FakeExporter final : public block::Exporter {
     return block::ExportPlace{"fake:" + spec.name};
   }
   Status Withdraw(const std::string& name) override {
+    if (at_withdraw) at_withdraw(name);
     MutexLock lock(mutex_);
     if (devices_.erase(name) == 0) return Fail(ErrorCode::kNotFound, "not exported: " + name);
     return {};
@@ -54,6 +55,7 @@ class FakeExporter final : public block::Exporter {
 
   std::atomic<int> clients{0};  // of every export
   std::function<void()> at_resized;
+  std::function<void(const std::string& name)> at_withdraw;  // while it is still served
 
   [[nodiscard]] std::string address(const std::string& name) const {
     MutexLock lock(mutex_);

@@ -207,19 +207,25 @@ TEST_F(MountedVolumeTest, WhoIsConnectedIsNotCutOffUnasked) {
     EXPECT_NE(job->error->hint.find("--force"), std::string::npos);
     EXPECT_FALSE(job->holders.empty());
   }
-  const Status stopped = machine_.manager().StopDaemon({});
+  std::vector<control::HolderInfo> holders;
+  const Status stopped = machine_.manager().StopDaemon({}, &holders);
   ASSERT_FAILS(stopped, kConflict);
+  ASSERT_EQ(holders.size(), 2U);
+  EXPECT_EQ(holders[0].pid, 77);
+  EXPECT_EQ(holders[0].program, "qemu-nbd");
+  EXPECT_EQ(holders[0].volume, "backups/mail");
+  EXPECT_EQ(holders[1].volume, "backups/photos");
   EXPECT_NE(stopped.error().message.find("backups/mail"), std::string::npos);
   EXPECT_NE(stopped.error().message.find("backups/photos"), std::string::npos);
   EXPECT_FALSE(machine_.stop_asked);
   EXPECT_EQ(machine_.Status("photos").state, "open");
   ASSERT_OK_AND_ASSIGN(const auto closed, machine_.Close("photos", false, /*force=*/true));
   EXPECT_EQ(closed.state, "done");
-  ASSERT_OK(machine_.manager().StopDaemon({.force = true}));
+  ASSERT_OK(machine_.manager().StopDaemon({.force = true}, &holders));
   EXPECT_TRUE(machine_.stop_asked);
   machine_.exporter.connected.clear();
   machine_.stop_asked = false;
-  ASSERT_OK(machine_.manager().StopDaemon({}));
+  ASSERT_OK(machine_.manager().StopDaemon({}, &holders));
   EXPECT_TRUE(machine_.stop_asked);
 }
 

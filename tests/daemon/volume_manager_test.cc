@@ -310,9 +310,9 @@ TEST_F(VolumeManagerTest, NamesAreSaidWithTheVaultWhereTheyAreNotUnique) {
   EXPECT_NE(ambiguous.error().message.find("usb/photos"), std::string::npos);
   ASSERT_OK(machine.Open("backups/photos"));
   ASSERT_OK(machine.Open("usb/photos"));
-  Write(machine, "backups/photos", 0, 'b');
+  Write(machine, "photos", 0, 'b');  // the export of who came first
   Write(machine, "usb/photos", 0, 'u');
-  ExpectBlock(machine, "backups/photos", 0, 'b');
+  ExpectBlock(machine, "photos", 0, 'b');
 }
 
 TEST_F(VolumeManagerTest, AVolumeMadeElsewhereIsFoundInItsVault) {
@@ -464,6 +464,44 @@ TEST_F(VolumeManagerTest, AmongSeveralOfANameTheOpenOneIsClosed) {
   EXPECT_EQ(machine.Status("others/photos").state, "closed");
 }
 
+TEST_F(VolumeManagerTest, AnExportKeepsItsNameWhateverOtherVaultsAreKnown) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  ASSERT_OK_AND_ASSIGN(const auto before, machine.Open("photos"));
+  EXPECT_EQ(before.uri, "fake:photos");
+  ASSERT_OK(machine.Close("photos"));
+  ASSERT_OK(machine.Init("photos", provider_ / "others"));
+  ASSERT_OK_AND_ASSIGN(const auto after, machine.Open("backups/photos"));
+  EXPECT_EQ(after.uri, "fake:photos");
+  // Only what is open beside it has to be told apart, and says how.
+  ASSERT_OK_AND_ASSIGN(const auto other, machine.Open("others/photos"));
+  EXPECT_EQ(other.uri, "fake:others/photos");
+  EXPECT_EQ(machine.Status("others/photos").exports.at(0).uri, other.uri);
+  EXPECT_EQ(machine.Status("backups/photos").exports.at(0).uri, after.uri);
+  ASSERT_OK(machine.Close(""));
+  ASSERT_OK_AND_ASSIGN(const auto alone, machine.Open("others/photos"));
+  EXPECT_EQ(alone.uri, "fake:photos");
+}
+
+TEST_F(VolumeManagerTest, WhoIsConnectedIsSaidToSeeANewSizeOnlyLater) {
+  Machine machine;
+  ASSERT_OK(machine.Init("photos", store_));
+  ASSERT_OK(machine.Open("photos"));
+  control::ResizeRequest request;
+  request.size_bytes = 2 << 20;
+  ASSERT_OK_AND_ASSIGN(auto job,
+                       machine.Finish(machine.manager().Resize("photos", std::move(request))));
+  EXPECT_EQ(job.notes, std::vector<std::string>{});
+  machine.exporter.clients = 2;
+  request = {};
+  request.size_bytes = 3 << 20;
+  ASSERT_OK_AND_ASSIGN(job, machine.Finish(machine.manager().Resize("photos", std::move(request))));
+  ASSERT_EQ(job.notes.size(), 1U);
+  EXPECT_NE(job.notes[0].find("2 clients are connected over NBD"), std::string::npos);
+  EXPECT_NE(job.notes[0].find("reconnect them"), std::string::npos);
+  machine.exporter.clients = 0;
+}
+
 TEST_F(VolumeManagerTest, AClosedVolumeLeavesNoSegmentsBehind) {
   Machine machine;
   ASSERT_OK(machine.Init("photos", store_));
@@ -547,7 +585,8 @@ TEST_F(VolumeManagerTest, ChangesAreEvents) {
 TEST_F(VolumeManagerTest, StopIsAskedForAndWhatEndsServesNoMore) {
   Machine machine;
   ASSERT_OK(machine.Init("photos", store_));
-  ASSERT_OK(machine.manager().StopDaemon({}));
+  std::vector<control::HolderInfo> holders;
+  ASSERT_OK(machine.manager().StopDaemon({}, &holders));
   EXPECT_TRUE(machine.stop_asked);
   machine.manager().Shutdown();
   EXPECT_FAILS(machine.Open("photos"), kConflict);

@@ -42,6 +42,11 @@ MUTANTS = {
     "accept-any-tag": ("crypto/crypto_test", "Sealer.RefusesEveryFlippedBitOfEveryPart"),
     "drop-frame-number-from-aad": ("format/format_test", "Golden.AssociatedData"),
     "drop-volume-from-aad": ("vault/vault_test", "SealedRecord.OpensInItsPlaceOnly"),
+    # Commands.
+    "flush-here-at-close":
+        ("daemon/daemon_test", "CommandTest.AFlushWhileItClosesIsNeverSaidToBeUploadedWhenItIsNot"),
+    "finish-resize-without-size":
+        ("daemon/daemon_test", "CommandTest.ADiskThatTakesNoMoreRecordsLeavesNoOldSizeOrName"),
     # Commits and the chain of heads.
     "lose-map-on-failed-sync":
         ("volume/volume_test", "Durability.WhatAFailedSyncCouldNotUploadIsReadAndUploadedLater"),

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every command with every call of the disk and every request to the store failing in turn, once or from then on,
-# before it happened or after: the reply and the world agree, also in status and after a restart. The last line is the
+# before it happened, after, or when nobody waits any more: the reply and the world agree, also in status and after a restart. The last line is the
 # figure; it counts what was run. sample=… jobs=… make it smaller.
 show_targets="coffer command_faults"
 source "$(dirname "$0")/show-common.sh"
