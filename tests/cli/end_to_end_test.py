@@ -6,6 +6,7 @@
 CHEAP_DIR holds a coffer and a cofferd whose key derivation is cheap, PLANTED_DIR a pair whose
 self-test has a wrong answer planted. Needs nbdcopy (libnbd-bin) for the data itself.
 """
+import concurrent.futures
 import fcntl
 import http.client
 import json
@@ -434,6 +435,29 @@ class EndToEnd(CofferTest):
         whole = header.read_bytes()
         self.refused_with(header, whole[:8] + b"\2\0" + whole[10:], (11,), "NEWER-FORMAT")
         self.open()
+
+    def test_inits_at_once_all_succeed_or_say_that_one_is_under_way(self):
+        names = [f"volume{number}" for number in range(4)]
+        for number, machines in enumerate(([self.machine] * 4,
+                                           [self.new_machine(name) for name in names])):
+            store = self.root / f"store-{number}"
+            with concurrent.futures.ThreadPoolExecutor(4) as pool:
+                done = list(pool.map(
+                    lambda pair: pair[0].run("init", pair[1], store, "16M"), zip(machines, names)))
+            self.assertIn(0, [one.returncode for one in done])
+            for machine, name, one in zip(machines, names, done):
+                if one.returncode == 0:
+                    continue
+                self.assertNotEqual(machines[0], machines[1], one.stderr)  # one daemon: in turn
+                self.assertIn(one.returncode, (6, 9), one.stderr)
+                self.assertIn("under way", one.stderr)
+                self.assertIn("run", one.stderr)
+                self.assertNotIn("remove the directory", one.stderr)
+                self.expect(0, "init", name, store, "16M", machine=machine)
+            last = self.new_machine(f"last-{number}")
+            added = self.expect(0, "add", store, "--json", machine=last)
+            for name in names:
+                self.assertIn(name, added.stdout)
 
     def test_half_a_vault_is_refused(self):
         self.init()
