@@ -62,6 +62,8 @@ control::VaultInfo VaultAdmin::InfoOf(const KnownVault& vault) const {
 Result<control::ProbeReply> VaultAdmin::Probe(const control::ProbeRequest& request) {
   ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(request.store));
   control::ProbeReply reply;
+  // A vault that is just being made here is no half one.
+  const VaultPool::Turn turn(pool_, url.ToString());
   const auto id = pool_.IdentifyVault(url);
   if (id.has_value()) {
     RETURN_IF_ERROR(CheckMayEnter(*id, {url, request.alias, request.replace}));

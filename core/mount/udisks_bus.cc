@@ -39,8 +39,13 @@ Error ErrorOf(const sdbus::Error& thrown, const std::string& what) {
             "polkit allows it to whoever sits at the machine; for others a rule in "
             "/etc/polkit-1/rules.d can"};
   }
-  for (const char* gone : {"ServiceUnknown", "NameHasNoOwner", "Spawn", "NoServer", "NoReply",
-                           "Disconnected", "System.Error", "FileNotFound"}) {
+  // It may still do it.
+  if (Contains(name, "NoReply") || Contains(name, "Timeout")) {
+    return {ErrorCode::kUnavailable, what + ": udisks2 has not answered in time",
+            "systemctl status udisks2 shows whether it works"};
+  }
+  for (const char* gone : {"ServiceUnknown", "NameHasNoOwner", "Spawn", "NoServer", "Disconnected",
+                           "System.Error", "FileNotFound"}) {
     if (!Contains(name, gone)) continue;
     return {ErrorCode::kUnsupported, "udisks2 does not answer: " + thrown.getMessage(),
             "apt install udisks2"};
@@ -66,7 +71,9 @@ class UdisksBus final : public Udisks {
       static_cast<void>(Proxy(kManagerPath)->getProperty("Version").onInterface(kManager));
       return {};
     } catch (const sdbus::Error& error) {
-      return Fail(ErrorOf(error, "asking udisks2 for its version"));
+      Error why = ErrorOf(error, "asking udisks2 for its version");
+      why.code = ErrorCode::kUnsupported;  // nothing has been begun: another way may do
+      return Fail(std::move(why));
     }
   }
 

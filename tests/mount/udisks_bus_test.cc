@@ -260,7 +260,7 @@ TEST_F(UdisksBusTest, WhatIsNotAnsweredInTimeIsLeftAlone) {
   const auto udisks = Connect();
   service.Hang();
   EXPECT_FAILS(udisks->Unmount(kLoopPath, Udisks::Force::kLazily, std::chrono::milliseconds(50)),
-               kUnsupported);
+               kUnavailable);
   service.Release();
 }
 
