@@ -172,6 +172,8 @@ class Faults {
       machine.fs.AddFault({.nth = fault.nth,
                            .repeat = fault.sticky ? FaultRepeat::kSticky : FaultRepeat::kOnce,
                            .error_number = fault.error_number});
+      // Whoever waits for room is right to.
+      if (fault.sticky && fault.error_number == ENOSPC) machine.MakeRoomLater();
     } else if (fault.where == Where::kCall) {
       machine.DelayCalls(fault.nth, fault.sticky ? UINT64_MAX : 1);
     } else {
@@ -364,6 +366,9 @@ bool Faults::Judge(const Command& command, const Fault* fault, std::uint64_t see
   machine->fs.Crash();  // handles of what failed are gone
   machine->Start();
   shown(&later, &unfinished_later, &waits_later);
+  // A request that came too late may have arrived by now: then nothing waits any more.
+  const bool says_later = unfinished_later || waits_later;
+  const Found uploaded_later = says_later ? uploaded : PeerReads(seed);
   World found;
   const std::string problem = Open(*machine, &found);
   const World peer = Peer(seed);
@@ -390,10 +395,12 @@ bool Faults::Judge(const Command& command, const Fault* fault, std::uint64_t see
   if (!reply.has_value() && found != before_ && !(says && found == after_))
     return disagree("it is " + Describe(found) + ", not " + Describe(before_));
   const auto photos = found.volumes.find("backups/photos");
-  const bool behind =
-      photos != found.volumes.end() && uploaded.size != 0 && uploaded != photos->second;
-  if (behind && !unfinished && !waits) return disagree("status does not say what waits");
-  if (behind && !unfinished_later && !waits_later)
+  const auto behind = [&](const Found& in_the_store) {
+    return photos != found.volumes.end() && in_the_store.size != 0 &&
+           in_the_store != photos->second;
+  };
+  if (behind(uploaded) && !unfinished && !waits) return disagree("status does not say what waits");
+  if (behind(uploaded_later) && !says_later)
     return disagree("after a restart status does not say what waits");
   // A vault that is not known here is none that could be told of wrongly.
   const bool known = !found.password.empty();

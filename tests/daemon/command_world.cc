@@ -119,6 +119,10 @@ void CommandMachine::DelayCalls(std::uint64_t nth, std::uint64_t count) {
   late_until_ = count > UINT64_MAX - late_from_ ? UINT64_MAX : late_from_ + count;
 }
 
+void CommandMachine::MakeRoomLater() {
+  room_timer_ = calls_.PostAfter(kLate, [this] { fs.ClearFaults(); });
+}
+
 void CommandMachine::LandCalls() {
   late_until_ = 0;
   if (!late_.empty()) scheduler.RunFor(kLate);

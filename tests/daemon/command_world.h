@@ -56,6 +56,9 @@ class CommandMachine {
   void LandCalls();
   [[nodiscard]] std::uint64_t call_count() const { return calls_made_; }
 
+  /// Somebody clears the full disk after a while: what waits for room until then goes on.
+  void MakeRoomLater();
+
   [[nodiscard]] block::BlockDevice* device(const std::string& volume) const {
     return exporter.device(volume);
   }
@@ -83,6 +86,7 @@ class CommandMachine {
   std::uint64_t calls_made_ = 0;
   std::uint64_t late_from_ = 0, late_until_ = 0;
   std::vector<std::unique_ptr<Executor::Timer>> late_;
+  std::unique_ptr<Executor::Timer> room_timer_;
   std::unique_ptr<VolumeManager> manager_;
 };
 
