@@ -6,7 +6,7 @@ source "$(dirname "$0")/show-common.sh"
 [ "$(id -u)" -eq 0 ] || { say "skipped: needs root, to read the volume back as another user"; exit 77; }
 mib=${show_mib:-1024}
 user=coffer-show-$$
-useradd --no-create-home --home-dir "$work/other" --shell /bin/bash "$user"
+useradd -K UID_MIN=40000 -K UID_MAX=50000 --no-create-home --home-dir "$work/other" --shell /bin/bash "$user"
 trap 'pkill -KILL -u "$user" 2>/dev/null || true; userdel "$user" 2>/dev/null || true; cleanup' EXIT
 
 mkdir "$work/files"
