@@ -51,8 +51,9 @@ struct DeadlineStore::Crew {
     crew.mutex.lock();
     for (;;) {
       ++crew.idle;
-      const bool told = crew.work.wait_for(crew.mutex, kIdleThreadEnds,
-                                           [&] { return !crew.calls.empty() || crew.closed; });
+      const bool told = crew.work.wait_for(
+          crew.mutex, kIdleThreadEnds,
+          [&]() NO_THREAD_SAFETY_ANALYSIS { return !crew.calls.empty() || crew.closed; });
       --crew.idle;
       if (crew.calls.empty() && (crew.closed || !told)) break;
       std::function<void()> call = std::move(crew.calls.front());
@@ -109,7 +110,8 @@ Status DeadlineStore::AwaitCall(MutexLock& lock, const bool& done, Duration call
     const auto control = [this]() NO_THREAD_SAFETY_ANALYSIS {
       return std::pair(control_->cancelled, control_->hurries > 0);
     };
-    const auto [cancelled, hurried] = control();
+    const std::pair<bool, bool> before = control();
+    const auto& [cancelled, hurried] = before;
     if (done) return {};
     if (cancelled) {
       return Fail(ErrorCode::kCancelled, Concat("store ", description_, ": stopped while waiting"));
@@ -117,7 +119,7 @@ Status DeadlineStore::AwaitCall(MutexLock& lock, const bool& done, Duration call
     const Duration limit = hurried ? std::min(options_.hurried_max, call_max) : call_max;
     const Duration left = limit - (clock_.Now() - begin);
     if (left <= Duration::zero()) break;
-    const auto told = [&] { return done || control() != std::pair(cancelled, hurried); };
+    const auto told = [&] { return done || control() != before; };
     (void)executor_.AwaitFor(lock, control_->changed, left, told);
   }
   return Fail(ErrorCode::kUnavailable, Concat("store ", description_, " does not answer"),
