@@ -185,19 +185,6 @@ std::vector<CommitBuilder::Run> CommitBuilder::Plan(
   return runs;
 }
 
-Status CommitBuilder::ReadPart(const DirtyPart& part, MutableByteView out) {
-  if (part.record == nullptr) {
-    std::fill(out.begin(), out.end(), std::byte{0});
-    return {};
-  }
-  if (part.buffer != nullptr) {
-    std::memcpy(out.data(), part.buffer->data() + part.buffer_offset, out.size());
-    return {};
-  }
-  return journal_.ReadRecord(*part.record, part.location, part.offset - part.record->header.offset,
-                             out);
-}
-
 /// Where the store has the content already: by dedup, or from an attempt that failed later.
 std::optional<format::FrameRef> CommitBuilder::FindStored(const ContentId& content,
                                                           std::size_t plain_bytes) const {
@@ -246,8 +233,8 @@ Result<CommitBuilder::BuiltChunk> CommitBuilder::BuildChunk(const Generation& ge
   for (const DirtyPart& part : parts) {
     if (runs.empty() || runs.back().end != part.offset) runs.push_back({part.offset, part.offset});
     runs.back().end = part.offset + part.length;
-    RETURN_IF_ERROR(
-        ReadPart(part, MutableByteView(plain).subspan(part.offset - start, part.length)));
+    RETURN_IF_ERROR(ReadDirty(journal_, part,
+                              MutableByteView(plain).subspan(part.offset - start, part.length)));
   }
   BuiltChunk built{.entry = {.op = DeltaEntry::Op::kOverlay, .chunk = chunk, .pieces = {}},
                    .pieces = {}};

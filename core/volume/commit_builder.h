@@ -108,7 +108,6 @@ class CommitBuilder {
                                 compress::Compressor& compressor);
   bool Consolidate(std::uint64_t chunk, std::span<const Range> dirty, std::uint64_t end,
                    MutableByteView plain);
-  Status ReadPart(const DirtyPart& part, MutableByteView out);
   [[nodiscard]] std::optional<format::FrameRef> FindStored(const ContentId& content,
                                                            std::size_t plain_bytes) const;
   BuiltPiece MakePiece(ByteView plain, std::uint8_t first_block, compress::Compressor& compressor);

@@ -1,6 +1,7 @@
 #include "core/volume/live_map.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/base/check.h"
 #include "core/base/planted.h"
@@ -22,6 +23,19 @@ std::uint64_t UnitBytes(const Settings& settings) {
 }
 
 }  // namespace
+
+Status ReadDirty(cache::Journal& journal, const DirtyPart& part, MutableByteView out) {
+  if (part.record == nullptr) {
+    std::fill(out.begin(), out.end(), std::byte{0});
+    return {};
+  }
+  if (part.buffer != nullptr) {
+    std::memcpy(out.data(), part.buffer->data() + part.buffer_offset, out.size());
+    return {};
+  }
+  return journal.ReadRecord(*part.record, part.location, part.offset - part.record->header.offset,
+                            out);
+}
 
 LiveMap::LiveMap(Clock& clock, const Settings& settings, map::Tree tree, std::uint64_t size)
     : clock_(clock), settings_(settings), size_(size), tree_(std::move(tree)) {

@@ -24,6 +24,7 @@
 #include "core/base/clock.h"
 #include "core/base/mutex.h"
 #include "core/cache/dirty_map.h"
+#include "core/cache/journal.h"
 #include "core/map/block_map.h"
 #include "core/volume/settings.h"
 
@@ -51,6 +52,9 @@ struct DirtyPart {
   std::shared_ptr<const Bytes> buffer;
   std::size_t buffer_offset;  // of `offset`
 };
+
+/// Fills `out`, of the part's length, from memory or else from the journal.
+Status ReadDirty(cache::Journal& journal, const DirtyPart& part, MutableByteView out);
 
 /// A byte range of one chunk that no generation holds.
 struct CleanPart {

@@ -74,7 +74,6 @@ class OpenVolume final : public Volume {
   [[nodiscard]] static Status CheckRangeOf(std::uint64_t size, std::uint64_t offset,
                                            std::uint64_t length);
   void FetchAhead(std::uint64_t offset, std::uint64_t length);
-  Status ReadDirty(const DirtyPart& part, MutableByteView out);
   /// What no generation holds of a range.
   Status ReadCommitted(const Look& look, std::uint64_t offset, MutableByteView out);
   Status ReadCommittedAgain(std::uint64_t offset, std::uint64_t length);

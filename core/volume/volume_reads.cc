@@ -1,6 +1,5 @@
 // The way of a read through an open volume.
 #include <algorithm>
-#include <cstring>
 
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
@@ -21,19 +20,6 @@ constexpr std::uint64_t kAheadStepBytes = 4u << 20;
 constexpr int kExtentLooksMax = 16384;
 
 }  // namespace
-
-Status OpenVolume::ReadDirty(const DirtyPart& part, MutableByteView out) {
-  if (part.record == nullptr) {
-    std::fill(out.begin(), out.end(), std::byte{0});
-    return {};
-  }
-  if (part.buffer != nullptr) {
-    std::memcpy(out.data(), part.buffer->data() + part.buffer_offset, out.size());
-    return {};
-  }
-  return journal_->ReadRecord(*part.record, part.location, part.offset - part.record->header.offset,
-                              out);
-}
 
 template <class Ask>
 auto OpenVolume::WithStore(const Ask& ask) -> decltype(ask()) {
@@ -79,7 +65,7 @@ Status OpenVolume::ReadOnce(std::uint64_t offset, MutableByteView out) {
   // Cut off since: what lies there now is neither what was there nor an error.
   RETURN_IF_ERROR(CheckRangeOf(look.size, offset, out.size()));
   for (const DirtyPart& part : look.dirty) {
-    auto status = ReadDirty(part, out.subspan(part.offset - offset, part.length));
+    auto status = ReadDirty(*journal_, part, out.subspan(part.offset - offset, part.length));
     if (status.has_value()) continue;
     // A journal segment may have been recycled since the look: then the bytes are in the map by
     // now.
@@ -124,7 +110,7 @@ Status OpenVolume::ReadAgain(std::uint64_t offset, MutableByteView out, Error fi
     RETURN_IF_ERROR(CheckRangeOf(look.size, offset, out.size()));
     bool moved = false;
     for (const DirtyPart& part : look.dirty) {
-      auto status = ReadDirty(part, out.subspan(part.offset - offset, part.length));
+      auto status = ReadDirty(*journal_, part, out.subspan(part.offset - offset, part.length));
       if (!status.has_value()) {
         first_error = std::move(status).error();
         moved = true;
@@ -148,7 +134,7 @@ std::optional<Status> OpenVolume::TryRead(std::uint64_t offset, MutableByteView 
   const Status clean = ReadClean(resources_, look.tree, look.clean, ReadFrom::kMemory, offset, out);
   if (!clean.has_value()) return std::nullopt;
   for (const DirtyPart& part : look.dirty) {
-    if (Status status = ReadDirty(part, out.subspan(part.offset - offset, part.length));
+    if (Status status = ReadDirty(*journal_, part, out.subspan(part.offset - offset, part.length));
         !status.has_value())
       return status;
   }
