@@ -7,7 +7,7 @@ source "$(dirname "$0")/show-common.sh"
 mib=${show_mib:-1024}
 user=coffer-show-$$
 useradd -K UID_MIN=40000 -K UID_MAX=50000 --no-create-home --home-dir "$work/other" --shell /bin/bash "$user"
-trap 'pkill -KILL -u "$user" 2>/dev/null || true; userdel "$user" 2>/dev/null || true; cleanup' EXIT
+trap 'status=$?; pkill -KILL -u "$user" 2>/dev/null || true; userdel "$user" 2>/dev/null || true; cleanup "$status"' EXIT
 
 mkdir "$work/files"
 find /usr -xdev -type f -size -64M -printf '%s %P\0' |

@@ -12,7 +12,7 @@ mkfs.ext4 -q -m 0 "$work/disk.img"
 mkdir -p "$XDG_STATE_HOME"
 mount -o loop "$work/disk.img" "$XDG_STATE_HOME" || { echo "skipped: no loop mounts here" >&2; exit 77; }
 unmount() { "$coffer" daemon stop --force >/dev/null 2>&1 || true; umount -l "$XDG_STATE_HOME" 2>/dev/null || true; }
-trap 'status=$?; unmount; (exit $status); cleanup' EXIT
+trap 'status=$?; unmount; cleanup "$status"' EXIT
 
 field() { { "$coffer" status disk --json || [ $? -eq 10 ]; } | sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p"; }
 acknowledged() { field acknowledged; }

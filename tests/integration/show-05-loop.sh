@@ -18,8 +18,7 @@ tidy_up() {
   local status=$?
   umount "$work/drive" 2>/dev/null || true
   [ -z "$device" ] || losetup -d "$device" 2>/dev/null || true
-  (exit "$status")
-  cleanup
+  cleanup "$status"
 }
 trap tidy_up EXIT
 

@@ -10,8 +10,7 @@ tidy_up() {
   local status=$?
   [ ! -d "$work/home/run" ] || as_user "$coffer" daemon stop --force >/dev/null 2>&1 || true
   findmnt -rno TARGET | grep "^$work" | xargs -r -n 1 umount -l || true
-  (exit "$status")
-  cleanup
+  cleanup "$status"
 }
 trap tidy_up EXIT
 start_desktop

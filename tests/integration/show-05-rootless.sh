@@ -13,8 +13,7 @@ tidy_up() {
     [ ! -d "$work/$way/run" ] || { use_machine "$way" && as_user "$coffer" daemon stop >/dev/null 2>&1; } || true
   done
   findmnt -rno TARGET | grep "^$work" | xargs -r -n 1 umount -l || true
-  (exit "$status")
-  cleanup
+  cleanup "$status"
 }
 trap tidy_up EXIT
 start_desktop

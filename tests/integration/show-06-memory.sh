@@ -15,7 +15,14 @@ mkdir "$top/coffer-show-$$" 2>/dev/null || { say "not run: no control groups can
 rmdir "$top/coffer-show-$$"
 group=$top/coffer-show-$$
 leave_group() { echo $$ >"$top/cgroup.procs"; }
-trap 'leave_group; cleanup' EXIT
+tidy_up() {
+  local status=$?
+  leave_group
+  "$coffer" daemon stop --force >/dev/null 2>&1 || true
+  for left in "$group"-*; do [ ! -d "$left" ] || rmdir "$left" || true; done
+  cleanup "$status"
+}
+trap tidy_up EXIT
 # in_group MIB: the daemon that is started next is in a group of its own with so much memory.
 in_group() {
   mkdir -p "$group-$1"

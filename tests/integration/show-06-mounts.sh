@@ -12,8 +12,7 @@ tidy_up() {
   local status=$?
   "$coffer" daemon stop --force >/dev/null 2>&1 || true
   findmnt -rno TARGET | grep "^$work" | sort -r | xargs -r -n 1 umount -l || true
-  (exit "$status")
-  cleanup
+  cleanup "$status"
 }
 trap tidy_up EXIT
 

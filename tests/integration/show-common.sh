@@ -47,8 +47,9 @@ kill_daemon() {
 hash_tree() { (cd "$1" && find . -type f ! -name '*.lock' ! -name lock ! -name '*.pid' ! -name control-socket ! -path '*/log/*' \
   -print0 | sort -z | xargs -0 -r sha256sum); }
 
+# cleanup [STATUS]: ends with it; a script's own trap saves it before its own tidying changes $?.
 cleanup() {
-  local status=$?
+  local status=${1:-$?}
   trap - EXIT
   for machine in "$work"/*/run; do
     [ -d "$machine" ] || continue
