@@ -9,8 +9,8 @@
 namespace coffer::store {
 namespace {
 
-constexpr std::string_view kSchemesKnown = "file";
 constexpr std::size_t kTextLengthMax = 4096;
+constexpr std::size_t kHostLengthMax = 255;
 
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -42,7 +42,7 @@ Result<std::string> DecodePercent(std::string_view text) {
     if (!FromHex(text.substr(i + 1, 2), MutableByteView(&value, 1))) {
       return Fail(ErrorCode::kInvalidArgument,
                   Concat("store URL: '%' in ", text, " is not followed by two hex digits"),
-                  "write a '%' itself as %25, or give the plain path");
+                  "write a '%' itself as %25");
     }
     decoded.push_back(static_cast<char>(value));
     i += 2;
@@ -88,11 +88,206 @@ std::string Normalize(std::string_view path) {
   return joined.empty() ? "/" : joined;
 }
 
+bool IsBucketCharacter(char c) {
+  return IsLetter(c) || IsDigit(c) || c == '-' || c == '.' || c == '_';
+}
+
+/// `text` as it stands in a URL: all but what has a meaning there, spaces and the "%" itself.
+std::string EncodePercent(std::string_view text, std::string_view special) {
+  std::string encoded;
+  for (const char c : text) {
+    if (c == '%' || c == ' ' || c == '#' || special.find(c) != std::string_view::npos) {
+      const auto byte = static_cast<std::byte>(c);
+      encoded.append("%").append(ToHex(ByteView(&byte, 1)));
+    } else {
+      encoded.push_back(c);
+    }
+  }
+  return encoded;
+}
+
+tl::unexpected<Error> FailUrl(const SchemeRules& rules, std::string_view why,
+                              std::string_view hint = {}) {
+  return Fail(ErrorCode::kInvalidArgument, Concat("store URL ", rules.scheme, "://…: ", why),
+              std::string(hint));
+}
+
+/// Nothing of `authority` is repeated: what fails here may be a secret in the wrong place.
+Status CheckNoPassword(const SchemeRules& rules, std::string_view rest) {
+  const std::size_t at = rest.find('@');
+  const std::size_t colon = rest.find(':');
+  const std::size_t slash = rest.find('/');
+  // A slash may stand in a password; a port, with which it could be confused, is a number.
+  const bool is_port = colon < slash && slash < at &&
+                       std::ranges::all_of(rest.substr(colon + 1, slash - colon - 1), IsDigit);
+  if (at == std::string_view::npos || colon >= std::min(at, slash) || is_port) return {};
+  return FailUrl(rules, "a password or key has no place in a URL", rules.credentials_hint);
+}
+
+Status CheckBucket(const SchemeRules& rules, const std::string& bucket) {
+  const bool sound = bucket.size() >= 3 && bucket.size() <= kHostLengthMax &&
+                     std::ranges::all_of(bucket, IsBucketCharacter) && bucket.front() != '.' &&
+                     bucket.find("..") == std::string::npos;
+  if (sound) return {};
+  return FailUrl(rules, "what follows is no bucket's name",
+                 Concat("write ", rules.scheme,
+                        "://BUCKET/PREFIX: a name of 3 or more letters, digits, '-', '.' and '_'; "
+                        "the server goes into ?endpoint=https://HOST"));
+}
+
+/// "host", "host:port", "[::1]:port".
+Status CheckServer(const SchemeRules& rules, std::string_view server) {
+  const std::size_t bracket = server.starts_with('[') ? server.find(']') : std::string_view::npos;
+  const std::size_t begin = bracket == std::string_view::npos ? 0 : bracket;
+  const std::size_t colon = server.find(':', begin);
+  const std::string_view name = server.substr(0, colon);
+  if (name.empty() || name.size() > kHostLengthMax) return FailUrl(rules, "it names no host");
+  const auto is_host = [&](char c) {
+    return IsBucketCharacter(c) || (begin > 0 && (c == ':' || c == '[' || c == ']'));
+  };
+  if (!std::ranges::all_of(name, is_host)) {
+    return FailUrl(rules, "what follows is no host's name");
+  }
+  if (colon == std::string_view::npos) return {};
+  const std::string_view port = server.substr(colon + 1);
+  if (!port.empty() && port.size() <= 5 && std::ranges::all_of(port, IsDigit)) return {};
+  return FailUrl(rules, "the port behind the host's name is no number");
+}
+
+/// "a//b/" to "a/b".
+Result<std::string> PrefixOf(const SchemeRules& rules, std::string_view text) {
+  ASSIGN_OR_RETURN(const std::string decoded, DecodePercent(text));
+  std::string joined;
+  for (std::string_view rest = decoded; !rest.empty();) {
+    const std::string_view part = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    if (part.empty()) continue;
+    if (part == "." || part == "..") {
+      return FailUrl(rules, Concat("'", part, "' in its path: servers differ in what that means"),
+                     "write the path without it");
+    }
+    joined.append(joined.empty() ? "" : "/").append(part);
+  }
+  return joined;
+}
+
+Status CheckOption(const SchemeRules& rules, const std::string& name) {
+  if (std::ranges::find(rules.options, name) != rules.options.end()) return {};
+  std::string known;
+  for (const std::string_view option : rules.options) {
+    known.append(known.empty() ? "" : ", ").append(option);
+  }
+  return FailUrl(
+      rules, Concat("there is no option '", name, "'"),
+      known.empty() ? Concat("stores of this kind have none") : Concat("there are: ", known));
+}
+
+Result<std::map<std::string, std::string>> QueryOf(const SchemeRules& rules,
+                                                   std::string_view text) {
+  std::map<std::string, std::string> query;
+  while (!text.empty()) {
+    const std::string_view pair = text.substr(0, text.find('&'));
+    text.remove_prefix(std::min(text.size(), pair.size() + 1));
+    const std::size_t equals = pair.find('=');
+    ASSIGN_OR_RETURN(std::string name, DecodePercent(pair.substr(0, equals)));
+    RETURN_IF_ERROR(CheckOption(rules, name));
+    const bool has_value = equals != std::string_view::npos && equals + 1 < pair.size();
+    if (!has_value) return FailUrl(rules, Concat("option '", name, "' has no value"));
+    ASSIGN_OR_RETURN(std::string value, DecodePercent(pair.substr(equals + 1)));
+    if (!query.emplace(name, std::move(value)).second) {
+      return FailUrl(rules, Concat("option '", name, "' stands there twice"));
+    }
+  }
+  return query;
+}
+
+void ToLower(std::string& text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+}
+
+/// What follows "scheme:".
+Result<StoreUrl> ParseUrlOf(const SchemeRules& rules, std::string_view rest) {
+  if (!rest.starts_with("//")) return FailUrl(rules, "two slashes belong behind the ':'");
+  rest.remove_prefix(2);
+  if (rest.find('#') != std::string_view::npos) {
+    return FailUrl(rules, "it holds a '#'", "write a '#' that belongs to a name as %23");
+  }
+  const std::size_t question = rest.find('?');
+  const std::string_view options =
+      question == std::string_view::npos ? std::string_view() : rest.substr(question + 1);
+  rest = rest.substr(0, question);
+  RETURN_IF_ERROR(CheckNoPassword(rules, rest));
+  std::string_view authority = rest.substr(0, rest.find('/'));
+  rest.remove_prefix(authority.size());
+
+  StoreUrl url{
+      .scheme = std::string(rules.scheme), .user = {}, .host = {}, .path = {}, .query = {}};
+  if (const std::size_t at = authority.rfind('@'); at != std::string_view::npos) {
+    if (rules.user == SchemeRules::User::kNone) {
+      return FailUrl(rules, "it names a user, which stores of this kind have not",
+                     rules.credentials_hint);
+    }
+    ASSIGN_OR_RETURN(url.user, DecodePercent(authority.substr(0, at)));
+    if (url.user.empty()) return FailUrl(rules, "there is no user before the '@'");
+    authority.remove_prefix(at + 1);
+  }
+  url.host = std::string(authority);
+  if (rules.host == SchemeRules::Host::kBucket) {
+    RETURN_IF_ERROR(CheckBucket(rules, url.host));
+  } else {
+    RETURN_IF_ERROR(CheckServer(rules, url.host));
+    ToLower(url.host);
+  }
+  ASSIGN_OR_RETURN(url.path, PrefixOf(rules, rest));
+  ASSIGN_OR_RETURN(url.query, QueryOf(rules, options));
+  return url;
+}
+
+Status CheckNoControlCharacters(const StoreUrl& url) {
+  bool found = HasControlCharacter(url.path) || HasControlCharacter(url.user);
+  for (const auto& option : url.query) found = found || HasControlCharacter(option.second);
+  if (!found) return {};
+  return Fail(ErrorCode::kInvalidArgument, "the store's path holds a control character");
+}
+
+/// Nothing of the text is repeated: a URL of a kind that is not known may hold a password.
+tl::unexpected<Error> FailUnknownScheme(const std::string& scheme,
+                                        std::span<const SchemeRules> schemes) {
+  std::string known = "a path, file:";
+  for (const SchemeRules& rules : schemes) known.append(", ").append(rules.scheme).append("://");
+  return Fail(ErrorCode::kUnsupported,
+              Concat("store scheme '", scheme, ":' is not known; there are: ", known),
+              "if it is a path, write ./ before it");
+}
+
 }  // namespace
 
-std::string StoreUrl::ToString() const { return path; }
+std::string StoreUrl::ToString() const {
+  if (scheme == "file") return path;
+  std::string text = Concat(scheme, "://");
+  if (!user.empty()) text.append(EncodePercent(user, "/?@:")).append("@");
+  text.append(host);
+  if (!path.empty()) text.append("/").append(EncodePercent(path, "?"));
+  char separator = '?';
+  for (const auto& [name, value] : query) {
+    text.push_back(separator);
+    text.append(name).append("=").append(EncodePercent(value, "&"));
+    separator = '&';
+  }
+  return text;
+}
 
-Result<StoreUrl> ParseStoreUrl(std::string_view text, const std::string& working_directory) {
+std::string StoreUrl::Option(const std::string& name) const {
+  const auto found = query.find(name);
+  return found == query.end() ? std::string() : found->second;
+}
+
+std::span<const SchemeRules> BuiltInSchemes() { return {}; }
+
+Result<StoreUrl> ParseStoreUrl(std::string_view text, const std::string& working_directory,
+                               std::span<const SchemeRules> schemes) {
   if (text.empty())
     return Fail(ErrorCode::kInvalidArgument, "the store is empty: give a path or URL");
   if (text.size() > kTextLengthMax) {
@@ -100,25 +295,25 @@ Result<StoreUrl> ParseStoreUrl(std::string_view text, const std::string& working
                                                     " characters; at most ", kTextLengthMax));
   }
   const std::string scheme = SchemeOf(text);
-  std::string path;
+  StoreUrl url{.scheme = "file", .user = {}, .host = {}, .path = {}, .query = {}};
   if (scheme == "file") {
-    ASSIGN_OR_RETURN(path, PathOfFileUrl(text));
-  } else if (!scheme.empty()) {
-    return Fail(ErrorCode::kUnsupported,
-                Concat("store scheme '", scheme, ":' is not known; there are: a path, ",
-                       kSchemesKnown, ":"),
-                Concat("if ", text, " is a path, write ./", text));
+    ASSIGN_OR_RETURN(const std::string path, PathOfFileUrl(text));
+    url.path = Normalize(path);
+  } else if (scheme.empty()) {
+    url.path =
+        Normalize(text.front() == '/' ? std::string(text) : Concat(working_directory, "/", text));
   } else {
-    path = text.front() == '/' ? std::string(text) : Concat(working_directory, "/", text);
+    const auto rules = std::ranges::find(schemes, scheme, &SchemeRules::scheme);
+    if (rules == schemes.end()) return FailUnknownScheme(scheme, schemes);
+    ASSIGN_OR_RETURN(url, ParseUrlOf(*rules, text.substr(scheme.size() + 1)));
   }
-  if (HasControlCharacter(path)) {
-    return Fail(ErrorCode::kInvalidArgument, "the store's path holds a control character");
-  }
-  return StoreUrl{"file", Normalize(path)};
+  RETURN_IF_ERROR(CheckNoControlCharacters(url));
+  return url;
 }
 
 Result<std::string> DefaultAlias(const StoreUrl& url) {
   std::string last = url.path.substr(url.path.rfind('/') + 1);
+  if (last.empty()) last = url.host.substr(0, url.host.find(':'));
   if (!last.empty()) return last;
   return Fail(ErrorCode::kInvalidArgument, Concat("store ", url.ToString(), " has no name to use"),
               "name the vault with --as ALIAS");

@@ -35,7 +35,8 @@ TEST(StoreUrl, GivesEveryPlaceOneSpelling) {
         "../../mnt/backup", "file:///mnt/backup", "file:///mnt/backup/", "file:/mnt/backup",
         "FILE:///mnt/backup", "file://localhost/mnt/backup", "file:///mnt/%62ackup"}) {
     ASSERT_OK_AND_ASSIGN(const StoreUrl url, ParseStoreUrl(text, "/home/ann"));
-    EXPECT_EQ(url, (StoreUrl{"file", "/mnt/backup"})) << text << " is " << url.ToString();
+    EXPECT_EQ(url, (StoreUrl{"file", "", "", "/mnt/backup", {}}))
+        << text << " is " << url.ToString();
   }
   EXPECT_EQ(PathOf("/"), "/");
   EXPECT_EQ(PathOf("file:///"), "/");
@@ -81,6 +82,110 @@ TEST(StoreUrl, AliasIsTheLastPathPart) {
   EXPECT_EQ(alias("/mnt/backup/").value_or(""), "backup");
   EXPECT_EQ(alias("file:///mnt/backup").value_or(""), "backup");
   EXPECT_FAILS(alias("/"), kInvalidArgument);
+}
+
+constexpr std::string_view kBucketOptions[] = {"endpoint", "region"};
+constexpr SchemeRules kSchemes[] = {
+    {"s3", SchemeRules::Host::kBucket, SchemeRules::User::kNone, kBucketOptions, "keys: ~/.aws"},
+    {"sftp", SchemeRules::Host::kServer, SchemeRules::User::kOptional, {}, "keys: ~/.ssh"},
+};
+
+Result<StoreUrl> Parse(std::string_view text) { return ParseStoreUrl(text, "/", kSchemes); }
+
+TEST(StoreUrl, ReadsUserHostPathAndOptions) {
+  ASSERT_OK_AND_ASSIGN(const StoreUrl bucket,
+                       Parse("s3://My.bucket_1/a/b?region=eu-west-1&endpoint=http://[::1]:80/x"));
+  EXPECT_EQ(bucket, (StoreUrl{"s3",
+                              "",
+                              "My.bucket_1",
+                              "a/b",
+                              {{"endpoint", "http://[::1]:80/x"}, {"region", "eu-west-1"}}}));
+  EXPECT_EQ(bucket.Option("region"), "eu-west-1");
+  EXPECT_EQ(bucket.Option("profile"), "");
+  ASSERT_OK_AND_ASSIGN(const StoreUrl server, Parse("sftp://Ann%40x@NAS.local:2222/Vault"));
+  EXPECT_EQ(server, (StoreUrl{"sftp", "Ann@x", "nas.local:2222", "Vault", {}}));
+  ASSERT_OK_AND_ASSIGN(const StoreUrl numbers, Parse("sftp://[::1]:22/x"));
+  EXPECT_EQ(numbers.host, "[::1]:22");
+}
+
+TEST(StoreUrl, GivesEveryUrlOneSpelling) {
+  for (const char* text : {"s3://bucket/a/b", "S3://bucket/a/b/", "s3://bucket//a//b",
+                           "s3://bucket/%61/b", "s3://bucket/a/b?"}) {
+    ASSERT_OK_AND_ASSIGN(const StoreUrl url, Parse(text));
+    EXPECT_EQ(url.ToString(), "s3://bucket/a/b") << text;
+  }
+  EXPECT_EQ(Parse("s3://bucket")->ToString(), "s3://bucket");
+  EXPECT_EQ(Parse("s3://bucket/")->ToString(), "s3://bucket");
+  EXPECT_NE(*Parse("s3://bucket/A"), *Parse("s3://bucket/a"));
+  EXPECT_EQ(*Parse("s3://bucket?region=x&endpoint=y"), *Parse("s3://bucket?endpoint=y&region=x"));
+}
+
+TEST(StoreUrl, IsReadBackAsItIsWritten) {
+  for (const char* text :
+       {"/mnt/my disk%", "s3://bucket", "s3://bucket/a/b?endpoint=https://h:1/p%26q%3dr&region=x",
+        "s3://bucket/sp%20ace/100%25/a%3fb%23c/\xc3\xbc+&=@:", "sftp://a%40b%3ac@host:22/x/y"}) {
+    ASSERT_OK_AND_ASSIGN(const StoreUrl url, Parse(text));
+    ASSERT_OK_AND_ASSIGN(const StoreUrl again, Parse(url.ToString()));
+    EXPECT_EQ(url, again) << url.ToString();
+  }
+}
+
+TEST(StoreUrl, RefusesAPasswordAndRepeatsNothingOfIt) {
+  for (const char* text :
+       {"s3://AKIAX:hunter2/x+y@bucket/a", "s3://AKIAX:hunter2@bucket", "s3://hunter2@bucket",
+        "sftp://ann:hunter2@host/x", "sftp://ann:hunter2", "sftp://ann:@host/hunter2",
+        "s3://AKIAX:hunter2", "ftp://ann:hunter2@host/x", "s3://u:hunter2%@b"}) {
+    const Result<StoreUrl> url = Parse(text);
+    ASSERT_FALSE(url.has_value()) << text;
+    EXPECT_EQ(TextOf(url.error()).find("hunter2"), std::string::npos) << TextOf(url.error());
+    EXPECT_EQ(url.error().hint.find("hunter2"), std::string::npos) << url.error().hint;
+  }
+  EXPECT_EQ(Parse("s3://a:b@bucket").error().hint, "keys: ~/.aws");
+  EXPECT_OK(Parse("sftp://host:22/mail/a:b@c"));
+  EXPECT_OK(Parse("s3://bucket/a:b@c"));
+}
+
+TEST(StoreUrl, NamesTheOptionItDoesNotKnowAndThoseItDoes) {
+  const Result<StoreUrl> url = Parse("s3://bucket?regoin=x");
+  ASSERT_FAILS(url, kInvalidArgument);
+  EXPECT_NE(url.error().message.find("'regoin'"), std::string::npos) << url.error().message;
+  EXPECT_EQ(url.error().hint, "there are: endpoint, region");
+  EXPECT_FAILS(Parse("sftp://host/x?region=y"), kInvalidArgument);
+}
+
+TEST(StoreUrl, RefusesUrlsThatNameNoPlace) {
+  for (const char* text : {"s3:bucket",
+                           "s3:/bucket",
+                           "s3://",
+                           "s3:///a",
+                           "s3://ab",
+                           "s3://bucket:80/a",
+                           "s3://.bucket",
+                           "s3://a..b",
+                           "s3://bu%63ket",
+                           "s3://bucket/../a",
+                           "s3://bucket/./a",
+                           "s3://bucket/a#b",
+                           "s3://bucket/a%",
+                           "s3://bucket/a%0ab",
+                           "s3://bucket?region",
+                           "s3://bucket?region=",
+                           "s3://bucket?region=a&region=b",
+                           "s3://bucket?region=%0a",
+                           "sftp://",
+                           "sftp://@host/x",
+                           "sftp://host:x/",
+                           "sftp://host:/x",
+                           "sftp://:22/x",
+                           "sftp://ho st/x"}) {
+    EXPECT_FAILS(Parse(text), kInvalidArgument) << text;
+  }
+}
+
+TEST(StoreUrl, AliasIsTheHostWhereThereIsNoPath) {
+  EXPECT_EQ(DefaultAlias(*Parse("s3://bucket/a/photos")).value_or(""), "photos");
+  EXPECT_EQ(DefaultAlias(*Parse("s3://bucket?region=x")).value_or(""), "bucket");
+  EXPECT_EQ(DefaultAlias(*Parse("sftp://ann@host:22")).value_or(""), "host");
 }
 
 TEST(StoreUrl, OpensTheDirectoryItNames) {
