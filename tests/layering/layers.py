@@ -11,6 +11,7 @@ ORDER = [
     "core/crypto",
     "core/compress",
     "core/db",
+    "core/http",
     "core/block",
     "core/format",
     "core/store",
@@ -36,6 +37,7 @@ EDGES = {
     ("core/crypto", "core/base"): _FOUNDATION,
     ("core/compress", "core/base"): _FOUNDATION,
     ("core/db", "core/base"): _FOUNDATION,
+    ("core/http", "core/base"): _FOUNDATION,
     ("core/block", "core/base"): _FOUNDATION,
 
     ("core/format", "core/base"): _FOUNDATION,
@@ -121,6 +123,7 @@ LIBRARIES = {
     "argon2.h": ["core/crypto"],
     "intel-ipsec-mb.h": ["core/crypto"],
     "sqlite3.h": ["core/db"],
+    "curl/": ["core/http"],
     "zstd": ["core/compress"],
     "lz4": ["core/compress"],
     "spdlog/": ["core/base/log.cc"],
