@@ -1,5 +1,8 @@
 #include "core/crypto/hash.h"
 
+#define CRYPTOPP_ENABLE_NAMESPACE_WEAK 1
+#include <cryptopp/md5.h>
+
 #include "core/crypto/hmac_state.h"
 
 namespace coffer::crypto {
@@ -9,6 +12,14 @@ ObjectHash Sha256(ByteView bytes) {
   Absorb(hash, bytes);
   ObjectHash out;
   Finish(hash, out.bytes.data());
+  return out;
+}
+
+std::array<std::byte, 16> Md5(ByteView bytes) {
+  CryptoPP::Weak::MD5 hash;
+  hash.Update(reinterpret_cast<const CryptoPP::byte*>(bytes.data()), bytes.size());
+  std::array<std::byte, 16> out{};
+  hash.Final(reinterpret_cast<CryptoPP::byte*>(out.data()));
   return out;
 }
 

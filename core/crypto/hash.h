@@ -1,4 +1,5 @@
-// SHA-256 and HMAC-SHA-256. May be called from any thread at once.
+// SHA-256 and HMAC-SHA-256; and MD5, for protocols that ask for it. May be called from any thread
+// at once.
 #pragma once
 
 #include <array>
@@ -14,6 +15,9 @@ namespace coffer::crypto {
 [[nodiscard]] ObjectHash Sha256(ByteView bytes);
 
 using Mac = std::array<std::byte, kMacBytes>;
+
+/// Protects nothing: Content-MD5 is how some stores want to be told what bytes to expect.
+[[nodiscard]] std::array<std::byte, 16> Md5(ByteView bytes);
 
 /// HMAC-SHA-256 over the parts one after the other. Nothing marks where a part ends: parts of
 /// variable length need their lengths among the parts.

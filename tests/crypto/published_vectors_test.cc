@@ -18,6 +18,11 @@ TEST(Sha256, MatchesFips180) {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST(Md5, MatchesRfc1321) {
+  EXPECT_EQ(ToHex(Md5({})), "d41d8cd98f00b204e9800998ecf8427e");
+  EXPECT_EQ(ToHex(Md5(AsBytes("message digest"))), "f96b697d7cb7938d525a2f31aaf161d0");
+}
+
 TEST(HmacSha256, MatchesRfc4231) {
   const auto hmac = [](ByteView key, ByteView data) {
     return ToHex(HmacSha256(SecretBytes::CopyOf(key), {data}));

@@ -44,6 +44,8 @@ EDGES = {
     ("core/format", "core/crypto"): "suite numbers and sizes of what it lays out; it seals nothing",
 
     ("core/store", "core/base"): _FOUNDATION,
+    ("core/store", "core/crypto"): "hashes and MACs in the signatures of S3's requests",
+    ("core/store", "core/http"): "kinds that are reached over HTTP ask through it",
     ("core/store", "core/format"): "names of objects: the marker that guards a directory",
 
     ("core/vault", "core/base"): _FOUNDATION,
