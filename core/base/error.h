@@ -4,8 +4,11 @@
 // command or step that resolves it, where there is one.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "core/base/clock.h"
 
 namespace coffer {
 
@@ -24,10 +27,19 @@ enum class ErrorCode {
   kNeedsPerson,  // a state of design.md section 8; the message starts with its name
 };
 
+/// Why, where whoever handles the error does something of its own about it.
+enum class ErrorCause {
+  kOther,
+  kThrottled,    // the store asks for fewer requests
+  kCredentials,  // the store does not take what it was shown: other credentials may help
+};
+
 struct Error {
   ErrorCode code;
   std::string message;
   std::string hint = {};
+  ErrorCause cause = ErrorCause::kOther;
+  std::optional<Duration> retry_after = {};  // not before: the store said so
 
   /// This error with "context: " put before its message; behind the state's name of
   /// design.md section 8 ("FENCED: context: …"), since such a message begins with it.

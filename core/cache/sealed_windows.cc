@@ -243,7 +243,7 @@ Status SealedWindows::Load(Fetch& fetch) {
   const std::uint64_t offset = std::uint64_t{fetch.first} * kWindowBytes;
   const std::uint64_t length = std::uint64_t{fetch.count} * kWindowBytes;
   ASSIGN_OR_RETURN(const Bytes bytes,
-                   store_.GetRange(format::PackName(fetch.pack), offset, length));
+                   store_.GetRange(Reading(), format::PackName(fetch.pack), offset, length));
   // Less than all is the pack's end, unless a frame is known to reach further.
   if (bytes.size() < fetch.length_min || bytes.size() > length) {
     return Fail(ErrorCode::kCorruption,

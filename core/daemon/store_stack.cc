@@ -3,40 +3,46 @@
 #include <utility>
 
 #include "core/store/deadline_store.h"
+#include "core/store/store_layer.h"
 
 namespace coffer::daemon {
 namespace {
 
 /// Lets requests pass until it is shut: an upload of an hour must not hold up the daemon's end.
-class GatedStore final : public store::ObjectStore {
+class GatedStore final : public store::StoreLayer {
  public:
   GatedStore(std::unique_ptr<store::ObjectStore> inner, const std::atomic<bool>& shut)
-      : inner_(std::move(inner)), shut_(shut) {}
+      : StoreLayer(std::move(inner)), shut_(shut) {}
 
-  Status Create(const std::string& name, ByteView data, store::ObjectClass kind) override {
+  Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                store::ObjectClass kind) override {
     RETURN_IF_ERROR(CheckOpen());
-    return inner_->Create(name, data, kind);
+    return inner_->Create(context, name, data, kind);
   }
-  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override {
+  Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                    std::uint64_t size_max) override {
     RETURN_IF_ERROR(CheckOpen());
-    return inner_->Get(name, size_max);
+    return inner_->Get(context, name, size_max);
   }
-  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                         std::uint64_t length) override {
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                         std::uint64_t offset, std::uint64_t length) override {
     RETURN_IF_ERROR(CheckOpen());
-    return inner_->GetRange(name, offset, length);
+    return inner_->GetRange(context, name, offset, length);
   }
-  Result<store::ListPage> List(const std::string& prefix, const std::string& start_after,
-                               std::size_t limit) override {
+  Result<store::ListPage> List(const RequestContext& context, const std::string& prefix,
+                               const std::string& start_after, std::size_t limit) override {
     RETURN_IF_ERROR(CheckOpen());
-    return inner_->List(prefix, start_after, limit);
+    return inner_->List(context, prefix, start_after, limit);
   }
-  Status Delete(const std::string& name) override {
+  Status Delete(const RequestContext& context, const std::string& name) override {
     RETURN_IF_ERROR(CheckOpen());
-    return inner_->Delete(name);
+    return inner_->Delete(context, name);
   }
-  [[nodiscard]] store::StoreStrength strength() const override { return inner_->strength(); }
-  [[nodiscard]] std::string description() const override { return inner_->description(); }
+  std::vector<Status> DeleteMany(const RequestContext& context,
+                                 const std::vector<std::string>& names) override {
+    if (const Status open = CheckOpen(); !open.has_value()) return {names.size(), open};
+    return inner_->DeleteMany(context, names);
+  }
 
  private:
   [[nodiscard]] Status CheckOpen() const {
@@ -44,7 +50,6 @@ class GatedStore final : public store::ObjectStore {
     return {};
   }
 
-  const std::unique_ptr<store::ObjectStore> inner_;
   const std::atomic<bool>& shut_;
 };
 

@@ -30,7 +30,7 @@ struct TrustedVolume {
   bool operator==(const TrustedVolume&) const = default;
 };
 
-/// Extension tag: SHA-256 of the description of a store that was probed here and found strong.
+/// Extension tag: SHA-256 of the identity of a store that was probed here and found strong.
 inline constexpr std::uint16_t kTrustProbedStore = 1;
 
 struct Trust {

@@ -20,7 +20,7 @@ Result<Bytes> ReadWindows(store::ObjectStore& store, const PackId& pack, std::ui
   const std::uint64_t first = offset / kWindowBytes * kWindowBytes;
   const std::uint64_t last = (offset + length + kWindowBytes - 1) / kWindowBytes * kWindowBytes;
   ASSIGN_OR_RETURN(const Bytes windows,
-                   store.GetRange(format::PackName(pack), first, last - first));
+                   store.GetRange(Reading(), format::PackName(pack), first, last - first));
   if (windows.size() < offset - first + length)
     return Fail(ErrorCode::kCorruption, "the pack ends before its table does");
   return ToBytes(ByteView(windows).subspan(offset - first, length));

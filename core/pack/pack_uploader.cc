@@ -41,7 +41,7 @@ void PackUploader::Seal(std::size_t number, std::shared_ptr<PackBuilder> builder
 
 void PackUploader::Upload(const SealedPack& sealed) {
   Status status = store_.Create(
-      format::PackName(sealed.id), sealed.object,
+      Writing(), format::PackName(sealed.id), sealed.object,
       sealed.has_metadata ? store::ObjectClass::kMetadata : store::ObjectClass::kData);
   COFFER_FAILPOINT("pack-uploaded");
   if (status.has_value() && listener_ != nullptr) listener_->OnUploaded(sealed);

@@ -25,6 +25,11 @@ struct CallControl {
     cancelled = true;
     changed.notify_all();
   }
+  /// Has those who wait look again, at what a request of theirs says too.
+  void Notify() EXCLUDES_LOCK(mutex) {
+    const MutexLock lock(mutex);
+    changed.notify_all();
+  }
 };
 
 class Hurry {

@@ -66,43 +66,54 @@ void CountingStore::CountFailure(Cell& cell, const Result<T>& result) {
   cell.failures.fetch_add(1, std::memory_order_relaxed);
 }
 
-Status CountingStore::Create(const std::string& name, ByteView data, ObjectClass object_class) {
+Status CountingStore::Create(const RequestContext& context, const std::string& name, ByteView data,
+                             ObjectClass object_class) {
   Cell& counted = cell(StoreOperation::kCreate, object_class);
   counted.bytes_up.fetch_add(data.size(), std::memory_order_relaxed);
-  Status created = inner_->Create(name, data, object_class);
+  Status created = inner_->Create(context, name, data, object_class);
   CountFailure(counted, created);
   return created;
 }
 
-Result<Bytes> CountingStore::Get(const std::string& name, std::uint64_t size_max) {
+Result<Bytes> CountingStore::Get(const RequestContext& context, const std::string& name,
+                                 std::uint64_t size_max) {
   Cell& counted = cell(StoreOperation::kGet, ObjectClassOfName(name));
-  Result<Bytes> bytes = inner_->Get(name, size_max);
+  Result<Bytes> bytes = inner_->Get(context, name, size_max);
   CountFailure(counted, bytes);
   if (bytes) counted.bytes_down.fetch_add(bytes->size(), std::memory_order_relaxed);
   return bytes;
 }
 
-Result<Bytes> CountingStore::GetRange(const std::string& name, std::uint64_t offset,
-                                      std::uint64_t length) {
+Result<Bytes> CountingStore::GetRange(const RequestContext& context, const std::string& name,
+                                      std::uint64_t offset, std::uint64_t length) {
   Cell& counted = cell(StoreOperation::kGetRange, ObjectClassOfName(name));
-  Result<Bytes> bytes = inner_->GetRange(name, offset, length);
+  Result<Bytes> bytes = inner_->GetRange(context, name, offset, length);
   CountFailure(counted, bytes);
   if (bytes) counted.bytes_down.fetch_add(bytes->size(), std::memory_order_relaxed);
   return bytes;
 }
 
-Result<ListPage> CountingStore::List(const std::string& prefix, const std::string& start_after,
-                                     std::size_t limit) {
+Result<ListPage> CountingStore::List(const RequestContext& context, const std::string& prefix,
+                                     const std::string& start_after, std::size_t limit) {
   Cell& counted = cell(StoreOperation::kList, ObjectClassOfName(prefix));
-  Result<ListPage> page = inner_->List(prefix, start_after, limit);
+  Result<ListPage> page = inner_->List(context, prefix, start_after, limit);
   CountFailure(counted, page);
   return page;
 }
 
-Status CountingStore::Delete(const std::string& name) {
+Status CountingStore::Delete(const RequestContext& context, const std::string& name) {
   Cell& counted = cell(StoreOperation::kDelete, ObjectClassOfName(name));
-  Status deleted = inner_->Delete(name);
+  Status deleted = inner_->Delete(context, name);
   CountFailure(counted, deleted);
+  return deleted;
+}
+
+std::vector<Status> CountingStore::DeleteMany(const RequestContext& context,
+                                              const std::vector<std::string>& names) {
+  if (names.empty()) return {};
+  Cell& counted = cell(StoreOperation::kDelete, ObjectClassOfName(names.front()));
+  std::vector<Status> deleted = inner_->DeleteMany(context, names);
+  for (const Status& status : deleted) CountFailure(counted, status);
   return deleted;
 }
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <utility>
 
-#include "core/store/object_store.h"
+#include "core/store/store_layer.h"
 
 namespace coffer::store {
 
@@ -47,21 +47,23 @@ struct StoreCounts {
 /// metadata alike, so all of packs/ counts as data there.
 [[nodiscard]] ObjectClass ObjectClassOfName(const std::string& name);
 
-class CountingStore final : public ObjectStore {
+class CountingStore final : public StoreLayer {
  public:
-  explicit CountingStore(std::unique_ptr<ObjectStore> inner) : inner_(std::move(inner)) {}
+  explicit CountingStore(std::unique_ptr<ObjectStore> inner) : StoreLayer(std::move(inner)) {}
   CountingStore(const CountingStore&) = delete;
   CountingStore& operator=(const CountingStore&) = delete;
 
-  Status Create(const std::string& name, ByteView data, ObjectClass object_class) override;
-  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override;
-  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                         std::uint64_t length) override;
-  Result<ListPage> List(const std::string& prefix, const std::string& start_after,
-                        std::size_t limit) override;
-  Status Delete(const std::string& name) override;
-  [[nodiscard]] StoreStrength strength() const override { return inner_->strength(); }
-  [[nodiscard]] std::string description() const override { return inner_->description(); }
+  Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                ObjectClass object_class) override;
+  Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                    std::uint64_t size_max) override;
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                         std::uint64_t offset, std::uint64_t length) override;
+  Result<ListPage> List(const RequestContext& context, const std::string& prefix,
+                        const std::string& start_after, std::size_t limit) override;
+  Status Delete(const RequestContext& context, const std::string& name) override;
+  std::vector<Status> DeleteMany(const RequestContext& context,
+                                 const std::vector<std::string>& names) override;
 
   [[nodiscard]] StoreCounts counts() const;
 
@@ -76,7 +78,6 @@ class CountingStore final : public ObjectStore {
   template <class T>
   void CountFailure(Cell& cell, const Result<T>& result);
 
-  const std::unique_ptr<ObjectStore> inner_;
   std::array<std::array<Cell, kObjectClassCount>, kStoreOperationCount> cells_{};
 };
 

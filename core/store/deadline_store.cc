@@ -70,7 +70,8 @@ struct DeadlineStore::Crew {
 /// Shared by the caller and the thread.
 template <class T>
 struct DeadlineStore::Call {
-  std::function<T()> body;
+  std::function<T(const RequestContext&)> body;
+  std::stop_source stop;    // the caller has gone
   std::optional<T> result;  // this and the next two under the control's mutex
   bool done = false;
   bool abandoned = false;
@@ -78,7 +79,8 @@ struct DeadlineStore::Call {
 
 DeadlineStore::DeadlineStore(std::string description, Clock& clock, Executor& executor,
                              std::shared_ptr<CallControl> control, const DeadlineOptions& options)
-    : description_(std::move(description)),
+    : StoreLayer(nullptr),
+      description_(std::move(description)),
       clock_(clock),
       executor_(executor),
       control_(std::move(control)),
@@ -99,28 +101,35 @@ Result<std::unique_ptr<DeadlineStore>> DeadlineStore::Open(const std::string& de
   std::unique_ptr<DeadlineStore> store(
       new DeadlineStore(description, clock, executor, std::move(control), options));
   using Opened = Result<std::unique_ptr<ObjectStore>>;
-  ASSIGN_OR_RETURN(store->inner_, store->Run<Opened>(0, std::move(open)));
+  ASSIGN_OR_RETURN(
+      store->inner_,
+      store->Run<Opened>(Reading(), 0,
+                         [open = std::move(open)](const RequestContext&) { return open(); }));
   return store;
 }
 
-Status DeadlineStore::AwaitCall(MutexLock& lock, const bool& done, Duration call_max) {
-  const MonotonicTime begin = clock_.Now();
+Status DeadlineStore::AwaitCall(const RequestContext& context, MutexLock& lock, const bool& done,
+                                MonotonicTime begin, MonotonicTime end) {
+  struct Told {
+    bool stopped;
+    bool hurried;
+    bool operator==(const Told&) const = default;
+  };
+  // The analysis does not know that `lock` holds the control's mutex.
+  const auto told = [&]() NO_THREAD_SAFETY_ANALYSIS {
+    return Told{control_->cancelled || context.cancel.stop_requested(), control_->hurries > 0};
+  };
   for (;;) {
-    // The analysis does not know that `lock` holds the control's mutex.
-    const auto control = [this]() NO_THREAD_SAFETY_ANALYSIS {
-      return std::pair(control_->cancelled, control_->hurries > 0);
-    };
-    const std::pair<bool, bool> before = control();
-    const auto& [cancelled, hurried] = before;
+    const Told before = told();
     if (done) return {};
-    if (cancelled) {
+    if (before.stopped) {
       return Fail(ErrorCode::kCancelled, Concat("store ", description_, ": stopped while waiting"));
     }
-    const Duration limit = hurried ? std::min(options_.hurried_max, call_max) : call_max;
-    const Duration left = limit - (clock_.Now() - begin);
+    const MonotonicTime limit = before.hurried ? std::min(begin + options_.hurried_max, end) : end;
+    const Duration left = limit - clock_.Now();
     if (left <= Duration::zero()) break;
-    const auto told = [&] { return done || control() != before; };
-    (void)executor_.AwaitFor(lock, control_->changed, left, told);
+    (void)executor_.AwaitFor(lock, control_->changed, left,
+                             [&] { return done || told() != before; });
   }
   return Fail(ErrorCode::kUnavailable, Concat("store ", description_, " does not answer"),
               "see whether the disk, share or server that holds it still works");
@@ -134,7 +143,8 @@ bool DeadlineStore::Start(std::function<void()> call) {
 }
 
 template <class T>
-T DeadlineStore::Run(std::uint64_t bytes, std::function<T()> body) {
+T DeadlineStore::Run(const RequestContext& context, std::uint64_t bytes,
+                     std::function<T(const RequestContext&)> body) {
   {
     const MutexLock lock(crew_->mutex);
     if (crew_->stuck >= options_.stuck_max) {
@@ -144,10 +154,16 @@ T DeadlineStore::Run(std::uint64_t bytes, std::function<T()> body) {
                   "see whether the disk, share or server that holds it still works");
     }
   }
+  const MonotonicTime begin = clock_.Now();
+  MonotonicTime end =
+      begin + options_.call_max + std::chrono::seconds(bytes / options_.bytes_per_second_min);
+  if (context.deadline) end = std::min(end, *context.deadline);
   auto call = std::make_shared<Call<T>>();
   call->body = std::move(body);
-  const bool started = Start([call, control = control_, crew = crew_] {
-    T result = call->body();
+  const RequestContext below = {
+      .priority = context.priority, .deadline = end, .cancel = call->stop.get_token()};
+  const bool started = Start([call, below, control = control_, crew = crew_] {
+    T result = call->body(below);
     call->body = nullptr;
     bool abandoned = false;
     {
@@ -165,47 +181,69 @@ T DeadlineStore::Run(std::uint64_t bytes, std::function<T()> body) {
     return Fail(ErrorCode::kUnavailable,
                 Concat("store ", description_, ": no thread is to be had"));
   }
-  const auto seconds = std::chrono::seconds(bytes / options_.bytes_per_second_min);
+  const std::stop_callback look(context.cancel, [this] { control_->Notify(); });
   Status waited;
   {
     MutexLock lock(control_->mutex);
-    waited = AwaitCall(lock, call->done, options_.call_max + seconds);
+    waited = AwaitCall(context, lock, call->done, begin, end);
     if (waited.has_value()) return *std::move(call->result);
     call->abandoned = true;
     const MutexLock crew_lock(crew_->mutex);
     ++crew_->stuck;
   }
+  call->stop.request_stop();
   return Fail(std::move(waited).error());
 }
 
-Status DeadlineStore::Create(const std::string& name, ByteView data, ObjectClass object_class) {
+Status DeadlineStore::Create(const RequestContext& context, const std::string& name, ByteView data,
+                             ObjectClass object_class) {
   auto copy = std::make_shared<const Bytes>(data.begin(), data.end());
-  return Run<Status>(data.size(), [inner = inner_, name, copy = std::move(copy), object_class] {
-    return inner->Create(name, *copy, object_class);
+  return Run<Status>(
+      context, data.size(),
+      [inner = inner_, name, copy = std::move(copy), object_class](const RequestContext& below) {
+        return inner->Create(below, name, *copy, object_class);
+      });
+}
+
+Result<Bytes> DeadlineStore::Get(const RequestContext& context, const std::string& name,
+                                 std::uint64_t size_max) {
+  return Run<Result<Bytes>>(context, size_max,
+                            [inner = inner_, name, size_max](const RequestContext& below) {
+                              return inner->Get(below, name, size_max);
+                            });
+}
+
+Result<Bytes> DeadlineStore::GetRange(const RequestContext& context, const std::string& name,
+                                      std::uint64_t offset, std::uint64_t length) {
+  return Run<Result<Bytes>>(context, length,
+                            [inner = inner_, name, offset, length](const RequestContext& below) {
+                              return inner->GetRange(below, name, offset, length);
+                            });
+}
+
+Result<ListPage> DeadlineStore::List(const RequestContext& context, const std::string& prefix,
+                                     const std::string& start_after, std::size_t limit) {
+  return Run<Result<ListPage>>(
+      context, 0, [inner = inner_, prefix, start_after, limit](const RequestContext& below) {
+        return inner->List(below, prefix, start_after, limit);
+      });
+}
+
+Status DeadlineStore::Delete(const RequestContext& context, const std::string& name) {
+  return Run<Status>(context, 0, [inner = inner_, name](const RequestContext& below) {
+    return inner->Delete(below, name);
   });
 }
 
-Result<Bytes> DeadlineStore::Get(const std::string& name, std::uint64_t size_max) {
-  return Run<Result<Bytes>>(
-      size_max, [inner = inner_, name, size_max] { return inner->Get(name, size_max); });
-}
-
-Result<Bytes> DeadlineStore::GetRange(const std::string& name, std::uint64_t offset,
-                                      std::uint64_t length) {
-  return Run<Result<Bytes>>(length, [inner = inner_, name, offset, length] {
-    return inner->GetRange(name, offset, length);
-  });
-}
-
-Result<ListPage> DeadlineStore::List(const std::string& prefix, const std::string& start_after,
-                                     std::size_t limit) {
-  return Run<Result<ListPage>>(0, [inner = inner_, prefix, start_after, limit] {
-    return inner->List(prefix, start_after, limit);
-  });
-}
-
-Status DeadlineStore::Delete(const std::string& name) {
-  return Run<Status>(0, [inner = inner_, name] { return inner->Delete(name); });
+std::vector<Status> DeadlineStore::DeleteMany(const RequestContext& context,
+                                              const std::vector<std::string>& names) {
+  using Statuses = Result<std::vector<Status>>;
+  Statuses deleted =
+      Run<Statuses>(context, 0, [inner = inner_, names](const RequestContext& below) -> Statuses {
+        return inner->DeleteMany(below, names);
+      });
+  if (deleted.has_value()) return *std::move(deleted);
+  return {names.size(), Status(Fail(std::move(deleted).error()))};
 }
 
 }  // namespace coffer::store

@@ -5,8 +5,9 @@
 // So each call runs on a thread of the store's own, which shares with it all that it needs: the
 // store below, the name, a copy of the bytes. A thread whose caller has gone touches nothing else,
 // and is never waited for. A result that comes too late is dropped; the caller has kUnavailable,
-// which leaves open whether it happened, as ever. While `stuck_max` calls have not come back,
-// further ones fail at once: a store that hangs costs so many threads and no more.
+// which leaves open whether it happened, as ever. The call is told to stop (RequestContext), and a
+// store that can be told, one over a network, gives its thread back. While `stuck_max` calls have
+// not come back, further ones fail at once: a store that hangs costs so many threads and no more.
 //
 // Thread-safe.
 #pragma once
@@ -19,7 +20,7 @@
 #include "core/base/clock.h"
 #include "core/base/executor.h"
 #include "core/store/call_control.h"
-#include "core/store/object_store.h"
+#include "core/store/store_layer.h"
 
 namespace coffer::store {
 
@@ -33,7 +34,7 @@ struct DeadlineOptions {
   std::function<void(std::function<void()>)> run_call = {};
 };
 
-class DeadlineStore final : public ObjectStore {
+class DeadlineStore final : public StoreLayer {
  public:
   using Opener = std::function<Result<std::unique_ptr<ObjectStore>>()>;
 
@@ -47,15 +48,17 @@ class DeadlineStore final : public ObjectStore {
   DeadlineStore(const DeadlineStore&) = delete;
   DeadlineStore& operator=(const DeadlineStore&) = delete;
 
-  Status Create(const std::string& name, ByteView data, ObjectClass object_class) override;
-  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override;
-  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                         std::uint64_t length) override;
-  Result<ListPage> List(const std::string& prefix, const std::string& start_after,
-                        std::size_t limit) override;
-  Status Delete(const std::string& name) override;
-  [[nodiscard]] StoreStrength strength() const override { return inner_->strength(); }
-  [[nodiscard]] std::string description() const override { return inner_->description(); }
+  Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                ObjectClass object_class) override;
+  Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                    std::uint64_t size_max) override;
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                         std::uint64_t offset, std::uint64_t length) override;
+  Result<ListPage> List(const RequestContext& context, const std::string& prefix,
+                        const std::string& start_after, std::size_t limit) override;
+  Status Delete(const RequestContext& context, const std::string& name) override;
+  std::vector<Status> DeleteMany(const RequestContext& context,
+                                 const std::vector<std::string>& names) override;
 
  private:
   struct Crew;
@@ -67,9 +70,11 @@ class DeadlineStore final : public ObjectStore {
 
   bool Start(std::function<void()> call);
   template <class T>
-  T Run(std::uint64_t bytes, std::function<T()> body);
+  T Run(const RequestContext& context, std::uint64_t bytes,
+        std::function<T(const RequestContext&)> body);
   /// Returns when the call is done, or as the error says.
-  Status AwaitCall(MutexLock& lock, const bool& done, Duration call_max);
+  Status AwaitCall(const RequestContext& context, MutexLock& lock, const bool& done,
+                   MonotonicTime begin, MonotonicTime end);
 
   const std::string description_;
   Clock& clock_;
@@ -77,7 +82,6 @@ class DeadlineStore final : public ObjectStore {
   const std::shared_ptr<CallControl> control_;
   const DeadlineOptions options_;
   const std::shared_ptr<Crew> crew_;
-  std::shared_ptr<ObjectStore> inner_;  // set once, by Open
 };
 
 }  // namespace coffer::store

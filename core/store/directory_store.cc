@@ -92,8 +92,8 @@ Result<std::unique_ptr<DirectoryStore>> DirectoryStore::OpenForInit(FileSystem& 
   return store;
 }
 
-Status DirectoryStore::Create(const std::string& name, ByteView data,
-                              ObjectClass /*object_class*/) {
+Status DirectoryStore::Create(const RequestContext& /*context*/, const std::string& name,
+                              ByteView data, ObjectClass /*object_class*/) {
   RETURN_IF_ERROR(CheckObjectName(name));
   Status created;
   for (int attempt = 0; attempt < kCreateAttemptsMax; ++attempt) {
@@ -233,7 +233,8 @@ Status DirectoryStore::LookThenRename(const std::string& temporary, const std::s
   return fs_.Rename(temporary, path);
 }
 
-Result<Bytes> DirectoryStore::Get(const std::string& name, std::uint64_t size_max) {
+Result<Bytes> DirectoryStore::Get(const RequestContext& /*context*/, const std::string& name,
+                                  std::uint64_t size_max) {
   std::uint64_t size = 0;
   ASSIGN_OR_RETURN(const std::unique_ptr<File> file, OpenObject(name, &size));
   if (size > size_max) {
@@ -243,8 +244,8 @@ Result<Bytes> DirectoryStore::Get(const std::string& name, std::uint64_t size_ma
   return ReadObject(*file, name, 0, size);
 }
 
-Result<Bytes> DirectoryStore::GetRange(const std::string& name, std::uint64_t offset,
-                                       std::uint64_t length) {
+Result<Bytes> DirectoryStore::GetRange(const RequestContext& /*context*/, const std::string& name,
+                                       std::uint64_t offset, std::uint64_t length) {
   std::uint64_t size = 0;
   ASSIGN_OR_RETURN(const std::unique_ptr<File> file, OpenObject(name, &size));
   ASSIGN_OR_RETURN(const std::uint64_t there, ClipObjectRange(name, size, offset, length));
@@ -281,14 +282,14 @@ tl::unexpected<Error> DirectoryStore::FailMissing(Error missing) const {
   return Fail(missing.Within(Concat("store at ", root_)));
 }
 
-Result<ListPage> DirectoryStore::List(const std::string& prefix, const std::string& start_after,
-                                      std::size_t limit) {
+Result<ListPage> DirectoryStore::List(const RequestContext& /*context*/, const std::string& prefix,
+                                      const std::string& start_after, std::size_t limit) {
   RETURN_IF_ERROR(CheckListLimit(limit));
   RETURN_IF_ERROR(CheckMarker());
   return ListDirectoryTree(fs_, root_, prefix, start_after, limit);
 }
 
-Status DirectoryStore::Delete(const std::string& name) {
+Status DirectoryStore::Delete(const RequestContext& /*context*/, const std::string& name) {
   RETURN_IF_ERROR(CheckObjectName(name));
   RETURN_IF_ERROR(CheckMarker());
   const Result<FileInfo> info = StatObject(fs_, root_, name);
@@ -300,8 +301,9 @@ Status DirectoryStore::Delete(const std::string& name) {
   return Fail(InStore(deleted.error(), Concat("cannot delete ", name)));
 }
 
-StoreStrength DirectoryStore::strength() const {
-  return publishing_ == Publishing::kLookThenRename ? StoreStrength::kWeak : StoreStrength::kStrong;
+StoreCapabilities DirectoryStore::capabilities() const {
+  const bool weak = publishing_ == Publishing::kLookThenRename;
+  return {.strength = weak ? StoreStrength::kWeak : StoreStrength::kStrong};
 }
 
 Status DirectoryStore::CheckMarker() const {

@@ -54,16 +54,19 @@ class DirectoryStore final : public ObjectStore {
   static Result<std::unique_ptr<DirectoryStore>> OpenForInit(FileSystem& fs, Random& random,
                                                              const std::string& path);
 
-  Status Create(const std::string& name, ByteView data, ObjectClass object_class) override;
-  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override;
-  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                         std::uint64_t length) override;
-  Result<ListPage> List(const std::string& prefix, const std::string& start_after,
-                        std::size_t limit) override;
-  Status Delete(const std::string& name) override;
+  Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                ObjectClass object_class) override;
+  Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                    std::uint64_t size_max) override;
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                         std::uint64_t offset, std::uint64_t length) override;
+  Result<ListPage> List(const RequestContext& context, const std::string& prefix,
+                        const std::string& start_after, std::size_t limit) override;
+  Status Delete(const RequestContext& context, const std::string& name) override;
   /// kWeak once a Create found no way to refuse a taken name: probe before asking.
-  [[nodiscard]] StoreStrength strength() const override;
+  [[nodiscard]] StoreCapabilities capabilities() const override;
   [[nodiscard]] std::string description() const override { return root_; }
+  [[nodiscard]] std::string identity() const override { return root_; }
 
  private:
   enum class Publishing { kLink, kRenameNoReplace, kLookThenRename };

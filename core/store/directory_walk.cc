@@ -87,30 +87,37 @@ class Walk {
   }
 
   ListPage TakePage() {
-    page_.more = page_.names.size() > limit_;
-    if (page_.more) page_.names.pop_back();
+    page_.more = page_.objects.size() > limit_;
+    if (page_.more) page_.objects.pop_back();
     return std::move(page_);
   }
 
  private:
-  enum class Kind { kNothing, kFile, kDirectory };
-
   /// A directory is read as far as its first names that are wanted; where those turn out to be too
   /// few, again and further, so that all the readings together cost little more than the last one.
   static constexpr std::size_t kEntriesFirst = 64;
   static constexpr std::size_t kMoreEachTime = 16;
 
+  /// A symbolic link counts as a file: where an object should be, reading it says what it is, and
+  /// elsewhere it is nobody's.
   Status Take(const std::string& name, std::vector<std::string>& waiting) {
     while (!waiting.empty() && waiting.back() < name) RETURN_IF_ERROR(VisitLast(waiting));
     if (full()) return {};
-    ASSIGN_OR_RETURN(const Kind kind, KindOf(name));
-    if (kind == Kind::kDirectory) waiting.push_back(name + "/");
-    if (kind == Kind::kFile && IsWanted(name)) page_.names.push_back(name);
+    const Result<FileInfo> info = fs_.Stat(Concat(root_, "/", name));
+    if (!info.has_value()) {
+      if (info.error().code == ErrorCode::kNotFound) return {};  // deleted just now
+      return Fail(info.error());
+    }
+    if (info->is_directory) {
+      if (HoldsWanted(name + "/")) waiting.push_back(name + "/");
+    } else if (IsWanted(name)) {
+      page_.objects.push_back({.name = name, .size = info->size, .modified = info->modified_unix});
+    }
     return {};
   }
 
   /// One more than asked for tells whether there are more.
-  [[nodiscard]] bool full() const { return page_.names.size() > limit_; }
+  [[nodiscard]] bool full() const { return page_.objects.size() > limit_; }
 
   Status VisitLast(std::vector<std::string>& waiting) {
     const std::string directory = std::move(waiting.back());
@@ -132,18 +139,6 @@ class Walk {
 
   [[nodiscard]] bool MayBeWanted(const std::string& name) const {
     return IsValidObjectName(name) && (IsWanted(name) || HoldsWanted(name + "/"));
-  }
-
-  /// A symbolic link counts as a file: where an object should be, reading it says what it is, and
-  /// elsewhere it is nobody's.
-  Result<Kind> KindOf(const std::string& name) {
-    const Result<FileInfo> info = fs_.Stat(Concat(root_, "/", name));
-    if (!info.has_value()) {
-      if (info.error().code == ErrorCode::kNotFound) return Kind::kNothing;  // deleted just now
-      return Fail(info.error());
-    }
-    if (!info->is_directory) return Kind::kFile;
-    return HoldsWanted(name + "/") ? Kind::kDirectory : Kind::kNothing;
   }
 
   FileSystem& fs_;

@@ -4,7 +4,8 @@
 
 namespace coffer::store {
 
-Status MemoryStore::Create(const std::string& name, ByteView data, ObjectClass /*object_class*/) {
+Status MemoryStore::Create(const RequestContext& /*context*/, const std::string& name,
+                           ByteView data, ObjectClass /*object_class*/) {
   RETURN_IF_ERROR(CheckObjectName(name));
   auto object = std::make_shared<const Bytes>(data.begin(), data.end());
   const MutexLock lock(mutex_);
@@ -14,7 +15,8 @@ Status MemoryStore::Create(const std::string& name, ByteView data, ObjectClass /
   return {};
 }
 
-Result<Bytes> MemoryStore::Get(const std::string& name, std::uint64_t size_max) {
+Result<Bytes> MemoryStore::Get(const RequestContext& /*context*/, const std::string& name,
+                               std::uint64_t size_max) {
   ASSIGN_OR_RETURN(const auto object, Find(name));
   if (object->size() > size_max) {
     return Fail(ErrorCode::kCorruption,
@@ -23,32 +25,32 @@ Result<Bytes> MemoryStore::Get(const std::string& name, std::uint64_t size_max) 
   return *object;
 }
 
-Result<Bytes> MemoryStore::GetRange(const std::string& name, std::uint64_t offset,
-                                    std::uint64_t length) {
+Result<Bytes> MemoryStore::GetRange(const RequestContext& /*context*/, const std::string& name,
+                                    std::uint64_t offset, std::uint64_t length) {
   ASSIGN_OR_RETURN(const auto object, Find(name));
   ASSIGN_OR_RETURN(const std::uint64_t there,
                    ClipObjectRange(name, object->size(), offset, length));
   return ToBytes(ByteView(*object).subspan(offset, there));
 }
 
-Result<ListPage> MemoryStore::List(const std::string& prefix, const std::string& start_after,
-                                   std::size_t limit) {
+Result<ListPage> MemoryStore::List(const RequestContext& /*context*/, const std::string& prefix,
+                                   const std::string& start_after, std::size_t limit) {
   RETURN_IF_ERROR(CheckListLimit(limit));
   ListPage page{{}, false};
   const MutexLock lock(mutex_);
   auto place =
       start_after < prefix ? objects_.lower_bound(prefix) : objects_.upper_bound(start_after);
   for (; place != objects_.end() && place->first.starts_with(prefix); ++place) {
-    if (page.names.size() == limit) {
+    if (page.objects.size() == limit) {
       page.more = true;
       break;
     }
-    page.names.push_back(place->first);
+    page.objects.push_back({.name = place->first, .size = place->second->size()});
   }
   return page;
 }
 
-Status MemoryStore::Delete(const std::string& name) {
+Status MemoryStore::Delete(const RequestContext& /*context*/, const std::string& name) {
   RETURN_IF_ERROR(CheckObjectName(name));
   const MutexLock lock(mutex_);
   if (objects_.erase(name) == 0) {

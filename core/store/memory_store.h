@@ -22,15 +22,18 @@ class MemoryStore final : public ObjectStore {
   MemoryStore(const MemoryStore&) = delete;
   MemoryStore& operator=(const MemoryStore&) = delete;
 
-  Status Create(const std::string& name, ByteView data, ObjectClass object_class) override;
-  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override;
-  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                         std::uint64_t length) override;
-  Result<ListPage> List(const std::string& prefix, const std::string& start_after,
-                        std::size_t limit) override;
-  Status Delete(const std::string& name) override;
-  [[nodiscard]] StoreStrength strength() const override { return StoreStrength::kStrong; }
+  Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                ObjectClass object_class) override;
+  Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                    std::uint64_t size_max) override;
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                         std::uint64_t offset, std::uint64_t length) override;
+  Result<ListPage> List(const RequestContext& context, const std::string& prefix,
+                        const std::string& start_after, std::size_t limit) override;
+  Status Delete(const RequestContext& context, const std::string& name) override;
+  [[nodiscard]] StoreCapabilities capabilities() const override { return {.times = false}; }
   [[nodiscard]] std::string description() const override { return "memory"; }
+  [[nodiscard]] std::string identity() const override { return "memory:"; }
 
   /// Everything that is there now, and back to it.
   [[nodiscard]] Objects Snapshot() const;

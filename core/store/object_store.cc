@@ -27,6 +27,26 @@ bool IsValidObjectName(const std::string& name) {
   return true;
 }
 
+StoreCapabilities BothCan(const StoreCapabilities& a, const StoreCapabilities& b) {
+  return {.strength = a.strength == StoreStrength::kWeak ? a.strength : b.strength,
+          .read_only = a.read_only || b.read_only,
+          .ranges = a.ranges && b.ranges,
+          .times = a.times && b.times};
+}
+
+std::vector<std::string> ListPage::names() const {
+  std::vector<std::string> names;
+  for (const ListedObject& object : objects) names.push_back(object.name);
+  return names;
+}
+
+std::vector<Status> ObjectStore::DeleteMany(const RequestContext& context,
+                                            const std::vector<std::string>& names) {
+  std::vector<Status> results;
+  for (const std::string& name : names) results.push_back(Delete(context, name));
+  return results;
+}
+
 Status CheckObjectName(const std::string& name) {
   if (IsValidObjectName(name)) return {};
   return Fail(ErrorCode::kInvalidArgument,

@@ -1,16 +1,19 @@
-// ObjectStore: a place for immutable objects. Four operations, chosen so that every kind of store
-// can offer them; create-if-absent is the one primitive that everything else stands on (design.md
-// section 4).
+// ObjectStore: a place for immutable objects. Four operations (ranges and batches are two of them
+// in other forms), chosen so that every kind of store can offer them; create-if-absent is the one
+// primitive that everything else stands on (design.md section 4).
 //
 // Thread-safe. kUnavailable means a retry may help and is the only code that does. A create that
 // failed with kUnavailable may have happened, or happen later: the caller repeats the same bytes.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/bytes.h"
+#include "core/base/clock.h"
+#include "core/base/request_context.h"
 #include "core/base/result.h"
 
 namespace coffer::store {
@@ -25,9 +28,28 @@ enum class StoreStrength {
   kWeak,    // it isn't, or doesn't: one writer only, by the owner's word (--single-writer)
 };
 
+/// What a store can do. Of a composition: what all of its parts can.
+struct StoreCapabilities {
+  StoreStrength strength = StoreStrength::kStrong;
+  bool read_only = false;
+  bool ranges = true;  // GetRange moves the range alone, not the object
+  bool times = true;   // List tells when an object was made
+};
+[[nodiscard]] StoreCapabilities BothCan(const StoreCapabilities& a, const StoreCapabilities& b);
+
+struct ListedObject {
+  std::string name;
+  std::uint64_t size = 0;
+  std::optional<UnixSeconds> modified = {};  // by the store's own clock
+
+  bool operator==(const ListedObject&) const = default;
+};
+
 struct ListPage {
-  std::vector<std::string> names;  // full names, ascending by byte value
-  bool more;                       // there are names after the last one
+  std::vector<ListedObject> objects;  // full names, ascending by byte value
+  bool more;                          // there are names after the last one
+
+  [[nodiscard]] std::vector<std::string> names() const;
 };
 
 class ObjectStore {
@@ -36,22 +58,31 @@ class ObjectStore {
 
   /// Creates `name` with `data`; durable on success. kAlreadyExists if there is one, whatever its
   /// bytes.
-  virtual Status Create(const std::string& name, ByteView data, ObjectClass object_class) = 0;
+  virtual Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                        ObjectClass object_class) = 0;
   /// The whole object; kCorruption if longer than `size_max`, kNotFound.
-  virtual Result<Bytes> Get(const std::string& name, std::uint64_t size_max) = 0;
+  virtual Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                            std::uint64_t size_max) = 0;
   /// [offset, offset+length) as far as the object reaches, as HTTP's ranges do: who reads in
   /// windows need not know where it ends. kCorruption if it ends at or before `offset`.
-  virtual Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                                 std::uint64_t length) = 0;
+  virtual Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                                 std::uint64_t offset, std::uint64_t length) = 0;
   /// Names that start with `prefix` and come after `start_after`, at most `limit` (1 … 1000).
-  virtual Result<ListPage> List(const std::string& prefix, const std::string& start_after,
-                                std::size_t limit) = 0;
+  virtual Result<ListPage> List(const RequestContext& context, const std::string& prefix,
+                                const std::string& start_after, std::size_t limit) = 0;
   /// kNotFound if there is none.
-  virtual Status Delete(const std::string& name) = 0;
+  virtual Status Delete(const RequestContext& context, const std::string& name) = 0;
 
-  [[nodiscard]] virtual StoreStrength strength() const = 0;
+  /// Deletes them all, in as few requests as the store can; for each name what Delete returns.
+  virtual std::vector<Status> DeleteMany(const RequestContext& context,
+                                         const std::vector<std::string>& names);
+
+  [[nodiscard]] virtual StoreCapabilities capabilities() const = 0;
   /// For people: the URL or path, without credentials.
   [[nodiscard]] virtual std::string description() const = 0;
+  /// One text for a place, however it is described: what a machine remembers about it hangs on
+  /// this. Another one where a promise may be kept otherwise: another endpoint, say.
+  [[nodiscard]] virtual std::string identity() const = 0;
 };
 
 /// The most names that one List may ask for.

@@ -13,25 +13,26 @@ ProbeReport Weak(std::string reason) {
 }
 
 Result<bool> Lists(ObjectStore& store, const std::string& name) {
-  ASSIGN_OR_RETURN(const ListPage page, store.List(name, "", 1));
-  return std::ranges::find(page.names, name) != page.names.end();
+  ASSIGN_OR_RETURN(const ListPage page, store.List(Writing(), name, "", 1));
+  return !page.objects.empty() && page.objects.front().name == name;
 }
 
 /// Everything between creating the object and deleting it; nullopt-like empty reason = no fault.
 Result<std::string> FaultOfCreate(ObjectStore& store, const std::string& name, ByteView first,
                                   ByteView second) {
-  RETURN_IF_ERROR(store.Create(name, first, ObjectClass::kControl));
+  RETURN_IF_ERROR(store.Create(Writing(), name, first, ObjectClass::kControl));
   ASSIGN_OR_RETURN(const bool listed, Lists(store, name));
   if (!listed) return std::string("LIST does not show an object that was just created");
 
-  const Status again = store.Create(name, second, ObjectClass::kControl);
+  const Status again = store.Create(Writing(), name, second, ObjectClass::kControl);
   const bool refused = !again.has_value() && again.error().code == ErrorCode::kAlreadyExists;
   if (!again.has_value() && again.error().code == ErrorCode::kUnsupported) {
     return Concat("it has no create-if-absent: ", again.error().message);
   }
   if (!again.has_value() && !refused) return Fail(again.error());
 
-  ASSIGN_OR_RETURN(const Bytes kept, store.Get(name, std::max(first.size(), second.size())));
+  ASSIGN_OR_RETURN(const Bytes kept,
+                   store.Get(Writing(), name, std::max(first.size(), second.size())));
   if (std::ranges::equal(kept, second)) {
     return std::string("it overwrote an object that existed instead of refusing to create it");
   }
@@ -43,7 +44,7 @@ Result<std::string> FaultOfCreate(ObjectStore& store, const std::string& name, B
 }
 
 Result<std::string> FaultOfDelete(ObjectStore& store, const std::string& name) {
-  RETURN_IF_ERROR(store.Delete(name));
+  RETURN_IF_ERROR(store.Delete(Writing(), name));
   ASSIGN_OR_RETURN(const bool listed, Lists(store, name));
   if (listed) return std::string("LIST still shows an object that was just deleted");
   return std::string();
@@ -63,7 +64,7 @@ Result<ProbeReport> ProbeStore(ObjectStore& store, Random& random) {
   Result<std::string> fault = FaultOfCreate(store, name, first, second);
   if (!fault.has_value() || !fault->empty()) {
     // The finding counts more than the litter: a failure to delete must not hide it.
-    if (const Status deleted = store.Delete(name); !deleted.has_value()) {
+    if (const Status deleted = store.Delete(Writing(), name); !deleted.has_value()) {
       LOG(kDebug, "probe object left behind: ", deleted.error().message);
     }
   } else {
@@ -73,7 +74,7 @@ Result<ProbeReport> ProbeStore(ObjectStore& store, Random& random) {
     return Fail(fault.error().Within(Concat("probe of store ", store.description())));
   }
   if (!fault->empty()) return Weak(std::move(*fault));
-  if (store.strength() == StoreStrength::kWeak) {
+  if (store.capabilities().strength == StoreStrength::kWeak) {
     return Weak("it has no way to create an object only if it is absent");
   }
   return ProbeReport{StoreStrength::kStrong, ""};

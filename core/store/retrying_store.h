@@ -20,7 +20,7 @@
 #include "core/base/executor.h"
 #include "core/base/random.h"
 #include "core/store/call_control.h"
-#include "core/store/object_store.h"
+#include "core/store/store_layer.h"
 
 namespace coffer::store {
 
@@ -33,11 +33,12 @@ struct RetryOptions {
   Duration wait_first_max = std::chrono::milliseconds(200);  // doubles with each attempt …
   Duration wait_max = std::chrono::seconds(10);              // … up to this
   /// No attempt begins after this long. A single one counts as half of it at most, however long the
-  /// machine slept meanwhile: what broke off in its sleep is tried again once it is awake.
+  /// machine slept meanwhile: what broke off in its sleep is tried again once it is awake. Nor
+  /// before the time that the store asked for (Error::retry_after).
   Duration total_max = std::chrono::seconds(60);
 };
 
-class RetryingStore final : public ObjectStore {
+class RetryingStore final : public StoreLayer {
  public:
   RetryingStore(std::unique_ptr<ObjectStore> inner, Clock& clock, Executor& executor,
                 Random& random, const RetryOptions& options = {},
@@ -45,15 +46,17 @@ class RetryingStore final : public ObjectStore {
   RetryingStore(const RetryingStore&) = delete;
   RetryingStore& operator=(const RetryingStore&) = delete;
 
-  Status Create(const std::string& name, ByteView data, ObjectClass object_class) override;
-  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override;
-  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                         std::uint64_t length) override;
-  Result<ListPage> List(const std::string& prefix, const std::string& start_after,
-                        std::size_t limit) override;
-  Status Delete(const std::string& name) override;
-  [[nodiscard]] StoreStrength strength() const override { return inner_->strength(); }
-  [[nodiscard]] std::string description() const override { return inner_->description(); }
+  Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                ObjectClass object_class) override;
+  Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                    std::uint64_t size_max) override;
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                         std::uint64_t offset, std::uint64_t length) override;
+  Result<ListPage> List(const RequestContext& context, const std::string& prefix,
+                        const std::string& start_after, std::size_t limit) override;
+  Status Delete(const RequestContext& context, const std::string& name) override;
+  std::vector<Status> DeleteMany(const RequestContext& context,
+                                 const std::vector<std::string>& names) override;
 
   /// From now on nothing is repeated: waits end with kCancelled.
   void Cancel() { control_->Cancel(); }
@@ -62,10 +65,10 @@ class RetryingStore final : public ObjectStore {
   class Attempts;
 
   /// Waits up to `wait`; kCancelled when told to stop, `error` when there is no time to try again.
-  Status Wait(Duration wait, const Error& error);
-  Status SettleExisting(const std::string& name, ByteView data, Error exists, Attempts& attempts);
+  Status Wait(const RequestContext& context, Duration wait, const Error& error);
+  Status SettleExisting(const RequestContext& context, const std::string& name, ByteView data,
+                        Error exists, Attempts& attempts);
 
-  const std::unique_ptr<ObjectStore> inner_;
   Clock& clock_;
   Executor& executor_;
   Random& random_;

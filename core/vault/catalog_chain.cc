@@ -229,7 +229,7 @@ Status CatalogChain::Update(const Editor& edit) {
 Result<CatalogChain::Outcome> CatalogChain::Create(const State& next, ByteView bytes) {
   const std::string name = format::ChainName(prefix_, next.point.seq);
   in_doubt_ = true;
-  const Status created = store_.Create(name, bytes, store::ObjectClass::kControl);
+  const Status created = store_.Create(Writing(), name, bytes, store::ObjectClass::kControl);
   COFFER_FAILPOINT("catalog-created");
   if (!created.has_value()) {
     // A lost reply, somebody else's, or a store that failed after it had done it: the bytes tell.

@@ -106,7 +106,7 @@ Result<std::optional<ChainTip>> FindChainTip(store::ObjectStore& store, const st
 
 Result<ChainObject> FetchChainObject(store::ObjectStore& store, const std::string& prefix,
                                      std::uint64_t seq, std::uint64_t size_max) {
-  ASSIGN_OR_RETURN(Bytes bytes, store.Get(format::ChainName(prefix, seq), size_max));
+  ASSIGN_OR_RETURN(Bytes bytes, store.Get(Reading(), format::ChainName(prefix, seq), size_max));
   const ObjectHash hash = crypto::Sha256(bytes);
   return ChainObject{{seq, hash}, std::move(bytes)};
 }

@@ -20,14 +20,15 @@ Result<std::vector<std::uint64_t>> ListChain(store::ObjectStore& store, const st
   std::vector<std::uint64_t> sequences;
   std::size_t limit = std::min(count, store::kListLimitMax);
   for (int pages = 0; pages < kListPagesMax; ++pages) {
-    ASSIGN_OR_RETURN(const store::ListPage page, store.List(prefix, after, limit));
-    for (const std::string& name : page.names) {
-      const std::optional<std::uint64_t> seq = format::ChainSequence(prefix, name);
+    ASSIGN_OR_RETURN(const store::ListPage page, store.List(Reading(), prefix, after, limit));
+    for (const store::ListedObject& object : page.objects) {
+      const std::optional<std::uint64_t> seq = format::ChainSequence(prefix, object.name);
       if (seq.has_value() && sequences.size() < count) sequences.push_back(*seq);
-      if (!seq.has_value()) LOG(kDebug, "ignoring unexpected file ", EscapeForTerminal(name));
+      if (!seq.has_value())
+        LOG(kDebug, "ignoring unexpected file ", EscapeForTerminal(object.name));
     }
-    if (sequences.size() >= count || !page.more || page.names.empty()) return sequences;
-    after = page.names.back();
+    if (sequences.size() >= count || !page.more || page.objects.empty()) return sequences;
+    after = page.objects.back().name;
     limit = store::kListLimitMax;
   }
   return Fail(ErrorCode::kCorruption,

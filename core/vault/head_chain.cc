@@ -157,8 +157,8 @@ Result<HeadChain::Newest> HeadChain::Settle() {
 
 Result<HeadChain::Standing> HeadChain::Offer() {
   const std::uint64_t seq = pending_->placed.point.seq;
-  const Status created = vault_.store().Create(format::ChainName(prefix_, seq), pending_->bytes,
-                                               store::ObjectClass::kHead);
+  const Status created = vault_.store().Create(Writing(), format::ChainName(prefix_, seq),
+                                               pending_->bytes, store::ObjectClass::kHead);
   COFFER_FAILPOINT("head-created");
   if (created.has_value()) return Standing::kOurs;
   if (Planted("exists-is-success") && created.error().code == ErrorCode::kAlreadyExists) {

@@ -49,8 +49,8 @@ Result<bool> KeptObject::PutBack(const Chain& chain, const format::ChainPoint& s
     RETURN_IF_ERROR(fs_.Rename(kept_, put_back_));
     RETURN_IF_ERROR(fs_.SyncDirectory(directory_));
   }
-  if (!missing) RETURN_IF_ERROR(chain.store.Delete(name));
-  RETURN_IF_ERROR(chain.store.Create(name, bytes, chain.object_class));
+  if (!missing) RETURN_IF_ERROR(chain.store.Delete(Writing(), name));
+  RETURN_IF_ERROR(chain.store.Create(Writing(), name, bytes, chain.object_class));
   KeepFile(put_back_);
   LOG(kWarning, chain.store.description(), ": ", name,
       " was damaged; it was put back as this machine wrote it");

@@ -42,8 +42,8 @@ format::TrustedVolume& EntryOf(format::Trust& trust, const VolumeId& volume) {
   return trust.volumes.back();
 }
 
-format::Extension ProbeRecord(const std::string& description) {
-  return {format::kTrustProbedStore, ToBytes(crypto::Sha256(AsBytes(description)).view())};
+format::Extension ProbeRecord(const std::string& identity) {
+  return {format::kTrustProbedStore, ToBytes(crypto::Sha256(AsBytes(identity)).view())};
 }
 
 }  // namespace
@@ -116,8 +116,8 @@ std::optional<format::TrustedVolume> TrustFile::volume(const VolumeId& volume) c
   return std::nullopt;
 }
 
-bool TrustFile::HasProbed(const std::string& description) const {
-  const format::Extension wanted = ProbeRecord(description);
+bool TrustFile::HasProbed(const std::string& identity) const {
+  const format::Extension wanted = ProbeRecord(identity);
   const MutexLock lock(mutex_);
   return std::find(trust_.extensions.begin(), trust_.extensions.end(), wanted) !=
          trust_.extensions.end();
@@ -141,9 +141,9 @@ Status TrustFile::NoteHead(const VolumeId& volume, const format::ChainPoint& poi
   });
 }
 
-Status TrustFile::NoteProbed(const std::string& description) {
+Status TrustFile::NoteProbed(const std::string& identity) {
   return Update([&](format::Trust& trust) {
-    format::Extension record = ProbeRecord(description);
+    format::Extension record = ProbeRecord(identity);
     const auto place =
         std::find_if(trust.extensions.begin(), trust.extensions.end(),
                      [&](const format::Extension& other) { return other.tag >= record.tag; });

@@ -42,14 +42,15 @@ class TrustFile {
   [[nodiscard]] format::ChainPoint key_header() const;
   [[nodiscard]] format::ChainPoint catalog() const;
   [[nodiscard]] std::optional<format::TrustedVolume> volume(const VolumeId& volume) const;
-  /// Whether the store called `description` has been probed here and found strong.
-  [[nodiscard]] bool HasProbed(const std::string& description) const;
+  /// Whether the store of this identity (ObjectStore::identity) has been probed here and found
+  /// strong.
+  [[nodiscard]] bool HasProbed(const std::string& identity) const;
 
   Status NoteKeyHeader(const format::ChainPoint& point);
   Status NoteCatalog(const format::ChainPoint& point);
   Status NoteHead(const VolumeId& volume, const format::ChainPoint& point, std::uint64_t epoch,
                   bool ours);
-  Status NoteProbed(const std::string& description);
+  Status NoteProbed(const std::string& identity);
 
   /// Why nothing is remembered, with Lost::kTolerate.
   [[nodiscard]] std::optional<Error> lost() const;

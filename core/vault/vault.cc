@@ -88,15 +88,16 @@ Status Vault::PrepareToWrite() {
   }
   if (writers_ == Writers::kSingle) return {};
   const std::string name = store_->description();
-  if (store_->strength() == store::StoreStrength::kWeak) {
+  const std::string identity = store_->identity();
+  if (store_->capabilities().strength == store::StoreStrength::kWeak) {
     return Fail(WeakStoreError(name, "it can't refuse to create an object that exists"));
   }
-  if (trust_->HasProbed(name)) return {};
+  if (trust_->HasProbed(identity)) return {};
   ASSIGN_OR_RETURN(const store::ProbeReport report, store::ProbeStore(*store_, env_.random));
   if (report.strength == store::StoreStrength::kWeak) {
     return Fail(WeakStoreError(name, report.reason));
   }
-  return trust_->NoteProbed(name);
+  return trust_->NoteProbed(identity);
 }
 
 Status Vault::RequireKeyHeader(std::uint64_t seq_min) {
@@ -132,7 +133,7 @@ Result<VolumeId> Vault::CreateVolume(const VolumeSpec& spec) {
   if (!added.has_value()) {
     // Once it is certain that no catalog names the volume, its head is litter.
     if (added.error().code == ErrorCode::kAlreadyExists) {
-      (void)store_->Delete(format::ChainName(format::HeadPrefix(volume), 1));
+      (void)store_->Delete(Writing(), format::ChainName(format::HeadPrefix(volume), 1));
     }
     return Fail(added.error());
   }
@@ -168,7 +169,7 @@ Status Vault::CreateFirstHead(format::Head head) {
   head.catalog_seq_min = catalog().seq;
   const Bytes bytes = SealHead(*keys_, head, env_.random);
   const std::string name = format::ChainName(format::HeadPrefix(head.volume), head.seq);
-  RETURN_IF_ERROR(store_->Create(name, bytes, store::ObjectClass::kHead));
+  RETURN_IF_ERROR(store_->Create(Writing(), name, bytes, store::ObjectClass::kHead));
   return trust_->NoteHead(head.volume, {head.seq, crypto::Sha256(bytes)}, head.epoch,
                           /*ours=*/true);
 }

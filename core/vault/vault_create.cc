@@ -18,7 +18,8 @@ namespace {
 /// kAlreadyExists for a vault, kCorruption for half a one. Looks for parts in the order in which
 /// Create makes them.
 Status CheckHoldsNothing(store::ObjectStore& store) {
-  const Result<Bytes> marker = store.Get(std::string(format::kMarkerName), format::kMarkerBytesMax);
+  const Result<Bytes> marker =
+      store.Get(Reading(), std::string(format::kMarkerName), format::kMarkerBytesMax);
   if (marker.has_value() || marker.error().code == ErrorCode::kCorruption) {
     return Fail(ErrorCode::kAlreadyExists,
                 Concat("there is a vault at ", store.description(), " already"));
@@ -26,12 +27,12 @@ Status CheckHoldsNothing(store::ObjectStore& store) {
   if (marker.error().code != ErrorCode::kNotFound) return Fail(marker.error());
   for (const std::string_view prefix :
        {format::kKeysPrefix, format::kHeadsPrefix, format::kCatalogPrefix, format::kPacksPrefix}) {
-    ASSIGN_OR_RETURN(const store::ListPage page, store.List(std::string(prefix), "", 1));
-    if (page.names.empty()) continue;
+    ASSIGN_OR_RETURN(const store::ListPage page, store.List(Reading(), std::string(prefix), "", 1));
+    if (page.objects.empty()) continue;
     return Fail(
         ErrorCode::kCorruption,
         Concat("half a vault at ", store.description(), ": there is ",
-               EscapeForTerminal(page.names.front()), " but no marker 'vault'"),
+               EscapeForTerminal(page.objects.front().name), " but no marker 'vault'"),
         "another init may be under way: wait until it is done, then run coffer init again, which "
         "adds the volume; if none is, it was broken off or the marker was lost: if no vault was "
         "ever in use there, delete what is there and run coffer init again");
@@ -84,7 +85,7 @@ Status Vault::MakeObjects(ByteView key_header, const SecretBytes& password, cons
   RETURN_IF_ERROR(CreateFirstHead(volume, spec));
   RETURN_IF_ERROR(AddToCatalog(CatalogEntry(env_, volume, spec)));
   RETURN_IF_ERROR(trust_->NoteKeyHeader({header_seq_, crypto::Sha256(key_header)}));
-  if (writers_ == Writers::kMany) RETURN_IF_ERROR(trust_->NoteProbed(store_->description()));
+  if (writers_ == Writers::kMany) RETURN_IF_ERROR(trust_->NoteProbed(store_->identity()));
   COFFER_FAILPOINT("init-marker");
   if (options.before_marker) RETURN_IF_ERROR(options.before_marker(*this));
   marker_offered_ = true;
@@ -94,7 +95,7 @@ Status Vault::MakeObjects(ByteView key_header, const SecretBytes& password, cons
 /// What was stored must open with the password before anything is put under its keys.
 Status Vault::CreateKeyHeader(ByteView key_header, const SecretBytes& password) {
   const std::string name = format::ChainName(format::kKeysPrefix, 1);
-  const Status created = store_->Create(name, key_header, store::ObjectClass::kControl);
+  const Status created = store_->Create(Writing(), name, key_header, store::ObjectClass::kControl);
   if (!created.has_value() && created.error().code == ErrorCode::kAlreadyExists) {
     return Fail(ErrorCode::kConflict,
                 Concat("another init of a vault at ", store_->description(), " is under way"),
@@ -102,7 +103,7 @@ Status Vault::CreateKeyHeader(ByteView key_header, const SecretBytes& password) 
                 "was changed");
   }
   RETURN_IF_ERROR(created);
-  ASSIGN_OR_RETURN(const Bytes stored, store_->Get(name, format::kKeyHeaderBytesMax));
+  ASSIGN_OR_RETURN(const Bytes stored, store_->Get(Writing(), name, format::kKeyHeaderBytesMax));
   ASSIGN_OR_RETURN(const OpenedKeyHeader opened,
                    UnlockKeyHeader(stored, id(), 1, password, env_.kdf_bounds));
   AdoptKeyHeader(1, DescribeSlots(opened.header, opened.keyring));
@@ -112,9 +113,9 @@ Status Vault::CreateKeyHeader(ByteView key_header, const SecretBytes& password) 
 Status Vault::CreateMarker() {
   const std::string name(format::kMarkerName);
   const Bytes bytes = format::Encode(format::Marker{id(), 0});
-  const Status created = store_->Create(name, bytes, store::ObjectClass::kControl);
+  const Status created = store_->Create(Writing(), name, bytes, store::ObjectClass::kControl);
   if (created.has_value()) return {};
-  const Result<Bytes> standing = store_->Get(name, format::kMarkerBytesMax);
+  const Result<Bytes> standing = store_->Get(Writing(), name, format::kMarkerBytesMax);
   if (standing.has_value() && *standing == bytes) return {};  // only the reply was lost
   return created;
 }
@@ -125,18 +126,19 @@ Status Vault::CreateMarker() {
 /// vault".
 bool Vault::TakeBack(ByteView key_header, const VolumeId& volume, const CreateOptions& options) {
   const Result<Bytes> marker =
-      store_->Get(std::string(format::kMarkerName), format::kMarkerBytesMax);
+      store_->Get(Writing(), std::string(format::kMarkerName), format::kMarkerBytesMax);
   const bool absent = !marker.has_value() && marker.error().code == ErrorCode::kNotFound;
   // Somebody else's marker is no reason to keep our parts among his.
   if (marker_offered_ && !absent) return false;
   if (options.taken_back) options.taken_back(*this);
   if (catalog_ != nullptr && catalog_->HasOwn(1)) {
-    (void)store_->Delete(format::ChainName(format::kCatalogPrefix, 1));
+    (void)store_->Delete(Writing(), format::ChainName(format::kCatalogPrefix, 1));
   }
-  (void)store_->Delete(format::ChainName(format::HeadPrefix(volume), 1));
+  (void)store_->Delete(Writing(), format::ChainName(format::HeadPrefix(volume), 1));
   const std::string name = format::ChainName(format::kKeysPrefix, 1);
-  const Result<Bytes> stored = store_->Get(name, format::kKeyHeaderBytesMax);
-  if (stored.has_value() && std::ranges::equal(*stored, key_header)) (void)store_->Delete(name);
+  const Result<Bytes> stored = store_->Get(Writing(), name, format::kKeyHeaderBytesMax);
+  if (stored.has_value() && std::ranges::equal(*stored, key_header))
+    (void)store_->Delete(Writing(), name);
 
   lock_.reset();
   for (const char* file : {"catalog.kept", kTrustFile, kHostKeyFile, kLockFile}) {

@@ -120,7 +120,7 @@ Status Vault::CreateNextKeyHeader(const format::ChainPoint& point, ByteView byte
   const std::string prefix(format::kKeysPrefix);
   const std::string name = format::ChainName(prefix, point.seq);
   key_change_in_doubt_ = true;
-  const Status created = store_->Create(name, bytes, store::ObjectClass::kControl);
+  const Status created = store_->Create(Writing(), name, bytes, store::ObjectClass::kControl);
   const bool refused = !created.has_value() && created.error().code != ErrorCode::kUnavailable;
 
   Error problem{ErrorCode::kCorruption, {}, {}};
@@ -148,7 +148,7 @@ Status Vault::CreateNextKeyHeader(const format::ChainPoint& point, ByteView byte
   }
   if (read) {
     // A header that opens for nobody must not stay the newest.
-    const Status taken_back = store_->Delete(name);
+    const Status taken_back = store_->Delete(Writing(), name);
     if (taken_back.has_value()) key_change_in_doubt_ = false;
     return Fail(ErrorCode::kCorruption,
                 Concat(store_->description(), ": the new key header was not kept as it was written",
@@ -188,7 +188,7 @@ Status Vault::DeleteOldKeyHeaders() {
   Status result;
   for (const std::uint64_t seq : older) {
     if (seq >= newest) continue;
-    const Status deleted = store_->Delete(format::ChainName(prefix, seq));
+    const Status deleted = store_->Delete(Writing(), format::ChainName(prefix, seq));
     if (!deleted.has_value() && deleted.error().code != ErrorCode::kNotFound) result = deleted;
   }
   return result;

@@ -73,7 +73,8 @@ Result<OfferedHeader> OpenHeaderBelow(store::ObjectStore& store, const VaultId& 
 
 Result<VaultId> Vault::Identify(store::ObjectStore& store, const VaultId& expected) {
   const std::string where = store.description();
-  const Result<Bytes> bytes = store.Get(std::string(format::kMarkerName), format::kMarkerBytesMax);
+  const Result<Bytes> bytes =
+      store.Get(Reading(), std::string(format::kMarkerName), format::kMarkerBytesMax);
   if (!bytes.has_value()) {
     if (bytes.error().code == ErrorCode::kCorruption) return FailDamagedMarker(bytes.error());
     if (bytes.error().code != ErrorCode::kNotFound) return Fail(bytes.error());
@@ -123,7 +124,7 @@ Result<std::unique_ptr<Vault>> Vault::Unlock(Environment& env,
   vault->AdoptKeyHeader(header->point.seq, DescribeSlots(opened->header, opened->keyring));
 
   if (vault->writers_ == Writers::kMany &&
-      vault->store_->strength() == store::StoreStrength::kWeak) {
+      vault->store_->capabilities().strength == store::StoreStrength::kWeak) {
     return Fail(WeakStoreError(where, "it can't refuse to create an object that exists"));
   }
   RETURN_IF_ERROR(vault->OpenLocalState());

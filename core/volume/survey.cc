@@ -18,15 +18,16 @@ Result<std::uint64_t> CountHeads(store::ObjectStore& store, const std::string& p
   std::string after;
   survey->heads_are_more = true;
   for (int lists = 0; lists < kHeadListsMax && survey->heads_are_more; ++lists) {
-    ASSIGN_OR_RETURN(const store::ListPage page, store.List(prefix, after, store::kListLimitMax));
-    for (const std::string& name : page.names) {
-      const std::optional<std::uint64_t> seq = format::ChainSequence(prefix, name);
+    ASSIGN_OR_RETURN(const store::ListPage page,
+                     store.List(Reading(), prefix, after, store::kListLimitMax));
+    for (const store::ListedObject& object : page.objects) {
+      const std::optional<std::uint64_t> seq = format::ChainSequence(prefix, object.name);
       if (!seq.has_value()) continue;
       ++survey->heads;
       newest = std::max(newest, *seq);
     }
-    survey->heads_are_more = page.more && !page.names.empty();
-    if (survey->heads_are_more) after = page.names.back();
+    survey->heads_are_more = page.more && !page.objects.empty();
+    if (survey->heads_are_more) after = page.objects.back().name;
   }
   if (newest == 0) return Fail(ErrorCode::kCorruption, "the volume has no head");
   return newest;

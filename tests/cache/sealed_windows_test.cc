@@ -42,7 +42,8 @@ class SealedWindowsTest : public testing::Test {
   PackId Put(std::size_t size) {
     const PackId pack = PackId::From(random_.NewBytes(PackId::kBytes));
     objects_[pack] = random_.NewBytes(size);
-    EXPECT_OK(provider_.Create(format::PackName(pack), objects_[pack], store::ObjectClass::kData));
+    EXPECT_OK(
+        provider_.Create({}, format::PackName(pack), objects_[pack], store::ObjectClass::kData));
     return pack;
   }
   static format::FrameRef Frame(const PackId& pack, std::uint64_t offset, std::uint64_t length) {
@@ -236,23 +237,30 @@ class MeetingStore final : public store::ObjectStore {
  public:
   MeetingStore(store::ObjectStore& inner, int readers) : inner_(inner), readers_(readers) {}
   void NoteReader() { ++come_; }
-  Status Create(const std::string& name, ByteView data, store::ObjectClass kind) override {
-    return inner_.Create(name, data, kind);
+  Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                store::ObjectClass kind) override {
+    return inner_.Create(context, name, data, kind);
   }
-  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override {
-    return inner_.Get(name, size_max);
+  Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                    std::uint64_t size_max) override {
+    return inner_.Get(context, name, size_max);
   }
-  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                         std::uint64_t length) override {
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                         std::uint64_t offset, std::uint64_t length) override {
     while (come_ < readers_) std::this_thread::yield();
-    return inner_.GetRange(name, offset, length);
+    return inner_.GetRange(context, name, offset, length);
   }
-  Result<store::ListPage> List(const std::string& prefix, const std::string& start_after,
-                               std::size_t limit) override {
-    return inner_.List(prefix, start_after, limit);
+  Result<store::ListPage> List(const RequestContext& context, const std::string& prefix,
+                               const std::string& start_after, std::size_t limit) override {
+    return inner_.List(context, prefix, start_after, limit);
   }
-  Status Delete(const std::string& name) override { return inner_.Delete(name); }
-  [[nodiscard]] store::StoreStrength strength() const override { return inner_.strength(); }
+  Status Delete(const RequestContext& context, const std::string& name) override {
+    return inner_.Delete(context, name);
+  }
+  [[nodiscard]] store::StoreCapabilities capabilities() const override {
+    return inner_.capabilities();
+  }
+  [[nodiscard]] std::string identity() const override { return inner_.identity(); }
   [[nodiscard]] std::string description() const override { return inner_.description(); }
 
  private:

@@ -13,7 +13,7 @@
 namespace coffer::store {
 
 std::string ObjectStoreConformance::TextAt(const std::string& name) {
-  const Result<Bytes> bytes = store().Get(name, 1 << 20);
+  const Result<Bytes> bytes = store().Get({}, name, 1 << 20);
   return bytes.has_value() ? std::string(AsText(*bytes)) : TextOf(bytes.error());
 }
 
@@ -22,16 +22,16 @@ std::vector<std::string> ObjectStoreConformance::NamesUnder(const std::string& p
   std::vector<std::string> names;
   std::string last;
   for (int pages = 0; pages < 10'000; ++pages) {
-    const Result<ListPage> page = store().List(prefix, last, limit);
+    const Result<ListPage> page = store().List({}, prefix, last, limit);
     if (!page.has_value()) {
       ADD_FAILURE() << TextOf(page.error());
       return names;
     }
-    EXPECT_LE(page->names.size(), limit);
-    names.insert(names.end(), page->names.begin(), page->names.end());
+    EXPECT_LE(page->objects.size(), limit);
+    for (const ListedObject& object : page->objects) names.push_back(object.name);
     if (!page->more) return names;
-    if (page->names.empty()) break;
-    last = page->names.back();
+    if (page->objects.empty()) break;
+    last = names.back();
   }
   ADD_FAILURE() << "the listing of '" << prefix << "' does not end";
   return names;
@@ -49,7 +49,7 @@ TEST_P(ObjectStoreConformance, ReadsBackWhatWasCreated) {
 TEST_P(ObjectStoreConformance, KeepsAnEmptyObject) {
   ASSERT_OK(Put("t/empty", ""));
   EXPECT_EQ(TextAt("t/empty"), "");
-  ASSERT_OK_AND_ASSIGN(const Bytes none, store().GetRange("t/empty", 0, 0));
+  ASSERT_OK_AND_ASSIGN(const Bytes none, store().GetRange({}, "t/empty", 0, 0));
   EXPECT_TRUE(none.empty());
   EXPECT_EQ(NamesUnder("t/"), Names{"t/empty"});
 }
@@ -57,8 +57,8 @@ TEST_P(ObjectStoreConformance, KeepsAnEmptyObject) {
 TEST_P(ObjectStoreConformance, KeepsEveryByteOfALargeObject) {
   SeededRandom random(7);
   const Bytes data = random.NewBytes(3'000'001);
-  ASSERT_OK(store().Create("t/large", data, ObjectClass::kData));
-  ASSERT_OK_AND_ASSIGN(const Bytes whole, store().Get("t/large", data.size()));
+  ASSERT_OK(store().Create({}, "t/large", data, ObjectClass::kData));
+  ASSERT_OK_AND_ASSIGN(const Bytes whole, store().Get({}, "t/large", data.size()));
   EXPECT_TRUE(whole == data);
 }
 
@@ -71,9 +71,9 @@ TEST_P(ObjectStoreConformance, RefusesATakenNameAndKeepsTheFirstBytes) {
 
 TEST_P(ObjectStoreConformance, TakesADeletedNameAgain) {
   ASSERT_OK(Put("t/a", "first"));
-  ASSERT_OK(store().Delete("t/a"));
-  EXPECT_FAILS(store().Get("t/a", 100), kNotFound);
-  EXPECT_FAILS(store().Delete("t/a"), kNotFound);
+  ASSERT_OK(store().Delete({}, "t/a"));
+  EXPECT_FAILS(store().Get({}, "t/a", 100), kNotFound);
+  EXPECT_FAILS(store().Delete({}, "t/a"), kNotFound);
   ASSERT_OK(Put("t/a", "second"));
   EXPECT_EQ(TextAt("t/a"), "second");
 }
@@ -81,17 +81,17 @@ TEST_P(ObjectStoreConformance, TakesADeletedNameAgain) {
 TEST_P(ObjectStoreConformance, SaysNotFoundForWhatIsNotThere) {
   ASSERT_OK(Put("t/dir/a", "x"));
   for (const char* name : {"t/b", "t/dir/b", "t/dir", "t/none/b", "t/dir/a/b"}) {
-    EXPECT_FAILS(store().Get(name, 100), kNotFound) << name;
-    EXPECT_FAILS(store().GetRange(name, 0, 1), kNotFound) << name;
-    EXPECT_FAILS(store().Delete(name), kNotFound) << name;
+    EXPECT_FAILS(store().Get({}, name, 100), kNotFound) << name;
+    EXPECT_FAILS(store().GetRange({}, name, 0, 1), kNotFound) << name;
+    EXPECT_FAILS(store().Delete({}, name), kNotFound) << name;
   }
   EXPECT_EQ(TextAt("t/dir/a"), "x");
 }
 
 TEST_P(ObjectStoreConformance, RefusesAnObjectLongerThanTheCallerTakes) {
   ASSERT_OK(Put("t/a", "0123456789"));
-  EXPECT_FAILS(store().Get("t/a", 9), kCorruption);
-  EXPECT_OK(store().Get("t/a", 10));
+  EXPECT_FAILS(store().Get({}, "t/a", 9), kCorruption);
+  EXPECT_OK(store().Get({}, "t/a", 10));
 }
 
 TEST_P(ObjectStoreConformance, ReadsTheRangeAsFarAsTheObjectReaches) {
@@ -99,21 +99,21 @@ TEST_P(ObjectStoreConformance, ReadsTheRangeAsFarAsTheObjectReaches) {
   ASSERT_OK(Put("t/a", text));
   for (std::size_t offset = 0; offset < text.size(); ++offset) {
     for (std::size_t length = 0; length <= text.size() + 2; ++length) {
-      ASSERT_OK_AND_ASSIGN(const Bytes range, store().GetRange("t/a", offset, length));
+      ASSERT_OK_AND_ASSIGN(const Bytes range, store().GetRange({}, "t/a", offset, length));
       EXPECT_EQ(AsText(range), text.substr(offset, length));
     }
   }
   constexpr auto kMax = std::numeric_limits<std::uint64_t>::max();
-  ASSERT_OK_AND_ASSIGN(const Bytes rest, store().GetRange("t/a", 5, kMax));
+  ASSERT_OK_AND_ASSIGN(const Bytes rest, store().GetRange({}, "t/a", 5, kMax));
   EXPECT_EQ(AsText(rest), "56789");
 }
 
 TEST_P(ObjectStoreConformance, RefusesARangeThatBeginsBeyondTheEnd) {
   constexpr auto kMax = std::numeric_limits<std::uint64_t>::max();
   ASSERT_OK(Put("t/a", "0123456789"));
-  EXPECT_FAILS(store().GetRange("t/a", 10, 1), kCorruption);
-  EXPECT_FAILS(store().GetRange("t/a", 11, 0), kCorruption);
-  EXPECT_FAILS(store().GetRange("t/a", kMax, 5), kCorruption);
+  EXPECT_FAILS(store().GetRange({}, "t/a", 10, 1), kCorruption);
+  EXPECT_FAILS(store().GetRange({}, "t/a", 11, 0), kCorruption);
+  EXPECT_FAILS(store().GetRange({}, "t/a", kMax, 5), kCorruption);
 }
 
 TEST_P(ObjectStoreConformance, ListsInByteOrderOfFullNames) {
@@ -167,8 +167,8 @@ TEST_P(ObjectStoreConformance, ListsAsASortedSetDoesWhateverIsAsked) {
     }
     const bool more = expected.size() > limit;
     if (more) expected.resize(limit);
-    ASSERT_OK_AND_ASSIGN(const ListPage page, store().List(prefix, start_after, limit));
-    ASSERT_EQ(page.names, expected) << "prefix " << prefix << " after " << start_after;
+    ASSERT_OK_AND_ASSIGN(const ListPage page, store().List({}, prefix, start_after, limit));
+    ASSERT_EQ(page.names(), expected) << "prefix " << prefix << " after " << start_after;
     ASSERT_EQ(page.more, more) << "prefix " << prefix << " after " << start_after;
   }
 }
@@ -179,8 +179,8 @@ TEST_P(ObjectStoreConformance, ListsNothingUnderAForeignPrefix) {
                              "t/.", "t/a\n", "t/./a"}) {
     EXPECT_EQ(NamesUnder(prefix), Names{}) << prefix;
   }
-  ASSERT_OK_AND_ASSIGN(const ListPage behind, store().List("t/", "u", 10));
-  EXPECT_TRUE(behind.names.empty());
+  ASSERT_OK_AND_ASSIGN(const ListPage behind, store().List({}, "t/", "u", 10));
+  EXPECT_TRUE(behind.objects.empty());
   EXPECT_FALSE(behind.more);
 }
 
@@ -188,19 +188,19 @@ TEST_P(ObjectStoreConformance, ListsAtOnceWhatWasCreatedAndNotWhatWasDeleted) {
   for (int i = 0; i < 20; ++i) {  // each name sorts before all earlier ones, as heads do
     const std::string name = Concat("t/heads/", 99 - i);
     ASSERT_OK(Put(name, "x"));
-    ASSERT_OK_AND_ASSIGN(const ListPage page, store().List("t/heads/", "", 2));
-    ASSERT_FALSE(page.names.empty());
-    ASSERT_EQ(page.names.front(), name);
+    ASSERT_OK_AND_ASSIGN(const ListPage page, store().List({}, "t/heads/", "", 2));
+    ASSERT_FALSE(page.objects.empty());
+    ASSERT_EQ(page.objects.front().name, name);
     ASSERT_EQ(page.more, i >= 2);
   }
-  for (const std::string& name : NamesUnder("t/heads/")) ASSERT_OK(store().Delete(name));
+  for (const std::string& name : NamesUnder("t/heads/")) ASSERT_OK(store().Delete({}, name));
   EXPECT_EQ(NamesUnder("t/"), Names{});
 }
 
 TEST_P(ObjectStoreConformance, RefusesListLimitsOutOfBounds) {
-  EXPECT_FAILS(store().List("t/", "", 0), kInvalidArgument);
-  EXPECT_FAILS(store().List("t/", "", kListLimitMax + 1), kInvalidArgument);
-  EXPECT_OK(store().List("t/", "", kListLimitMax));
+  EXPECT_FAILS(store().List({}, "t/", "", 0), kInvalidArgument);
+  EXPECT_FAILS(store().List({}, "t/", "", kListLimitMax + 1), kInvalidArgument);
+  EXPECT_OK(store().List({}, "t/", "", kListLimitMax));
 }
 
 TEST_P(ObjectStoreConformance, RefusesNamesThatAreNone) {
@@ -225,9 +225,9 @@ TEST_P(ObjectStoreConformance, RefusesNamesThatAreNone) {
                      "t/" + std::string(199, 'a')};
   for (const std::string& name : bad) {
     EXPECT_FAILS(Put(name, "x"), kInvalidArgument) << name;
-    EXPECT_FAILS(store().Get(name, 100), kInvalidArgument) << name;
-    EXPECT_FAILS(store().GetRange(name, 0, 1), kInvalidArgument) << name;
-    EXPECT_FAILS(store().Delete(name), kInvalidArgument) << name;
+    EXPECT_FAILS(store().Get({}, name, 100), kInvalidArgument) << name;
+    EXPECT_FAILS(store().GetRange({}, name, 0, 1), kInvalidArgument) << name;
+    EXPECT_FAILS(store().Delete({}, name), kInvalidArgument) << name;
   }
   EXPECT_EQ(NamesUnder("t/"), Names{});
 }
@@ -241,6 +241,29 @@ TEST_P(ObjectStoreConformance, TakesTheLongestName) {
 
 Bytes BytesOf(int writer) {
   return Bytes(20'000 + static_cast<std::size_t>(writer), static_cast<std::byte>(writer));
+}
+
+TEST_P(ObjectStoreConformance, ListsTheSizeOfEachObjectAndWhenItWasMadeIfItCan) {
+  ASSERT_OK(Put("t/a", "hello"));
+  ASSERT_OK(Put("t/b", ""));
+  ASSERT_OK_AND_ASSIGN(const ListPage page, store().List({}, "t/", "", 10));
+  ASSERT_EQ(page.names(), (Names{"t/a", "t/b"}));
+  EXPECT_EQ(page.objects[0].size, 5U);
+  EXPECT_EQ(page.objects[1].size, 0U);
+  for (const ListedObject& object : page.objects) {
+    EXPECT_EQ(object.modified.has_value(), store().capabilities().times) << object.name;
+  }
+}
+
+TEST_P(ObjectStoreConformance, DeletesManyAndSaysForEachHowItWent) {
+  for (const char* name : {"t/a", "t/b/c", "t/d"}) ASSERT_OK(Put(name, name));
+  const std::vector<Status> deleted = store().DeleteMany({}, {"t/a", "t/b/c", "t/../x"});
+  ASSERT_EQ(deleted.size(), 3U);
+  EXPECT_OK(deleted[0]);
+  EXPECT_OK(deleted[1]);
+  EXPECT_FAILS(deleted[2], kInvalidArgument);
+  EXPECT_EQ(NamesUnder("t/"), Names{"t/d"});
+  EXPECT_TRUE(store().DeleteMany({}, {}).empty());
 }
 
 TEST_P(ObjectStoreConformance, LetsExactlyOneOfManyCreateAName) {
@@ -258,7 +281,7 @@ TEST_P(ObjectStoreConformance, LetsExactlyOneOfManyCreateAName) {
         const Bytes data = BytesOf(id);
         --to_come;
         while (to_come > 0) std::this_thread::yield();
-        const Status created = store().Create(name, data, ObjectClass::kHead);
+        const Status created = store().Create({}, name, data, ObjectClass::kHead);
         if (created.has_value()) {
           ++won;
           winner = id;
@@ -272,7 +295,7 @@ TEST_P(ObjectStoreConformance, LetsExactlyOneOfManyCreateAName) {
     for (std::thread& thread : threads) thread.join();
     ASSERT_EQ(won, 1);
     ASSERT_EQ(refused, kThreads - 1);
-    ASSERT_OK_AND_ASSIGN(const Bytes kept, store().Get(name, 1 << 20));
+    ASSERT_OK_AND_ASSIGN(const Bytes kept, store().Get({}, name, 1 << 20));
     ASSERT_TRUE(kept == BytesOf(winner));
   }
   EXPECT_EQ(NamesUnder("t/race/").size(), std::size_t{kRounds});
@@ -288,9 +311,9 @@ TEST_P(ObjectStoreConformance, LetsManyWorkInTheSamePlaceAtOnce) {
         const std::string name = Concat("t/", i, "/of-", id);
         EXPECT_OK(Put(name, name));
         EXPECT_EQ(TextAt(name), name);
-        EXPECT_OK(store().List("t/", "", 100));
+        EXPECT_OK(store().List({}, "t/", "", 100));
         if (i % 3 == 0) {
-          EXPECT_OK(store().Delete(name));
+          EXPECT_OK(store().Delete({}, name));
         }
       }
     });

@@ -48,7 +48,7 @@ class ObjectStoreConformance : public testing::TestWithParam<StoreKind> {
   ObjectStore& store() { return stack_->store(); }
 
   Status Put(const std::string& name, std::string_view text) {
-    return store().Create(name, AsBytes(text), ObjectClass::kData);
+    return store().Create({}, name, AsBytes(text), ObjectClass::kData);
   }
   /// The object's text, or its error's.
   std::string TextAt(const std::string& name);

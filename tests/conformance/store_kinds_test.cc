@@ -46,7 +46,7 @@ std::unique_ptr<ObjectStore> NewDirectoryVault(FileSystem& fs, Random& random,
                                                const std::string& path) {
   auto store = DirectoryStore::OpenForInit(fs, random, path);
   CHECK(store.has_value());
-  CHECK((*store)->Create("vault", AsBytes("marker"), ObjectClass::kControl).has_value());
+  CHECK((*store)->Create({}, "vault", AsBytes("marker"), ObjectClass::kControl).has_value());
   return std::move(*store);
 }
 

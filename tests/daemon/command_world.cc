@@ -24,26 +24,33 @@ class PartOfStore final : public store::ObjectStore {
  public:
   PartOfStore(store::ObjectStore& whole, std::string prefix)
       : whole_(whole), prefix_(std::move(prefix)) {}
-  coffer::Status Create(const std::string& name, ByteView data, store::ObjectClass kind) override {
-    return whole_.Create(prefix_ + name, data, kind);
+  coffer::Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                        store::ObjectClass kind) override {
+    return whole_.Create(context, prefix_ + name, data, kind);
   }
-  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override {
-    return whole_.Get(prefix_ + name, size_max);
+  Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                    std::uint64_t size_max) override {
+    return whole_.Get(context, prefix_ + name, size_max);
   }
-  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                         std::uint64_t length) override {
-    return whole_.GetRange(prefix_ + name, offset, length);
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                         std::uint64_t offset, std::uint64_t length) override {
+    return whole_.GetRange(context, prefix_ + name, offset, length);
   }
-  Result<store::ListPage> List(const std::string& prefix, const std::string& start_after,
-                               std::size_t limit) override {
-    ASSIGN_OR_RETURN(
-        store::ListPage page,
-        whole_.List(prefix_ + prefix, start_after.empty() ? "" : prefix_ + start_after, limit));
-    for (std::string& name : page.names) name.erase(0, prefix_.size());
+  Result<store::ListPage> List(const RequestContext& context, const std::string& prefix,
+                               const std::string& start_after, std::size_t limit) override {
+    ASSIGN_OR_RETURN(store::ListPage page,
+                     whole_.List(context, prefix_ + prefix,
+                                 start_after.empty() ? "" : prefix_ + start_after, limit));
+    for (store::ListedObject& object : page.objects) object.name.erase(0, prefix_.size());
     return page;
   }
-  coffer::Status Delete(const std::string& name) override { return whole_.Delete(prefix_ + name); }
-  [[nodiscard]] store::StoreStrength strength() const override { return whole_.strength(); }
+  coffer::Status Delete(const RequestContext& context, const std::string& name) override {
+    return whole_.Delete(context, prefix_ + name);
+  }
+  [[nodiscard]] store::StoreCapabilities capabilities() const override {
+    return whole_.capabilities();
+  }
+  [[nodiscard]] std::string identity() const override { return description(); }
   [[nodiscard]] std::string description() const override { return "/store/" + prefix_; }
 
  private:

@@ -143,9 +143,10 @@ class Writer {
 
   PackId Upload(pack::PackBuilder& builder) {
     const pack::SealedPack sealed = builder.Seal(work_).value();
-    EXPECT_TRUE(vault_.store()
-                    .Create(format::PackName(sealed.id), sealed.object, store::ObjectClass::kData)
-                    .has_value());
+    EXPECT_TRUE(
+        vault_.store()
+            .Create({}, format::PackName(sealed.id), sealed.object, store::ObjectClass::kData)
+            .has_value());
     return sealed.id;
   }
 

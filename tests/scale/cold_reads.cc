@@ -33,34 +33,41 @@ class DistantStore final : public store::ObjectStore {
   DistantStore(std::unique_ptr<store::ObjectStore> inner, Log& log)
       : inner_(std::move(inner)), log_(log) {}
 
-  Status Create(const std::string& name, ByteView data, store::ObjectClass kind) override {
+  Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                store::ObjectClass kind) override {
     Travel();
-    return inner_->Create(name, data, kind);
+    return inner_->Create(context, name, data, kind);
   }
-  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override {
+  Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                    std::uint64_t size_max) override {
     Travel();
-    return inner_->Get(name, size_max);
+    return inner_->Get(context, name, size_max);
   }
-  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                         std::uint64_t length) override {
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                         std::uint64_t offset, std::uint64_t length) override {
     {
       const std::scoped_lock lock(log_.mutex);
       log_.ranges.push_back({name, offset, length});
       log_.most_under_way = std::max(log_.most_under_way, ++log_.under_way);
     }
     Travel();
-    auto bytes = inner_->GetRange(name, offset, length);
+    auto bytes = inner_->GetRange(context, name, offset, length);
     const std::scoped_lock lock(log_.mutex);
     --log_.under_way;
     return bytes;
   }
-  Result<store::ListPage> List(const std::string& prefix, const std::string& start_after,
-                               std::size_t limit) override {
+  Result<store::ListPage> List(const RequestContext& context, const std::string& prefix,
+                               const std::string& start_after, std::size_t limit) override {
     Travel();
-    return inner_->List(prefix, start_after, limit);
+    return inner_->List(context, prefix, start_after, limit);
   }
-  Status Delete(const std::string& name) override { return inner_->Delete(name); }
-  [[nodiscard]] store::StoreStrength strength() const override { return inner_->strength(); }
+  Status Delete(const RequestContext& context, const std::string& name) override {
+    return inner_->Delete(context, name);
+  }
+  [[nodiscard]] store::StoreCapabilities capabilities() const override {
+    return inner_->capabilities();
+  }
+  [[nodiscard]] std::string identity() const override { return inner_->identity(); }
   [[nodiscard]] std::string description() const override { return inner_->description(); }
 
  private:
@@ -121,7 +128,7 @@ double GetPlainly(const std::string& directory, const std::vector<DistantStore::
     for (std::size_t i = 0; i < threads; ++i) {
       getters.emplace_back([&] {
         for (std::size_t at = next++; at < ranges.size(); at = next++)
-          Must(store.GetRange(ranges[at].name, ranges[at].offset, ranges[at].length), "get");
+          Must(store.GetRange({}, ranges[at].name, ranges[at].offset, ranges[at].length), "get");
       });
     }
     for (std::thread& getter : getters) getter.join();

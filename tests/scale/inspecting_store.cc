@@ -41,9 +41,9 @@ StoredBytes StoredBytes::Since(const StoredBytes& earlier) const {
           .packs = packs - earlier.packs};
 }
 
-Status InspectingStore::Create(const std::string& name, ByteView data,
-                               store::ObjectClass object_class) {
-  RETURN_IF_ERROR(inner_->Create(name, data, object_class));
+Status InspectingStore::Create(const RequestContext& context, const std::string& name,
+                               ByteView data, store::ObjectClass object_class) {
+  RETURN_IF_ERROR(inner_->Create(context, name, data, object_class));
   if (name.starts_with("heads/")) {
     sight_.stored.heads += data.size();
   } else if (name.starts_with("packs/") && sight_.keys != nullptr) {

@@ -35,7 +35,8 @@ class SizesOnlyStore final : public store::ObjectStore {
   SizesOnlyStore(std::unique_ptr<store::ObjectStore> inner, Control& control)
       : inner_(std::move(inner)), control_(control) {}
 
-  Status Create(const std::string& name, ByteView data, store::ObjectClass object_class) override {
+  Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                store::ObjectClass object_class) override {
     if (control_.stopped) return Fail(ErrorCode::kUnavailable, "stopped");
     if (object_class == store::ObjectClass::kData && !control_.keep) {
       control_.dropped_bytes += data.size();
@@ -44,21 +45,27 @@ class SizesOnlyStore final : public store::ObjectStore {
     control_.kept_bytes += data.size();
     if (object_class == store::ObjectClass::kHead && control_.stop_after_head)
       control_.stopped = true;
-    return inner_->Create(name, data, object_class);
+    return inner_->Create(context, name, data, object_class);
   }
-  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override {
-    return inner_->Get(name, size_max);
+  Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                    std::uint64_t size_max) override {
+    return inner_->Get(context, name, size_max);
   }
-  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                         std::uint64_t length) override {
-    return inner_->GetRange(name, offset, length);
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                         std::uint64_t offset, std::uint64_t length) override {
+    return inner_->GetRange(context, name, offset, length);
   }
-  Result<store::ListPage> List(const std::string& prefix, const std::string& start_after,
-                               std::size_t limit) override {
-    return inner_->List(prefix, start_after, limit);
+  Result<store::ListPage> List(const RequestContext& context, const std::string& prefix,
+                               const std::string& start_after, std::size_t limit) override {
+    return inner_->List(context, prefix, start_after, limit);
   }
-  Status Delete(const std::string& name) override { return inner_->Delete(name); }
-  [[nodiscard]] store::StoreStrength strength() const override { return inner_->strength(); }
+  Status Delete(const RequestContext& context, const std::string& name) override {
+    return inner_->Delete(context, name);
+  }
+  [[nodiscard]] store::StoreCapabilities capabilities() const override {
+    return inner_->capabilities();
+  }
+  [[nodiscard]] std::string identity() const override { return inner_->identity(); }
   [[nodiscard]] std::string description() const override { return inner_->description(); }
 
  private:

@@ -89,34 +89,91 @@ class FakeTimeExecutor final : public Executor {
 class GatedStore final : public ObjectStore {
  public:
   explicit GatedStore(std::shared_ptr<Gate> gate) : gate_(std::move(gate)) {}
-  Status Create(const std::string& name, ByteView data, ObjectClass object_class) override {
+  Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                ObjectClass object_class) override {
     gate_->Pass();
-    return inner_.Create(name, data, object_class);
+    return inner_.Create(context, name, data, object_class);
   }
-  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override {
+  Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                    std::uint64_t size_max) override {
     gate_->Pass();
-    return inner_.Get(name, size_max);
+    return inner_.Get(context, name, size_max);
   }
-  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                         std::uint64_t length) override {
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                         std::uint64_t offset, std::uint64_t length) override {
     gate_->Pass();
-    return inner_.GetRange(name, offset, length);
+    return inner_.GetRange(context, name, offset, length);
   }
-  Result<ListPage> List(const std::string& prefix, const std::string& start_after,
-                        std::size_t limit) override {
+  Result<ListPage> List(const RequestContext& context, const std::string& prefix,
+                        const std::string& start_after, std::size_t limit) override {
     gate_->Pass();
-    return inner_.List(prefix, start_after, limit);
+    return inner_.List(context, prefix, start_after, limit);
   }
-  Status Delete(const std::string& name) override {
+  Status Delete(const RequestContext& context, const std::string& name) override {
     gate_->Pass();
-    return inner_.Delete(name);
+    return inner_.Delete(context, name);
   }
-  [[nodiscard]] StoreStrength strength() const override { return inner_.strength(); }
+  [[nodiscard]] StoreCapabilities capabilities() const override { return inner_.capabilities(); }
+  [[nodiscard]] std::string identity() const override { return inner_.identity(); }
   [[nodiscard]] std::string description() const override { return "gated"; }
 
  private:
   const std::shared_ptr<Gate> gate_;
   MemoryStore inner_;
+};
+
+/// One whose calls end when they are told to, as those of a network can.
+class ObedientStore final : public ObjectStore {
+ public:
+  struct Seen {
+    Mutex mutex;
+    CondVar changed;
+    RequestContext context GUARDED_BY(mutex);
+    bool asked GUARDED_BY(mutex) = false;
+    bool stopped GUARDED_BY(mutex) = false;
+  };
+  explicit ObedientStore(std::shared_ptr<Seen> seen) : seen_(std::move(seen)) {}
+  Status Create(const RequestContext& context, const std::string& /*name*/, ByteView /*data*/,
+                ObjectClass /*object_class*/) override {
+    return AwaitStop(context);
+  }
+  Result<Bytes> Get(const RequestContext& context, const std::string& /*name*/,
+                    std::uint64_t /*size_max*/) override {
+    return Fail(AwaitStop(context).error());
+  }
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& /*name*/,
+                         std::uint64_t /*offset*/, std::uint64_t /*length*/) override {
+    return Fail(AwaitStop(context).error());
+  }
+  Result<ListPage> List(const RequestContext& context, const std::string& /*prefix*/,
+                        const std::string& /*start_after*/, std::size_t /*limit*/) override {
+    return Fail(AwaitStop(context).error());
+  }
+  Status Delete(const RequestContext& context, const std::string& /*name*/) override {
+    return AwaitStop(context);
+  }
+  [[nodiscard]] StoreCapabilities capabilities() const override { return {}; }
+  [[nodiscard]] std::string identity() const override { return "obedient"; }
+  [[nodiscard]] std::string description() const override { return "obedient"; }
+
+ private:
+  Status AwaitStop(const RequestContext& context) NO_THREAD_SAFETY_ANALYSIS {
+    Seen& seen = *seen_;
+    const std::stop_callback wake(context.cancel, [&seen] {
+      const MutexLock lock(seen.mutex);
+      seen.stopped = true;
+      seen.changed.notify_all();
+    });
+    MutexLock lock(seen.mutex);
+    seen.context = context;
+    seen.asked = true;
+    seen.changed.notify_all();
+    const std::unique_ptr<Executor> waiting = NewThreadExecutor("wait", 1);
+    waiting->Await(lock, seen.changed, [&]() NO_THREAD_SAFETY_ANALYSIS { return seen.stopped; });
+    return Fail(ErrorCode::kCancelled, "told to stop");
+  }
+
+  const std::shared_ptr<Seen> seen_;
 };
 
 class DeadlineStoreTest : public testing::Test {
@@ -141,7 +198,7 @@ class DeadlineStoreTest : public testing::Test {
     gate_->step = step;
   }
   Status Put(const std::string& name, std::string_view text) {
-    return store_->Create(name, AsBytes(text), ObjectClass::kData);
+    return store_->Create({}, name, AsBytes(text), ObjectClass::kData);
   }
 
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
@@ -155,14 +212,50 @@ TEST_F(DeadlineStoreTest, WhatIsAnsweredPassesThrough) {
   Open({});
   ASSERT_OK(Put("packs/a", "bytes"));
   EXPECT_FAILS(Put("packs/a", "other"), kAlreadyExists);
-  ASSERT_OK_AND_ASSIGN(const Bytes whole, store_->Get("packs/a", 100));
+  ASSERT_OK_AND_ASSIGN(const Bytes whole, store_->Get({}, "packs/a", 100));
   EXPECT_EQ(AsText(whole), "bytes");
-  ASSERT_OK_AND_ASSIGN(const Bytes part, store_->GetRange("packs/a", 1, 2));
+  ASSERT_OK_AND_ASSIGN(const Bytes part, store_->GetRange({}, "packs/a", 1, 2));
   EXPECT_EQ(AsText(part), "yt");
-  ASSERT_OK_AND_ASSIGN(const ListPage page, store_->List("packs/", "", 10));
-  EXPECT_EQ(page.names, std::vector<std::string>{"packs/a"});
-  ASSERT_OK(store_->Delete("packs/a"));
-  EXPECT_FAILS(store_->Delete("packs/a"), kNotFound);
+  ASSERT_OK_AND_ASSIGN(const ListPage page, store_->List({}, "packs/", "", 10));
+  EXPECT_EQ(page.names(), std::vector<std::string>{"packs/a"});
+  ASSERT_OK(store_->Delete({}, "packs/a"));
+  EXPECT_FAILS(store_->Delete({}, "packs/a"), kNotFound);
+}
+
+TEST_F(DeadlineStoreTest, WhoStopsARequestIsLetGoAndTheStoreBelowIsToldToStop) {
+  const auto seen = std::make_shared<ObedientStore::Seen>();
+  ASSERT_OK_AND_ASSIGN(const auto store,
+                       DeadlineStore::Open("obedient",
+                                           [seen]() -> Result<std::unique_ptr<ObjectStore>> {
+                                             return std::make_unique<ObedientStore>(seen);
+                                           },
+                                           clock_, executor_, control_, {.call_max = seconds(20)}));
+  std::stop_source stop;
+  const MonotonicTime deadline = clock_.Now() + seconds(7);
+  std::thread stopper([&]() NO_THREAD_SAFETY_ANALYSIS {
+    MutexLock lock(seen->mutex);
+    executor_.Await(lock, seen->changed, [&]() NO_THREAD_SAFETY_ANALYSIS { return seen->asked; });
+    lock.Unlock();
+    stop.request_stop();
+  });
+  EXPECT_FAILS(
+      store->Get({.priority = Priority::kRead, .deadline = deadline, .cancel = stop.get_token()},
+                 "packs/a", 10),
+      kCancelled);
+  stopper.join();
+  MutexLock lock(seen->mutex);
+  executor_.Await(lock, seen->changed, [&]() NO_THREAD_SAFETY_ANALYSIS { return seen->stopped; });
+  EXPECT_EQ(seen->context.priority, Priority::kRead);
+  EXPECT_EQ(seen->context.deadline, deadline);
+}
+
+TEST_F(DeadlineStoreTest, ARequestsOwnDeadlineCountsWhereItIsSooner) {
+  Open({.call_max = seconds(20)});
+  gate_->Set(true);
+  PassTime(seconds(1));
+  const MonotonicTime begin = clock_.Now();
+  EXPECT_FAILS(store_->Get({.deadline = begin + seconds(3)}, "packs/a", 10), kUnavailable);
+  EXPECT_LE(clock_.Now() - begin, seconds(5));
 }
 
 TEST_F(DeadlineStoreTest, ACallThatDoesNotReturnIsLeftAtItsDeadline) {
@@ -170,12 +263,12 @@ TEST_F(DeadlineStoreTest, ACallThatDoesNotReturnIsLeftAtItsDeadline) {
   ASSERT_OK(Put("packs/a", "bytes"));
   gate_->Set(true);
   PassTime(seconds(20));
-  EXPECT_FAILS(store_->Get("packs/a", 100), kUnavailable);
+  EXPECT_FAILS(store_->Get({}, "packs/a", 100), kUnavailable);
   EXPECT_FAILS(Put("packs/b", "late"), kUnavailable);
   gate_->Set(false);
   gate_->AwaitInside(0);
   // The store answers again, and what was given up has happened all the same.
-  ASSERT_OK(store_->Get("packs/a", 100));
+  ASSERT_OK(store_->Get({}, "packs/a", 100));
   EXPECT_FAILS(Put("packs/b", "late"), kAlreadyExists);
 }
 
@@ -183,34 +276,34 @@ TEST_F(DeadlineStoreTest, AStoreThatHangsCostsSoManyThreadsAndNoMore) {
   Open({.call_max = seconds(5), .stuck_max = 3});
   gate_->Set(true);
   PassTime(seconds(5));
-  for (int i = 0; i < 20; ++i) EXPECT_FAILS(store_->Delete("packs/a"), kUnavailable);
+  for (int i = 0; i < 20; ++i) EXPECT_FAILS(store_->Delete({}, "packs/a"), kUnavailable);
   gate_->AwaitInside(3);
 }
 
 TEST_F(DeadlineStoreTest, WhoWaitsIsLetGoWhenCancelledAndNothingIsBegunThen) {
   Open({.call_max = hours(1)});
   gate_->Set(true);
-  std::thread caller([this] { EXPECT_FAILS(store_->Get("packs/a", 100), kCancelled); });
+  std::thread caller([this] { EXPECT_FAILS(store_->Get({}, "packs/a", 100), kCancelled); });
   gate_->AwaitInside(1);
   control_->Cancel();
   caller.join();
-  EXPECT_FAILS(store_->List("", "", 1), kCancelled);
+  EXPECT_FAILS(store_->List({}, "", "", 1), kCancelled);
 }
 
 TEST_F(DeadlineStoreTest, WhileSomebodyHurriesNobodyWaitsForLong) {
   Open({.call_max = hours(1), .hurried_max = seconds(5)});
   ASSERT_OK(Put("packs/a", "bytes"));
   gate_->Set(true);
-  std::thread caller([this] { EXPECT_FAILS(store_->Get("packs/a", 100), kUnavailable); });
+  std::thread caller([this] { EXPECT_FAILS(store_->Get({}, "packs/a", 100), kUnavailable); });
   gate_->AwaitInside(1);
   {
     const Hurry hurry(control_);
     PassTime(seconds(5));
     caller.join();
-    EXPECT_FAILS(store_->Get("packs/a", 100), kUnavailable);
+    EXPECT_FAILS(store_->Get({}, "packs/a", 100), kUnavailable);
   }
   gate_->Set(false);
-  ASSERT_OK(store_->Get("packs/a", 100));
+  ASSERT_OK(store_->Get({}, "packs/a", 100));
 }
 
 TEST_F(DeadlineStoreTest, NothingIsRepeatedWhileSomebodyHurries) {
@@ -221,7 +314,7 @@ TEST_F(DeadlineStoreTest, NothingIsRepeatedWhileSomebodyHurries) {
                          {.wait_first_max = hours(1), .wait_max = hours(1), .total_max = hours(9)},
                          control_);
   gate_->Set(true);
-  std::thread caller([&] { EXPECT_FAILS(retrying.Get("packs/a", 100), kUnavailable); });
+  std::thread caller([&] { EXPECT_FAILS(retrying.Get({}, "packs/a", 100), kUnavailable); });
   gate_->AwaitInside(1);
   const Hurry hurry(control_);
   caller.join();

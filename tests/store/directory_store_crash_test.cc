@@ -32,13 +32,13 @@ using Told = std::map<std::string, std::optional<bool>>;
 
 void Create(ObjectStore& store, Told& told, const std::string& name) {
   told[name] = std::nullopt;
-  const Status created = store.Create(name, BytesOf(name), ObjectClass::kData);
+  const Status created = store.Create({}, name, BytesOf(name), ObjectClass::kData);
   if (created.has_value()) told[name] = true;
 }
 
 void Delete(ObjectStore& store, Told& told, const std::string& name) {
   told[name] = std::nullopt;
-  if (store.Delete(name).has_value()) told[name] = false;
+  if (store.Delete({}, name).has_value()) told[name] = false;
 }
 
 /// Three operations, so that each meets what the one before left behind.
@@ -59,7 +59,7 @@ class Machine {
     fs_.AddDirectories("/mnt");
     auto store = DirectoryStore::OpenForInit(seen_, random_, kPath);
     EXPECT_OK(store);
-    EXPECT_OK((*store)->Create("vault", AsBytes("marker"), ObjectClass::kControl));
+    EXPECT_OK((*store)->Create({}, "vault", AsBytes("marker"), ObjectClass::kControl));
   }
 
   void Run() { RunScript(seen_, random_, told_); }
@@ -71,7 +71,7 @@ class Machine {
     ObjectStore& store = **opened;
     std::vector<std::string> there;
     for (const auto& [name, expected] : told_) {
-      const Result<Bytes> bytes = store.Get(name, 1 << 20);
+      const Result<Bytes> bytes = store.Get({}, name, 1 << 20);
       if (bytes.has_value()) {
         EXPECT_TRUE(*bytes == BytesOf(name)) << name << " is torn: " << bytes->size();
         there.push_back(name);
@@ -84,15 +84,15 @@ class Machine {
     }
     std::ranges::sort(there);
     there.push_back("vault");
-    ASSERT_OK_AND_ASSIGN(const ListPage page, store.List("", "", 100));
-    EXPECT_EQ(page.names, there);
+    ASSERT_OK_AND_ASSIGN(const ListPage page, store.List({}, "", "", 100));
+    EXPECT_EQ(page.names(), there);
 
-    EXPECT_OK(store.Create("packs/ab/after", AsBytes("x"), ObjectClass::kData));
+    EXPECT_OK(store.Create({}, "packs/ab/after", AsBytes("x"), ObjectClass::kData));
     for (const std::string& path : fs_.Files()) {
       EXPECT_TRUE(path.find(".coffer-tmp/") == std::string::npos || path.ends_with(".lock"))
           << path << " was left behind";
     }
-    EXPECT_OK(store.Delete("packs/ab/after"));
+    EXPECT_OK(store.Delete({}, "packs/ab/after"));
   }
 
   FaultyFileSystem& fs() { return fs_; }
@@ -192,18 +192,18 @@ TEST(DirectoryStoreInit, PowerCutAtEveryChangeOfAnInitLeavesAVaultOrRoomForOne) 
       {
         auto store = DirectoryStore::OpenForInit(fs, random, kPath);
         made = store.has_value() &&
-               (*store)->Create("vault", AsBytes("marker"), ObjectClass::kControl).has_value();
+               (*store)->Create({}, "vault", AsBytes("marker"), ObjectClass::kControl).has_value();
       }
       const bool halted = fs.halted();
       fs.PowerCut(mode);
       auto store = DirectoryStore::OpenForInit(fs, random, kPath);
       ASSERT_OK(store);
-      const Result<Bytes> marker = (*store)->Get("vault", 100);
+      const Result<Bytes> marker = (*store)->Get({}, "vault", 100);
       ASSERT_TRUE(marker.has_value() || !made);
       if (marker.has_value()) {
         ASSERT_EQ(AsText(*marker), "marker");
       } else {
-        ASSERT_OK((*store)->Create("vault", AsBytes("marker"), ObjectClass::kControl));
+        ASSERT_OK((*store)->Create({}, "vault", AsBytes("marker"), ObjectClass::kControl));
       }
       if (!halted) break;
     }

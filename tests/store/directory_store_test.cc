@@ -45,7 +45,7 @@ class DirectoryStoreTest : public testing::Test {
     return std::move(*store);
   }
   static Status Put(ObjectStore& store, const std::string& name, std::string_view text = "text") {
-    return store.Create(name, AsBytes(text), ObjectClass::kControl);
+    return store.Create({}, name, AsBytes(text), ObjectClass::kControl);
   }
   void Unmount() { fs_.Load(*empty_); }
 
@@ -158,7 +158,7 @@ TEST_F(DirectoryStoreTest, InitTakesWhatAFileSystemOrABrokenOffInitLeaves) {
 TEST_F(DirectoryStoreTest, InitGivesTheVaultThatIsThere) {
   NewVault();
   ASSERT_OK_AND_ASSIGN(const StorePtr store, OpenForInit());
-  EXPECT_OK(store->Get("vault", 100));
+  EXPECT_OK(store->Get({}, "vault", 100));
   Unmount();
   EXPECT_FAILS(Put(*store, "packs/ab/x"), kUnavailable);  // guarded from the first moment
 }
@@ -177,10 +177,10 @@ TEST_F(DirectoryStoreTest, OpeningAndReadingAVaultChangesNothing) {
   const std::uint64_t changes = fs_.change_count();
   {
     ASSERT_OK_AND_ASSIGN(const StorePtr store, Open());
-    EXPECT_OK(store->Get("vault", 100));
-    EXPECT_OK(store->GetRange("vault", 0, 1));
-    EXPECT_OK(store->List("", "", 10));
-    EXPECT_FAILS(store->Get("heads/x", 100), kNotFound);
+    EXPECT_OK(store->Get({}, "vault", 100));
+    EXPECT_OK(store->GetRange({}, "vault", 0, 1));
+    EXPECT_OK(store->List({}, "", "", 10));
+    EXPECT_FAILS(store->Get({}, "heads/x", 100), kNotFound);
   }
   EXPECT_EQ(fs_.change_count(), changes);
 }
@@ -190,11 +190,11 @@ TEST_F(DirectoryStoreTest, ALostMountIsNeitherEmptyNorWrittenTo) {
   ASSERT_OK(Put(*store, "heads/ab/1"));
   const auto mounted = fs_.Save();
   Unmount();
-  for (const Status& status : {Put(*store, "heads/ab/0"), store->Delete("heads/ab/1"),
-                               Status(Fail(store->List("heads/", "", 2).error())),
-                               Status(Fail(store->Get("heads/ab/1", 100).error())),
-                               Status(Fail(store->GetRange("heads/ab/1", 0, 1).error())),
-                               Status(Fail(store->Get("vault", 100).error()))}) {
+  for (const Status& status : {Put(*store, "heads/ab/0"), store->Delete({}, "heads/ab/1"),
+                               Status(Fail(store->List({}, "heads/", "", 2).error())),
+                               Status(Fail(store->Get({}, "heads/ab/1", 100).error())),
+                               Status(Fail(store->GetRange({}, "heads/ab/1", 0, 1).error())),
+                               Status(Fail(store->Get({}, "vault", 100).error()))}) {
     ASSERT_FAILS(status, kUnavailable);
     EXPECT_TRUE(Mentions(status.error(), "has lost its mount or is not a coffer vault"));
   }
@@ -203,8 +203,8 @@ TEST_F(DirectoryStoreTest, ALostMountIsNeitherEmptyNorWrittenTo) {
 
   fs_.Load(*mounted);  // and everything works again by itself
   EXPECT_OK(Put(*store, "heads/ab/0"));
-  ASSERT_OK_AND_ASSIGN(const ListPage page, store->List("heads/", "", 5));
-  EXPECT_EQ(page.names, (std::vector<std::string>{"heads/ab/0", "heads/ab/1"}));
+  ASSERT_OK_AND_ASSIGN(const ListPage page, store->List({}, "heads/", "", 5));
+  EXPECT_EQ(page.names(), (std::vector<std::string>{"heads/ab/0", "heads/ab/1"}));
 }
 
 TEST_F(DirectoryStoreTest, AnotherVaultInItsPlaceIsNotWrittenTo) {
@@ -214,7 +214,7 @@ TEST_F(DirectoryStoreTest, AnotherVaultInItsPlaceIsNotWrittenTo) {
   const Status created = Put(*store, "packs/ab/x");
   ASSERT_FAILS(created, kUnavailable);
   EXPECT_TRUE(Mentions(created.error(), "holds another vault"));
-  EXPECT_FAILS(store->List("", "", 5), kUnavailable);
+  EXPECT_FAILS(store->List({}, "", "", 5), kUnavailable);
 }
 
 TEST_F(DirectoryStoreTest, AnEmptyMarkerIsDamage) {
@@ -231,14 +231,14 @@ TEST_F(DirectoryStoreTest, ListReadsOnlyTheDirectoriesItNeeds) {
   }
   const std::uint64_t lists = fs_.call_count(FsCall::kList);
   const std::uint64_t stats = fs_.call_count(FsCall::kStat);
-  ASSERT_OK_AND_ASSIGN(const ListPage heads, store->List("heads/ab/", "", 2));
-  EXPECT_EQ(heads.names, (std::vector<std::string>{"heads/ab/10", "heads/ab/11"}));
+  ASSERT_OK_AND_ASSIGN(const ListPage heads, store->List({}, "heads/ab/", "", 2));
+  EXPECT_EQ(heads.names(), (std::vector<std::string>{"heads/ab/10", "heads/ab/11"}));
   EXPECT_TRUE(heads.more);
   EXPECT_EQ(fs_.call_count(FsCall::kList) - lists, 1U);
   EXPECT_LE(fs_.call_count(FsCall::kStat) - stats, 5U);
 
-  ASSERT_OK_AND_ASSIGN(const ListPage packs, store->List("packs/", "packs/30/a", 2));
-  EXPECT_EQ(packs.names, (std::vector<std::string>{"packs/31/a", "packs/32/a"}));
+  ASSERT_OK_AND_ASSIGN(const ListPage packs, store->List({}, "packs/", "packs/30/a", 2));
+  EXPECT_EQ(packs.names(), (std::vector<std::string>{"packs/31/a", "packs/32/a"}));
   EXPECT_LE(fs_.call_count(FsCall::kList) - lists, 1U + 1 + 4);
 }
 
@@ -251,8 +251,8 @@ TEST_F(DirectoryStoreTest, ListPassesOverWhatHasNoObjectName) {
   fs_.AddDirectories(kPath + "/System Volume Information");
   fs_.AddFile(kPath + "/System Volume Information/x", AsBytes("x"));
   fs_.AddDirectories(kPath + "/keys/empty");
-  ASSERT_OK_AND_ASSIGN(const ListPage page, store->List("", "", 100));
-  EXPECT_EQ(page.names, (std::vector<std::string>{"keys/1", "vault"}));
+  ASSERT_OK_AND_ASSIGN(const ListPage page, store->List({}, "", "", 100));
+  EXPECT_EQ(page.names(), (std::vector<std::string>{"keys/1", "vault"}));
   EXPECT_FALSE(page.more);
 }
 
@@ -263,12 +263,12 @@ TEST_F(DirectoryStoreTest, AFullDiskIsNoSpaceAndLeavesNothing) {
   fs_.SetTotalBytes(space.total_bytes - space.free_bytes + 8192);
   const std::vector<std::string> before = fs_.Files();
   const Status created =
-      store->Create("packs/ab/large", Bytes(100'000, std::byte{1}), ObjectClass::kData);
+      store->Create({}, "packs/ab/large", Bytes(100'000, std::byte{1}), ObjectClass::kData);
   ASSERT_FAILS(created, kNoSpace);
   EXPECT_TRUE(Mentions(created.error(), "packs/ab/large"));
   EXPECT_EQ(fs_.Files(), before);
   EXPECT_OK(Put(*store, "packs/ab/small-too"));
-  EXPECT_FAILS(store->Get("packs/ab/large", 1), kNotFound);
+  EXPECT_FAILS(store->Get({}, "packs/ab/large", 1), kNotFound);
 }
 
 TEST_F(DirectoryStoreTest, NoSpaceAtSyncLeavesNothing) {
@@ -277,7 +277,7 @@ TEST_F(DirectoryStoreTest, NoSpaceAtSyncLeavesNothing) {
   fs_.AddFault({.call = FsCall::kSync, .error_number = 28});
   EXPECT_FAILS(Put(*store, "packs/ab/x"), kNoSpace);
   EXPECT_EQ(fs_.Files(), before);
-  EXPECT_FAILS(store->Get("packs/ab/x", 100), kNotFound);
+  EXPECT_FAILS(store->Get({}, "packs/ab/x", 100), kNotFound);
   EXPECT_OK(Put(*store, "packs/ab/x"));
 }
 
@@ -289,9 +289,9 @@ TEST_F(DirectoryStoreTest, AReadOnlyDiskFailsChangesAndServesReads) {
   ASSERT_FAILS(created, kIoError);
   EXPECT_TRUE(Mentions(created.error(), "cannot create keys/0")) << created.error().message;
   EXPECT_TRUE(Mentions(created.error(), "Read-only")) << created.error().message;
-  EXPECT_FAILS(store->Delete("keys/1"), kIoError);
-  EXPECT_OK(store->Get("keys/1", 100));
-  EXPECT_OK(store->List("", "", 10));
+  EXPECT_FAILS(store->Delete({}, "keys/1"), kIoError);
+  EXPECT_OK(store->Get({}, "keys/1", 100));
+  EXPECT_OK(store->List({}, "", "", 10));
 }
 
 TEST_F(DirectoryStoreTest, AFailedDirectorySyncIsAmbiguousAndSettledByRepeating) {
@@ -302,7 +302,7 @@ TEST_F(DirectoryStoreTest, AFailedDirectorySyncIsAmbiguousAndSettledByRepeating)
   EXPECT_FAILS(Put(*store, "heads/ab/1"), kAlreadyExists);
   fs_.PowerCut(CutMode::kDropAll);
   ASSERT_OK_AND_ASSIGN(const StorePtr after, Open());
-  EXPECT_OK(after->Get("heads/ab/1", 100));
+  EXPECT_OK(after->Get({}, "heads/ab/1", 100));
 }
 
 TEST_F(DirectoryStoreTest, WhatExistsByAnotherWriterStillExistsAfterAPowerCut) {
@@ -315,7 +315,7 @@ TEST_F(DirectoryStoreTest, WhatExistsByAnotherWriterStillExistsAfterAPowerCut) {
   EXPECT_FAILS(Put(*mine, "keys/0", "mine"), kAlreadyExists);
   fs_.PowerCut(CutMode::kDropAll);
   ASSERT_OK_AND_ASSIGN(const StorePtr after, Open());
-  ASSERT_OK_AND_ASSIGN(const Bytes kept, after->Get("keys/0", 100));
+  ASSERT_OK_AND_ASSIGN(const Bytes kept, after->Get({}, "keys/0", 100));
   EXPECT_EQ(AsText(kept), "theirs");
 }
 
@@ -325,7 +325,7 @@ TEST_F(DirectoryStoreTest, ADirectoryMadeByAnotherWriterIsSyncedBeforeItIsRelied
   ASSERT_OK(Put(*mine, "packs/x"));
   fs_.PowerCut(CutMode::kDropAll);
   ASSERT_OK_AND_ASSIGN(const StorePtr after, Open());
-  EXPECT_OK(after->Get("packs/x", 100));
+  EXPECT_OK(after->Get({}, "packs/x", 100));
 }
 
 TEST_F(DirectoryStoreTest, RemovesTheUnfinishedFilesOfTheDeadAndNotOfTheLiving) {
@@ -362,7 +362,7 @@ TEST_F(DirectoryStoreTest, AWriterWhoseUnfinishedFileWasTakenAwayWritesItAgain) 
   ASSERT_OK(Put(*store, "keys/9"));
   fs_.AddFault({.call = FsCall::kLink, .error_number = ENOENT});
   ASSERT_OK(Put(*store, "keys/8", "whole"));
-  ASSERT_OK_AND_ASSIGN(const Bytes kept, store->Get("keys/8", 100));
+  ASSERT_OK_AND_ASSIGN(const Bytes kept, store->Get({}, "keys/8", 100));
   EXPECT_EQ(AsText(kept), "whole");
 }
 
@@ -402,7 +402,7 @@ TEST_F(DirectoryStoreTest, WorksWhereThereAreNoLocks) {
   fs_.AddFault({.call = FsCall::kLock, .repeat = FaultRepeat::kSticky, .error_number = ENOLCK});
   const StorePtr store = NewVault();
   EXPECT_OK(Put(*store, "keys/1"));
-  EXPECT_OK(store->Get("keys/1", 100));
+  EXPECT_OK(store->Get({}, "keys/1", 100));
 }
 
 /// File systems say in many words that they have no hard links, or no rename flags.
@@ -423,7 +423,8 @@ TEST_F(DirectoryStoreTest,
       ASSERT_OK_AND_ASSIGN(const StorePtr store,
                            DirectoryStore::OpenForInit(fs_, random_, Concat("/mnt/s", number++)));
       ASSERT_OK(Put(*store, "vault"));
-      EXPECT_EQ(store->strength(), has_flags ? StoreStrength::kStrong : StoreStrength::kWeak);
+      EXPECT_EQ(store->capabilities().strength,
+                has_flags ? StoreStrength::kStrong : StoreStrength::kWeak);
       EXPECT_FAILS(Put(*store, "vault", "other"), kAlreadyExists);
       ASSERT_OK(Put(*store, "keys/1"));
     }
@@ -435,13 +436,13 @@ TEST_F(DirectoryStoreTest, ADiskThatFailsOnceIsNotTakenForOneWithoutLinks) {
   fs_.AddFault({.call = FsCall::kLink, .error_number = EIO});
   EXPECT_FAILS(Put(*store, "keys/1"), kIoError);
   EXPECT_OK(Put(*store, "keys/1"));
-  EXPECT_EQ(store->strength(), StoreStrength::kStrong);
+  EXPECT_EQ(store->capabilities().strength, StoreStrength::kStrong);
   // Nor one where the links have worked and nothing works now but to replace.
   fs_.AddFault({.call = FsCall::kLink, .repeat = FaultRepeat::kSticky, .error_number = EIO});
   fs_.AddFault(
       {.call = FsCall::kRenameNoReplace, .repeat = FaultRepeat::kSticky, .error_number = EIO});
   EXPECT_FAILS(Put(*store, "keys/2"), kIoError);
-  EXPECT_EQ(store->strength(), StoreStrength::kStrong);
+  EXPECT_EQ(store->capabilities().strength, StoreStrength::kStrong);
   fs_.ClearFaults();
   EXPECT_OK(Put(*store, "keys/2"));
   for (const std::string& path : fs_.Files()) {
@@ -477,8 +478,8 @@ TEST_F(DirectoryStoreTest, ListsTheFirstNamesWhateverElseIsThere) {
     bool more = true;
     while (more) {
       ASSERT_OK_AND_ASSIGN(const ListPage page,
-                           store->List("heads/ab/", names.empty() ? "" : names.back(), limit));
-      names.insert(names.end(), page.names.begin(), page.names.end());
+                           store->List({}, "heads/ab/", names.empty() ? "" : names.back(), limit));
+      for (const ListedObject& object : page.objects) names.push_back(object.name);
       more = page.more;
     }
     EXPECT_EQ(names, expected) << limit;
@@ -510,7 +511,7 @@ class DirectoryStoreOnPosix : public testing::Test {
     ASSERT_OK(Put("vault"));
   }
   Status Put(const std::string& name) {
-    return store_->Create(name, AsBytes("text"), ObjectClass::kControl);
+    return store_->Create({}, name, AsBytes("text"), ObjectClass::kControl);
   }
   static unsigned ModeOf(const std::string& path) {
     struct stat found {};
@@ -553,7 +554,7 @@ TEST_F(DirectoryStoreOnPosix, GivesOthersWhatTheStoresDirectoryGrants) {
     Status created = store.has_value() ? Status() : Fail(store.error());
     for (const char* name : {"vault", "heads/ab/1", "packs/ab/x"}) {
       if (created.has_value())
-        created = (*store)->Create(name, AsBytes("text"), ObjectClass::kControl);
+        created = (*store)->Create({}, name, AsBytes("text"), ObjectClass::kControl);
     }
     const unsigned hidden = created.has_value() ? ModeOf(path + "/.coffer-tmp") : 0;
     umask(old);
@@ -608,14 +609,14 @@ TEST_F(DirectoryStoreOnPosix, RefusesASymlinkInPlaceOfAnObject) {
   std::ofstream(outside) << "precious";
   ASSERT_OK(Put("keys/1"));
   std::filesystem::create_symlink(outside, path_ + "/keys/0");
-  EXPECT_FAILS(store_->Get("keys/0", 100), kCorruption);
-  EXPECT_FAILS(store_->GetRange("keys/0", 0, 1), kCorruption);
-  EXPECT_FAILS(store_->Delete("keys/0"), kCorruption);
+  EXPECT_FAILS(store_->Get({}, "keys/0", 100), kCorruption);
+  EXPECT_FAILS(store_->GetRange({}, "keys/0", 0, 1), kCorruption);
+  EXPECT_FAILS(store_->Delete({}, "keys/0"), kCorruption);
   EXPECT_FAILS(Put("keys/0"), kAlreadyExists);
-  EXPECT_OK(store_->List("keys/", "", 10));  // it may be nobody's
+  EXPECT_OK(store_->List({}, "keys/", "", 10));  // it may be nobody's
   EXPECT_TRUE(std::filesystem::exists(outside));
   EXPECT_EQ(std::filesystem::file_size(outside), 8U);
-  EXPECT_OK(store_->List("heads/", "", 10));
+  EXPECT_OK(store_->List({}, "heads/", "", 10));
 }
 
 TEST_F(DirectoryStoreOnPosix, RefusesASymlinkInPlaceOfADirectory) {
@@ -625,11 +626,11 @@ TEST_F(DirectoryStoreOnPosix, RefusesASymlinkInPlaceOfADirectory) {
   std::filesystem::create_directory(path_ + "/packs");
   std::filesystem::create_directory_symlink(outside, path_ + "/packs/ab");
   EXPECT_FAILS(Put("packs/ab/x"), kCorruption);
-  EXPECT_FAILS(store_->Get("packs/ab/there", 100), kCorruption);
-  EXPECT_FAILS(store_->Delete("packs/ab/there"), kCorruption);
-  EXPECT_FAILS(store_->List("packs/ab/", "", 10), kCorruption);
-  ASSERT_OK_AND_ASSIGN(const ListPage page, store_->List("packs/", "", 10));
-  EXPECT_EQ(page.names, std::vector<std::string>{"packs/ab"});  // not followed
+  EXPECT_FAILS(store_->Get({}, "packs/ab/there", 100), kCorruption);
+  EXPECT_FAILS(store_->Delete({}, "packs/ab/there"), kCorruption);
+  EXPECT_FAILS(store_->List({}, "packs/ab/", "", 10), kCorruption);
+  ASSERT_OK_AND_ASSIGN(const ListPage page, store_->List({}, "packs/", "", 10));
+  EXPECT_EQ(page.names(), std::vector<std::string>{"packs/ab"});  // not followed
   EXPECT_TRUE(std::filesystem::exists(outside + "/there"));
   EXPECT_FALSE(std::filesystem::exists(outside + "/x"));
 }
@@ -641,7 +642,7 @@ TEST_F(DirectoryStoreOnPosix, RefusesASymlinkInPlaceOfTheHiddenDirectory) {
   std::filesystem::create_directory_symlink(outside, path_ + "/.coffer-tmp");
   auto store = DirectoryStore::Open(*fs_, random_, path_);
   ASSERT_OK(store);
-  EXPECT_FAILS((*store)->Create("keys/1", AsBytes("x"), ObjectClass::kControl), kCorruption);
+  EXPECT_FAILS((*store)->Create({}, "keys/1", AsBytes("x"), ObjectClass::kControl), kCorruption);
   EXPECT_TRUE(std::filesystem::is_empty(outside));
 }
 
@@ -650,8 +651,8 @@ TEST_F(DirectoryStoreOnPosix, AStoreMayBeReachedByASymlinkAndStaysWhatThatPointe
   std::filesystem::create_directory_symlink(path_, link);
   ASSERT_OK_AND_ASSIGN(const StorePtr store, DirectoryStore::Open(*fs_, random_, link));
   std::filesystem::remove(link);
-  EXPECT_OK(store->Create("keys/1", AsBytes("text"), ObjectClass::kControl));
-  EXPECT_OK(store_->Get("keys/1", 100));
+  EXPECT_OK(store->Create({}, "keys/1", AsBytes("text"), ObjectClass::kControl));
+  EXPECT_OK(store_->Get({}, "keys/1", 100));
 
   const std::string empty = directory_.path() + "/empty";
   std::filesystem::create_directory(empty);
@@ -665,7 +666,7 @@ TEST_F(DirectoryStoreOnPosix, AStoreMayBeReachedByASymlinkAndStaysWhatThatPointe
 TEST_F(DirectoryStoreOnPosix, DoesNotWaitForAFifo) {
   ASSERT_OK(Put("keys/1"));
   ASSERT_EQ(mkfifo((path_ + "/keys/0").c_str(), 0600), 0);
-  EXPECT_FAILS(store_->Get("keys/0", 100), kCorruption);
+  EXPECT_FAILS(store_->Get({}, "keys/0", 100), kCorruption);
 }
 
 TEST_F(DirectoryStoreOnPosix, SaysWhyWhenItMayNotWrite) {
@@ -686,7 +687,7 @@ TEST_F(DirectoryStoreOnPosix, LetsExactlyOneOfManyStoresCreateAName) {
         auto store = DirectoryStore::Open(*fs_, random_, path_);
         ASSERT_OK(store);
         const Status created =
-            (*store)->Create(Concat("heads/", round), AsBytes(Concat(id)), ObjectClass::kHead);
+            (*store)->Create({}, Concat("heads/", round), AsBytes(Concat(id)), ObjectClass::kHead);
         if (created.has_value()) {
           ++won;
         } else {

@@ -22,10 +22,10 @@ using std::chrono::seconds;
 class RetryingStoreTest : public testing::Test {
  protected:
   Status Put(const std::string& name, std::string_view text) {
-    return store_.Create(name, AsBytes(text), ObjectClass::kHead);
+    return store_.Create({}, name, AsBytes(text), ObjectClass::kHead);
   }
   std::string TextAt(const std::string& name) {
-    const Result<Bytes> bytes = memory_.Get(name, 1000);
+    const Result<Bytes> bytes = memory_.Get({}, name, 1000);
     return bytes.has_value() ? std::string(AsText(*bytes)) : TextOf(bytes.error());
   }
   /// The next `count` requests of `operation` fail in the way of `kind`.
@@ -47,21 +47,21 @@ class RetryingStoreTest : public testing::Test {
 };
 
 TEST_F(RetryingStoreTest, RepeatsWhatIsUnavailableUntilItWorks) {
-  ASSERT_OK(memory_.Create("heads/v/1", AsBytes("head"), ObjectClass::kHead));
+  ASSERT_OK(memory_.Create({}, "heads/v/1", AsBytes("head"), ObjectClass::kHead));
   const MonotonicTime start = clock_.Now();
   faulty_.AddFault({.count = 3});
-  ASSERT_OK_AND_ASSIGN(const Bytes whole, store_.Get("heads/v/1", 100));
+  ASSERT_OK_AND_ASSIGN(const Bytes whole, store_.Get({}, "heads/v/1", 100));
   EXPECT_EQ(AsText(whole), "head");
   faulty_.AddFault({.count = 3});
-  ASSERT_OK_AND_ASSIGN(const Bytes range, store_.GetRange("heads/v/1", 1, 2));
+  ASSERT_OK_AND_ASSIGN(const Bytes range, store_.GetRange({}, "heads/v/1", 1, 2));
   EXPECT_EQ(AsText(range), "ea");
   faulty_.AddFault({.count = 3});
-  ASSERT_OK_AND_ASSIGN(const ListPage page, store_.List("heads/v/", "", 2));
-  EXPECT_EQ(page.names.size(), 1U);
+  ASSERT_OK_AND_ASSIGN(const ListPage page, store_.List({}, "heads/v/", "", 2));
+  EXPECT_EQ(page.objects.size(), 1U);
   faulty_.AddFault({.count = 3});
   ASSERT_OK(Put("heads/v/2", "next"));
   faulty_.AddFault({.count = 3});
-  ASSERT_OK(store_.Delete("heads/v/1"));
+  ASSERT_OK(store_.Delete({}, "heads/v/1"));
   EXPECT_EQ(attempts_.requests().size(), 20U);
   EXPECT_GT(clock_.Now(), start);
 }
@@ -82,10 +82,10 @@ TEST_F(RetryingStoreTest, RepeatsNothingButWhatIsUnavailable) {
     faulty_.FailAll(code);
     attempts_.Clear();
     EXPECT_TRUE(FailsWith(Put("heads/v/1", "x"), code));
-    EXPECT_TRUE(FailsWith(store_.Get("heads/v/1", 1), code));
-    EXPECT_TRUE(FailsWith(store_.GetRange("heads/v/1", 0, 1), code));
-    EXPECT_TRUE(FailsWith(store_.List("", "", 1), code));
-    EXPECT_TRUE(FailsWith(store_.Delete("heads/v/1"), code));
+    EXPECT_TRUE(FailsWith(store_.Get({}, "heads/v/1", 1), code));
+    EXPECT_TRUE(FailsWith(store_.GetRange({}, "heads/v/1", 0, 1), code));
+    EXPECT_TRUE(FailsWith(store_.List({}, "", "", 1), code));
+    EXPECT_TRUE(FailsWith(store_.Delete({}, "heads/v/1"), code));
     EXPECT_EQ(attempts_.requests().size(), 5U) << ErrorCodeName(code);
   }
 }
@@ -103,7 +103,7 @@ TEST_F(RetryingStoreTest, WaitsLongerEachTimeAtRandomUpToItsBounds) {
     RetryingStore store(std::make_unique<RecordingStore>(dead), clock_, executor_, random_,
                         options);
     const MonotonicTime start = clock_.Now();
-    EXPECT_FAILS(store.Get("a", 1), kUnavailable);
+    EXPECT_FAILS(store.Get({}, "a", 1), kUnavailable);
     const Duration total = clock_.Now() - start;
     total_shortest = std::min(total_shortest, total);
     total_longest = std::max(total_longest, total);
@@ -123,35 +123,78 @@ TEST_F(RetryingStoreTest, BeginsNoAttemptAfterItsTime) {
   RetryingStore store(std::make_unique<FaultyStore>(attempts_), clock_, executor_, random_,
                       options);
   const MonotonicTime start = clock_.Now();
-  EXPECT_FAILS(store.Get("a", 1), kUnavailable);
+  EXPECT_FAILS(store.Get({}, "a", 1), kUnavailable);
   EXPECT_LE(clock_.Now() - start, seconds(60));
   EXPECT_GT(clock_.Now() - start, seconds(30));
 }
 
 TEST_F(RetryingStoreTest, WhatBreaksOffWhileTheMachineSleepsIsTriedAgain) {
-  ASSERT_OK(memory_.Create("heads/v/1", AsBytes("head"), ObjectClass::kHead));
+  ASSERT_OK(memory_.Create({}, "heads/v/1", AsBytes("head"), ObjectClass::kHead));
   faulty_.SetLatency(executor_, std::chrono::hours(12));
   faulty_.AddFault({.count = 1});
-  ASSERT_OK_AND_ASSIGN(const Bytes whole, store_.Get("heads/v/1", 100));
+  ASSERT_OK_AND_ASSIGN(const Bytes whole, store_.Get({}, "heads/v/1", 100));
   EXPECT_EQ(AsText(whole), "head");
   // But what takes long each time is no sleep.
   attempts_.Clear();
   faulty_.FailAll(ErrorCode::kUnavailable);
-  ASSERT_FAILS(store_.Get("heads/v/1", 100), kUnavailable);
+  ASSERT_FAILS(store_.Get({}, "heads/v/1", 100), kUnavailable);
   EXPECT_EQ(attempts_.requests().size(), 2U);
 }
 
+TEST_F(RetryingStoreTest, WaitsAsLongAsTheStoreAsksFor) {
+  ASSERT_OK(Put("heads/v/1", "x"));
+  faulty_.AddFault({.count = 1, .retry_after = seconds(17)});
+  const MonotonicTime begin = clock_.Now();
+  ASSERT_OK(store_.Get({}, "heads/v/1", 100));
+  EXPECT_GE(clock_.Now() - begin, seconds(17));
+}
+
+TEST_F(RetryingStoreTest, DoesNotWaitBeyondItsTimeForAStoreThatAsksForMore) {
+  faulty_.AddFault({.count = 1, .retry_after = std::chrono::hours(1)});
+  const MonotonicTime begin = clock_.Now();
+  const Result<Bytes> got = store_.Get({}, "heads/v/1", 100);
+  ASSERT_FAILS(got, kUnavailable);
+  EXPECT_EQ(got.error().retry_after, std::chrono::hours(1));
+  EXPECT_EQ(clock_.Now(), begin);
+}
+
+TEST_F(RetryingStoreTest, DoesNotWaitBeyondTheRequestsDeadline) {
+  faulty_.FailAll(ErrorCode::kUnavailable);
+  const MonotonicTime begin = clock_.Now();
+  EXPECT_FAILS(store_.Get({.deadline = begin + milliseconds(1)}, "heads/v/1", 100), kUnavailable);
+  EXPECT_LE(clock_.Now() - begin, milliseconds(1));
+}
+
+TEST_F(RetryingStoreTest, ARequestThatIsStoppedWaitsNoMore) {
+  faulty_.FailAll(ErrorCode::kUnavailable);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_FAILS(store_.Get({.cancel = stop.get_token()}, "heads/v/1", 100), kCancelled);
+  EXPECT_EQ(attempts_.requests().size(), 1U);
+}
+
+TEST_F(RetryingStoreTest, RepeatsOfABatchOnlyWhatFailed) {
+  ASSERT_OK(Put("packs/a", "x"));
+  ASSERT_OK(Put("packs/b", "x"));
+  Plant(StoreFaultKind::kFailAfter, StoreOperation::kDelete, 1);  // gone, and not said so
+  const std::vector<Status> deleted = store_.DeleteMany({}, {"packs/a", "packs/b", "packs/c"});
+  EXPECT_OK(deleted[0]);
+  EXPECT_OK(deleted[1]);
+  EXPECT_FAILS(deleted[2], kNotFound);
+  EXPECT_EQ(memory_.object_count(), 0U);
+}
+
 TEST_F(RetryingStoreTest, AReaderWaitsForAStoreThatIsAwayForTenSeconds) {
-  ASSERT_OK(memory_.Create("packs/p", AsBytes("frame"), ObjectClass::kData));
+  ASSERT_OK(memory_.Create({}, "packs/p", AsBytes("frame"), ObjectClass::kData));
   RetryingStore store(std::make_unique<FaultyStore>(attempts_), clock_, executor_, random_);
   for (int round = 0; round < 20; ++round) {
     faulty_.FailAll(ErrorCode::kUnavailable);
     const auto back = executor_.PostAfter(seconds(10), [this] { faulty_.Heal(); });
-    EXPECT_OK(store.GetRange("packs/p", 0, 5));
+    EXPECT_OK(store.GetRange({}, "packs/p", 0, 5));
   }
   faulty_.FailAll(ErrorCode::kUnavailable);
   const MonotonicTime start = clock_.Now();
-  EXPECT_FAILS(store.GetRange("packs/p", 0, 5), kUnavailable);
+  EXPECT_FAILS(store.GetRange({}, "packs/p", 0, 5), kUnavailable);
   EXPECT_LE(clock_.Now() - start, seconds(60));
 }
 
@@ -172,7 +215,7 @@ TEST_F(RetryingStoreTest, ReadingBackIsRepeatedToo) {
 TEST_F(RetryingStoreTest, AnotherOnesObjectIsNotTakenForALostReply) {
   for (const std::string_view theirs : {"them", "theirs, longer", "t", ""}) {
     const std::string name = Concat("heads/v/", theirs.size());
-    ASSERT_OK(memory_.Create(name, AsBytes(theirs), ObjectClass::kHead));
+    ASSERT_OK(memory_.Create({}, name, AsBytes(theirs), ObjectClass::kHead));
     Plant(StoreFaultKind::kFailBefore, StoreOperation::kCreate, 1);
     EXPECT_FAILS(Put(name, "mine"), kAlreadyExists) << theirs;
     EXPECT_EQ(TextAt(name), theirs);
@@ -180,7 +223,7 @@ TEST_F(RetryingStoreTest, AnotherOnesObjectIsNotTakenForALostReply) {
 }
 
 TEST_F(RetryingStoreTest, ExistsAtTheFirstAttemptIsNotReadBack) {
-  ASSERT_OK(memory_.Create("heads/v/1", AsBytes("mine"), ObjectClass::kHead));
+  ASSERT_OK(memory_.Create({}, "heads/v/1", AsBytes("mine"), ObjectClass::kHead));
   EXPECT_FAILS(Put("heads/v/1", "mine"), kAlreadyExists);
   EXPECT_EQ(attempts_.requests().size(), 1U);
 }
@@ -204,10 +247,10 @@ TEST_F(RetryingStoreTest, SaysUnavailableWhenTheObjectCameAndWent) {
 }
 
 TEST_F(RetryingStoreTest, ALostReplyToADeleteIsSuccess) {
-  ASSERT_OK(memory_.Create("packs/ab/x", AsBytes("x"), ObjectClass::kData));
+  ASSERT_OK(memory_.Create({}, "packs/ab/x", AsBytes("x"), ObjectClass::kData));
   Plant(StoreFaultKind::kFailAfter, StoreOperation::kDelete, 1);
-  ASSERT_OK(store_.Delete("packs/ab/x"));
-  EXPECT_FAILS(store_.Delete("packs/ab/x"), kNotFound);
+  ASSERT_OK(store_.Delete({}, "packs/ab/x"));
+  EXPECT_FAILS(store_.Delete({}, "packs/ab/x"), kNotFound);
 }
 
 // The lane's thread is free the moment that somebody must not wait, however long the back-off.
@@ -232,10 +275,10 @@ TEST_F(RetryingStoreTest, HurryAndCancelEndAWaitAtThatMoment) {
       }
     });
     const MonotonicTime begin = clock_.Now();
-    const auto got = store.Get("a", 1);
+    const auto got = store.Get({}, "a", 1);
     EXPECT_EQ(got.error().code, cancel ? ErrorCode::kCancelled : ErrorCode::kUnavailable);
     EXPECT_EQ(clock_.Now() - begin, seconds(1));
-    EXPECT_FALSE(store.Get("b", 1).has_value());  // nor does a later one wait
+    EXPECT_FALSE(store.Get({}, "b", 1).has_value());  // nor does a later one wait
     EXPECT_EQ(clock_.Now() - begin, seconds(1));
   }
 }
@@ -252,11 +295,11 @@ TEST_F(RetryingStoreTest, CancelEndsAWaitAndEveryLaterOne) {
                              .wait_max = std::chrono::hours(1000),
                              .total_max = std::chrono::hours(1'000'000)};
   RetryingStore store(std::make_unique<FaultyStore>(tried), clock, *executor, random, options);
-  std::thread waiting([&] { EXPECT_FAILS(store.Get("a", 1), kCancelled); });
+  std::thread waiting([&] { EXPECT_FAILS(store.Get({}, "a", 1), kCancelled); });
   while (tried.requests().empty()) std::this_thread::yield();
   store.Cancel();
   waiting.join();
-  EXPECT_FAILS(store.Get("a", 1), kCancelled);
+  EXPECT_FAILS(store.Get({}, "a", 1), kCancelled);
 }
 
 }  // namespace

@@ -196,7 +196,7 @@ TEST(StoreUrl, OpensTheDirectoryItNames) {
   {
     ASSERT_OK_AND_ASSIGN(const auto store, OpenStore(fs, random, url, StoreOpenMode::kForInit));
     EXPECT_EQ(store->description(), "/backup");
-    ASSERT_OK(store->Create("vault", AsBytes("marker"), ObjectClass::kControl));
+    ASSERT_OK(store->Create({}, "vault", AsBytes("marker"), ObjectClass::kControl));
   }
   EXPECT_OK(OpenStore(fs, random, url, StoreOpenMode::kExisting));
 }

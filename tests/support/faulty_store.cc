@@ -12,7 +12,8 @@ using store::ListPage;
 using store::ObjectClass;
 using store::StoreOperation;
 
-Status FaultyStore::Create(const std::string& name, ByteView data, ObjectClass object_class) {
+Status FaultyStore::Create(const RequestContext& context, const std::string& name, ByteView data,
+                           ObjectClass object_class) {
   const Verdict verdict = Judge(StoreOperation::kCreate, name);
   if (verdict.Is(StoreFaultKind::kLateApply)) {
     const MutexLock lock(mutex_);
@@ -22,39 +23,40 @@ Status FaultyStore::Create(const std::string& name, ByteView data, ObjectClass o
   if (verdict.fail_before) return Fail(*verdict.fail_before);
   if (verdict.Is(StoreFaultKind::kFalseSuccess)) return {};
   RETURN_IF_ERROR(SpendQuota(name, data.size()));
-  if (verdict.Is(StoreFaultKind::kConditionIgnored)) (void)inner_.Delete(name);
-  Status created = inner_.Create(name, data, object_class);
+  if (verdict.Is(StoreFaultKind::kConditionIgnored)) (void)inner_.Delete(context, name);
+  Status created = inner_.Create(context, name, data, object_class);
   if (verdict.fail_after) return Fail(*verdict.fail_after);
   return created;
 }
 
-Result<Bytes> FaultyStore::Get(const std::string& name, std::uint64_t size_max) {
+Result<Bytes> FaultyStore::Get(const RequestContext& context, const std::string& name,
+                               std::uint64_t size_max) {
   const Verdict verdict = Judge(StoreOperation::kGet, name);
   if (verdict.fail_before) return Fail(*verdict.fail_before);
-  return Distort(verdict, inner_.Get(SwappedName(name), size_max));
+  return Distort(verdict, inner_.Get(context, SwappedName(name), size_max));
 }
 
-Result<Bytes> FaultyStore::GetRange(const std::string& name, std::uint64_t offset,
-                                    std::uint64_t length) {
+Result<Bytes> FaultyStore::GetRange(const RequestContext& context, const std::string& name,
+                                    std::uint64_t offset, std::uint64_t length) {
   const Verdict verdict = Judge(StoreOperation::kGetRange, name);
   if (verdict.fail_before) return Fail(*verdict.fail_before);
-  return Distort(verdict, inner_.GetRange(SwappedName(name), offset, length));
+  return Distort(verdict, inner_.GetRange(context, SwappedName(name), offset, length));
 }
 
-Result<ListPage> FaultyStore::List(const std::string& prefix, const std::string& start_after,
-                                   std::size_t limit) {
+Result<ListPage> FaultyStore::List(const RequestContext& context, const std::string& prefix,
+                                   const std::string& start_after, std::size_t limit) {
   const Verdict verdict = Judge(StoreOperation::kList, prefix);
   if (verdict.fail_before) return Fail(*verdict.fail_before);
   if (verdict.fail_after) return Fail(*verdict.fail_after);
   const bool endless = verdict.Is(StoreFaultKind::kEndlessList);
   const std::string after = endless ? "" : start_after;
   std::optional<Result<ListPage>> frozen = FrozenList(prefix, after, limit);
-  Result<ListPage> page = frozen ? std::move(*frozen) : inner_.List(prefix, after, limit);
+  Result<ListPage> page = frozen ? std::move(*frozen) : inner_.List(context, prefix, after, limit);
   if (page.has_value() && verdict.fault) DistortPage(verdict.fault->kind, *page);
   return page;
 }
 
-Status FaultyStore::Delete(const std::string& name) {
+Status FaultyStore::Delete(const RequestContext& context, const std::string& name) {
   const Verdict verdict = Judge(StoreOperation::kDelete, name);
   if (verdict.Is(StoreFaultKind::kLateApply)) {
     const MutexLock lock(mutex_);
@@ -66,14 +68,16 @@ Status FaultyStore::Delete(const std::string& name) {
   }
   if (verdict.fail_before) return Fail(*verdict.fail_before);
   if (verdict.Is(StoreFaultKind::kFalseSuccess)) return {};
-  Status deleted = inner_.Delete(name);
+  Status deleted = inner_.Delete(context, name);
   if (verdict.fail_after) return Fail(*verdict.fail_after);
   return deleted;
 }
 
-store::StoreStrength FaultyStore::strength() const {
+store::StoreCapabilities FaultyStore::capabilities() const {
   const MutexLock lock(mutex_);
-  return strength_ ? *strength_ : inner_.strength();
+  store::StoreCapabilities capabilities = inner_.capabilities();
+  if (strength_) capabilities.strength = *strength_;
+  return capabilities;
 }
 
 void FaultyStore::AddFault(StoreFault fault) {
@@ -121,11 +125,11 @@ void FaultyStore::FreezeLists() {
   std::set<std::string> names;
   std::string last;
   for (bool more = true; more;) {
-    const Result<ListPage> page = inner_.List("", last, store::kListLimitMax);
+    const Result<ListPage> page = inner_.List({}, "", last, store::kListLimitMax);
     CHECK(page.has_value());
-    names.insert(page->names.begin(), page->names.end());
+    for (const store::ListedObject& object : page->objects) names.insert(object.name);
     more = page->more;
-    if (more) last = page->names.back();
+    if (more) last = page->objects.back().name;
   }
   const MutexLock lock(mutex_);
   frozen_names_ = std::move(names);
@@ -191,6 +195,7 @@ FaultyStore::Verdict FaultyStore::JudgeLocked(StoreOperation operation, const st
   Verdict verdict{.fault = NextFaultLocked(operation, name)};
   if (!verdict.fault) return verdict;
   Error error{verdict.fault->code, Concat("planted fault at ", name)};
+  error.retry_after = verdict.fault->retry_after;
   const StoreFaultKind kind = verdict.fault->kind;
   if (kind == StoreFaultKind::kFailBefore || kind == StoreFaultKind::kLateApply) {
     verdict.fail_before = std::move(error);
@@ -244,9 +249,9 @@ void FaultyStore::LandDue() {
 
 void FaultyStore::Land(const LateRequest& request) {
   if (request.operation == StoreOperation::kCreate) {
-    (void)inner_.Create(request.name, request.data, request.object_class);
+    (void)inner_.Create({}, request.name, request.data, request.object_class);
   } else {
-    (void)inner_.Delete(request.name);
+    (void)inner_.Delete({}, request.name);
   }
 }
 
@@ -282,16 +287,16 @@ Result<Bytes> FaultyStore::Distort(const Verdict& verdict, Result<Bytes> body) {
 void FaultyStore::DistortPage(StoreFaultKind kind, ListPage& page) {
   switch (kind) {
     case StoreFaultKind::kShortList:
-      page.names.resize(page.names.size() / 2);
+      page.objects.resize(page.objects.size() / 2);
       page.more = false;
       return;
     case StoreFaultKind::kUnsortedList:
-      std::ranges::reverse(page.names);
+      std::ranges::reverse(page.objects);
       return;
     case StoreFaultKind::kDuplicateList: {
-      std::vector<std::string> twice;
-      for (const std::string& name : page.names) twice.insert(twice.end(), 2, name);
-      page.names = std::move(twice);
+      std::vector<store::ListedObject> twice;
+      for (const store::ListedObject& object : page.objects) twice.insert(twice.end(), 2, object);
+      page.objects = std::move(twice);
       return;
     }
     case StoreFaultKind::kEndlessList:
@@ -310,9 +315,9 @@ std::optional<Result<ListPage>> FaultyStore::FrozenList(const std::string& prefi
   ListPage page{{}, false};
   for (const std::string& name : *frozen_names_) {
     if (!name.starts_with(prefix) || name <= start_after) continue;
-    page.more = page.names.size() == limit;
+    page.more = page.objects.size() == limit;
     if (page.more) break;
-    page.names.push_back(name);
+    page.objects.push_back({.name = name});
   }
   return page;
 }

@@ -54,6 +54,7 @@ struct StoreFault {
   std::uint64_t count = 1;  // how many in a row; kForever
   ErrorCode code = ErrorCode::kUnavailable;
   std::uint64_t late_by = 1;
+  std::optional<Duration> retry_after = std::nullopt;  // the store asks for it
 };
 
 enum class HaltMoment { kBefore, kAfter };  // the nth request takes effect, or doesn't
@@ -63,14 +64,17 @@ class FaultyStore final : public store::ObjectStore {
   explicit FaultyStore(store::ObjectStore& inner, std::uint64_t seed = 1)
       : inner_(inner), random_(seed) {}
 
-  Status Create(const std::string& name, ByteView data, store::ObjectClass object_class) override;
-  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override;
-  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                         std::uint64_t length) override;
-  Result<store::ListPage> List(const std::string& prefix, const std::string& start_after,
-                               std::size_t limit) override;
-  Status Delete(const std::string& name) override;
-  [[nodiscard]] store::StoreStrength strength() const override;
+  Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                store::ObjectClass object_class) override;
+  Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                    std::uint64_t size_max) override;
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                         std::uint64_t offset, std::uint64_t length) override;
+  Result<store::ListPage> List(const RequestContext& context, const std::string& prefix,
+                               const std::string& start_after, std::size_t limit) override;
+  Status Delete(const RequestContext& context, const std::string& name) override;
+  [[nodiscard]] store::StoreCapabilities capabilities() const override;
+  [[nodiscard]] std::string identity() const override { return inner_.identity(); }
   [[nodiscard]] std::string description() const override { return inner_.description(); }
 
   void AddFault(StoreFault fault);

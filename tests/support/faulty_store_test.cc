@@ -19,10 +19,10 @@ using store::StoreOperation;
 class FaultyStoreTest : public testing::Test {
  protected:
   Status Put(const std::string& name, std::string_view text = "text") {
-    return faulty_.Create(name, AsBytes(text), ObjectClass::kData);
+    return faulty_.Create({}, name, AsBytes(text), ObjectClass::kData);
   }
   std::string TextAt(const std::string& name) {
-    const Result<Bytes> bytes = faulty_.Get(name, 1000);
+    const Result<Bytes> bytes = faulty_.Get({}, name, 1000);
     return bytes.has_value() ? std::string(AsText(*bytes)) : TextOf(bytes.error());
   }
   std::size_t there() { return memory_.object_count(); }
@@ -39,7 +39,7 @@ TEST_F(FaultyStoreTest, FailsBeforeOrAfterTheRequestTakesEffect) {
   EXPECT_FAILS(Put("a"), kUnavailable);
   EXPECT_EQ(there(), 1U);
   faulty_.AddFault({.kind = StoreFaultKind::kFailAfter});
-  EXPECT_FAILS(faulty_.Delete("a"), kUnavailable);
+  EXPECT_FAILS(faulty_.Delete({}, "a"), kUnavailable);
   EXPECT_EQ(there(), 0U);
   EXPECT_OK(Put("a"));
 }
@@ -49,7 +49,7 @@ TEST_F(FaultyStoreTest, HitsTheRequestsThatWereMeant) {
       {.operation = StoreOperation::kCreate, .name_contains = "heads/", .nth = 2, .count = 2});
   EXPECT_OK(Put("packs/a"));
   EXPECT_OK(Put("heads/a"));
-  EXPECT_OK(faulty_.Get("heads/a", 100));
+  EXPECT_OK(faulty_.Get({}, "heads/a", 100));
   EXPECT_OK(Put("packs/b"));
   EXPECT_FAILS(Put("heads/b"), kUnavailable);
   EXPECT_FAILS(Put("heads/b"), kUnavailable);
@@ -66,7 +66,7 @@ TEST_F(FaultyStoreTest, ALateRequestLandsAfterNewerOnes) {
   EXPECT_EQ(TextAt("a"), "old");
 
   faulty_.AddFault({.kind = StoreFaultKind::kLateApply, .late_by = 100});
-  EXPECT_FAILS(faulty_.Delete("a"), kUnavailable);
+  EXPECT_FAILS(faulty_.Delete({}, "a"), kUnavailable);
   EXPECT_EQ(there(), 3U);
   faulty_.LandLateRequests();
   EXPECT_EQ(there(), 2U);
@@ -83,7 +83,7 @@ TEST_F(FaultyStoreTest, DistortsBodies) {
   EXPECT_EQ(corrupt.size(), 10U);
   EXPECT_NE(corrupt, "0123456789");
   faulty_.AddFault({.kind = StoreFaultKind::kTruncatedBody});
-  ASSERT_OK_AND_ASSIGN(const Bytes range, faulty_.GetRange("a", 2, 4));
+  ASSERT_OK_AND_ASSIGN(const Bytes range, faulty_.GetRange({}, "a", 2, 4));
   EXPECT_EQ(AsText(range), "23");
   EXPECT_EQ(TextAt("a"), "0123456789");
 }
@@ -92,14 +92,14 @@ TEST_F(FaultyStoreTest, DistortsLists) {
   for (const char* name : {"a", "b", "c", "d"}) ASSERT_OK(Put(name));
   const auto list = [&](StoreFaultKind kind) {
     faulty_.AddFault({.kind = kind, .operation = StoreOperation::kList});
-    return *faulty_.List("", "b", 3);
+    return *faulty_.List({}, "", "b", 3);
   };
   using Names = std::vector<std::string>;
-  EXPECT_EQ(list(StoreFaultKind::kShortList).names, Names{"c"});
-  EXPECT_EQ(list(StoreFaultKind::kUnsortedList).names, (Names{"d", "c"}));
-  EXPECT_EQ(list(StoreFaultKind::kDuplicateList).names, (Names{"c", "c", "d", "d"}));
+  EXPECT_EQ(list(StoreFaultKind::kShortList).names(), Names{"c"});
+  EXPECT_EQ(list(StoreFaultKind::kUnsortedList).names(), (Names{"d", "c"}));
+  EXPECT_EQ(list(StoreFaultKind::kDuplicateList).names(), (Names{"c", "c", "d", "d"}));
   const ListPage endless = list(StoreFaultKind::kEndlessList);
-  EXPECT_EQ(endless.names, (Names{"a", "b", "c"}));
+  EXPECT_EQ(endless.names(), (Names{"a", "b", "c"}));
   EXPECT_TRUE(endless.more);
 }
 
@@ -107,13 +107,13 @@ TEST_F(FaultyStoreTest, ListsWhatWasThereWhenFrozen) {
   for (const char* name : {"a", "b", "c"}) ASSERT_OK(Put(name));
   faulty_.FreezeLists();
   ASSERT_OK(Put("d"));
-  ASSERT_OK(faulty_.Delete("a"));
-  ASSERT_OK_AND_ASSIGN(const ListPage page, faulty_.List("", "", 2));
-  EXPECT_EQ(page.names, (std::vector<std::string>{"a", "b"}));
+  ASSERT_OK(faulty_.Delete({}, "a"));
+  ASSERT_OK_AND_ASSIGN(const ListPage page, faulty_.List({}, "", "", 2));
+  EXPECT_EQ(page.names(), (std::vector<std::string>{"a", "b"}));
   EXPECT_TRUE(page.more);
   faulty_.ThawLists();
-  ASSERT_OK_AND_ASSIGN(const ListPage now, faulty_.List("", "", 10));
-  EXPECT_EQ(now.names, (std::vector<std::string>{"b", "c", "d"}));
+  ASSERT_OK_AND_ASSIGN(const ListPage now, faulty_.List({}, "", "", 10));
+  EXPECT_EQ(now.names(), (std::vector<std::string>{"b", "c", "d"}));
 }
 
 TEST_F(FaultyStoreTest, OverwritesWhenTheConditionIsIgnored) {
@@ -128,7 +128,7 @@ TEST_F(FaultyStoreTest, ClaimsSuccessAndDoesNothing) {
   faulty_.AddFault({.kind = StoreFaultKind::kFalseSuccess, .count = 2});
   EXPECT_OK(Put("a"));
   EXPECT_EQ(there(), 0U);
-  EXPECT_OK(faulty_.Delete("b"));
+  EXPECT_OK(faulty_.Delete({}, "b"));
   EXPECT_OK(Put("a"));
   EXPECT_EQ(there(), 1U);
 }
@@ -145,7 +145,7 @@ TEST_F(FaultyStoreTest, CutsOffOneClientOfTwo) {
   FaultyStore other(memory_);
   faulty_.FailAll(ErrorCode::kUnavailable);
   EXPECT_FAILS(Put("a"), kUnavailable);
-  EXPECT_OK(other.Create("a", AsBytes("x"), ObjectClass::kData));
+  EXPECT_OK(other.Create({}, "a", AsBytes("x"), ObjectClass::kData));
   faulty_.Heal();
   EXPECT_EQ(TextAt("a"), "x");
 }
@@ -162,9 +162,9 @@ TEST_F(FaultyStoreTest, HaltsAroundTheNthRequest) {
     store::MemoryStore memory;
     FaultyStore client(memory);
     client.HaltAt(2, moment);
-    EXPECT_OK(client.Create("a", {}, ObjectClass::kData));
-    EXPECT_FAILS(client.Create("b", {}, ObjectClass::kData), kCancelled);
-    EXPECT_FAILS(client.Create("c", {}, ObjectClass::kData), kCancelled);
+    EXPECT_OK(client.Create({}, "a", {}, ObjectClass::kData));
+    EXPECT_FAILS(client.Create({}, "b", {}, ObjectClass::kData), kCancelled);
+    EXPECT_FAILS(client.Create({}, "c", {}, ObjectClass::kData), kCancelled);
     EXPECT_TRUE(client.halted());
     EXPECT_EQ(memory.object_count(), moment == HaltMoment::kBefore ? 1U : 2U);
   }
@@ -176,16 +176,16 @@ TEST_F(FaultyStoreTest, TakesItsTime) {
   faulty_.SetLatency(executor, std::chrono::milliseconds(80));
   const MonotonicTime start = clock.Now();
   EXPECT_OK(Put("a"));
-  EXPECT_OK(faulty_.List("", "", 1));
+  EXPECT_OK(faulty_.List({}, "", "", 1));
   EXPECT_EQ(clock.Now() - start, std::chrono::milliseconds(160));
 }
 
 TEST_F(FaultyStoreTest, TheRecordShowsWhatTheProviderSees) {
   RecordingStore recording(faulty_);
-  ASSERT_OK(recording.Create("packs/ab/x", AsBytes("0123456789"), ObjectClass::kData));
-  ASSERT_OK(recording.GetRange("packs/ab/x", 4, 3));
-  ASSERT_OK(recording.List("packs/", "packs/a", 5));
-  EXPECT_FAILS(recording.Delete("packs/ab/y"), kNotFound);
+  ASSERT_OK(recording.Create({}, "packs/ab/x", AsBytes("0123456789"), ObjectClass::kData));
+  ASSERT_OK(recording.GetRange({}, "packs/ab/x", 4, 3));
+  ASSERT_OK(recording.List({}, "packs/", "packs/a", 5));
+  EXPECT_FAILS(recording.Delete({}, "packs/ab/y"), kNotFound);
   std::vector<std::string> seen;
   for (const StoreRequest& request : recording.requests()) seen.push_back(ToString(request));
   EXPECT_EQ(seen, (std::vector<std::string>{

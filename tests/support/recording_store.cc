@@ -51,9 +51,9 @@ std::ostream& operator<<(std::ostream& out, const StoreRequest& request) {
   return out << ToString(request);
 }
 
-Status RecordingStore::Create(const std::string& name, ByteView data,
+Status RecordingStore::Create(const RequestContext& context, const std::string& name, ByteView data,
                               store::ObjectClass object_class) {
-  Status created = inner_.Create(name, data, object_class);
+  Status created = inner_.Create(context, name, data, object_class);
   Record({.operation = StoreOperation::kCreate,
           .name = name,
           .size = data.size(),
@@ -61,8 +61,9 @@ Status RecordingStore::Create(const std::string& name, ByteView data,
   return created;
 }
 
-Result<Bytes> RecordingStore::Get(const std::string& name, std::uint64_t size_max) {
-  Result<Bytes> bytes = inner_.Get(name, size_max);
+Result<Bytes> RecordingStore::Get(const RequestContext& context, const std::string& name,
+                                  std::uint64_t size_max) {
+  Result<Bytes> bytes = inner_.Get(context, name, size_max);
   Record({.operation = StoreOperation::kGet,
           .name = name,
           .size = SizeOf(bytes),
@@ -70,9 +71,9 @@ Result<Bytes> RecordingStore::Get(const std::string& name, std::uint64_t size_ma
   return bytes;
 }
 
-Result<Bytes> RecordingStore::GetRange(const std::string& name, std::uint64_t offset,
-                                       std::uint64_t length) {
-  Result<Bytes> bytes = inner_.GetRange(name, offset, length);
+Result<Bytes> RecordingStore::GetRange(const RequestContext& context, const std::string& name,
+                                       std::uint64_t offset, std::uint64_t length) {
+  Result<Bytes> bytes = inner_.GetRange(context, name, offset, length);
   Record({.operation = StoreOperation::kGetRange,
           .name = name,
           .offset = offset,
@@ -82,19 +83,20 @@ Result<Bytes> RecordingStore::GetRange(const std::string& name, std::uint64_t of
   return bytes;
 }
 
-Result<store::ListPage> RecordingStore::List(const std::string& prefix,
+Result<store::ListPage> RecordingStore::List(const RequestContext& context,
+                                             const std::string& prefix,
                                              const std::string& start_after, std::size_t limit) {
-  Result<store::ListPage> page = inner_.List(prefix, start_after, limit);
+  Result<store::ListPage> page = inner_.List(context, prefix, start_after, limit);
   Record({.operation = StoreOperation::kList,
           .name = prefix,
-          .size = page.has_value() ? page->names.size() : 0,
+          .size = page.has_value() ? page->objects.size() : 0,
           .start_after = start_after,
           .error = ErrorOf(page)});
   return page;
 }
 
-Status RecordingStore::Delete(const std::string& name) {
-  Status deleted = inner_.Delete(name);
+Status RecordingStore::Delete(const RequestContext& context, const std::string& name) {
+  Status deleted = inner_.Delete(context, name);
   Record({.operation = StoreOperation::kDelete, .name = name, .error = ErrorOf(deleted)});
   return deleted;
 }

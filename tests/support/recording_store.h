@@ -31,14 +31,19 @@ class RecordingStore final : public store::ObjectStore {
  public:
   explicit RecordingStore(store::ObjectStore& inner) : inner_(inner) {}
 
-  Status Create(const std::string& name, ByteView data, store::ObjectClass object_class) override;
-  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override;
-  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                         std::uint64_t length) override;
-  Result<store::ListPage> List(const std::string& prefix, const std::string& start_after,
-                               std::size_t limit) override;
-  Status Delete(const std::string& name) override;
-  [[nodiscard]] store::StoreStrength strength() const override { return inner_.strength(); }
+  Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                store::ObjectClass object_class) override;
+  Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                    std::uint64_t size_max) override;
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                         std::uint64_t offset, std::uint64_t length) override;
+  Result<store::ListPage> List(const RequestContext& context, const std::string& prefix,
+                               const std::string& start_after, std::size_t limit) override;
+  Status Delete(const RequestContext& context, const std::string& name) override;
+  [[nodiscard]] store::StoreCapabilities capabilities() const override {
+    return inner_.capabilities();
+  }
+  [[nodiscard]] std::string identity() const override { return inner_.identity(); }
   [[nodiscard]] std::string description() const override { return inner_.description(); }
 
   [[nodiscard]] std::vector<StoreRequest> requests() const;

@@ -33,7 +33,7 @@ testing::AssertionResult FailsWith(const Result<T>& result, ErrorCode code) {
 
 #define EXPECT_OK(expr) EXPECT_TRUE(::coffer::IsOk(expr))
 #define ASSERT_OK(expr) ASSERT_TRUE(::coffer::IsOk(expr))
-/// EXPECT_FAILS(store.Delete("x"), kNotFound)
+/// EXPECT_FAILS(store.Delete({}, "x"), kNotFound)
 #define EXPECT_FAILS(expr, code) EXPECT_TRUE(::coffer::FailsWith((expr), ::coffer::ErrorCode::code))
 #define ASSERT_FAILS(expr, code) ASSERT_TRUE(::coffer::FailsWith((expr), ::coffer::ErrorCode::code))
 

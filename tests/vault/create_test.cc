@@ -302,23 +302,28 @@ TEST(Create, OfTwoAtOnceOneMakesTheVault) {
   class Planting final : public store::ObjectStore {
    public:
     Planting(store::MemoryStore& inner, const Bytes& bytes) : inner_(inner), bytes_(bytes) {}
-    Status Create(const std::string& name, ByteView data, store::ObjectClass c) override {
+    Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                  store::ObjectClass c) override {
       if (name.starts_with("keys/")) Plant(inner_, name, &bytes_);
-      return inner_.Create(name, data, c);
+      return inner_.Create(context, name, data, c);
     }
-    Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override {
-      return inner_.Get(name, size_max);
+    Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                      std::uint64_t size_max) override {
+      return inner_.Get(context, name, size_max);
     }
-    Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                           std::uint64_t length) override {
-      return inner_.GetRange(name, offset, length);
+    Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                           std::uint64_t offset, std::uint64_t length) override {
+      return inner_.GetRange(context, name, offset, length);
     }
-    Result<store::ListPage> List(const std::string& prefix, const std::string& after,
-                                 std::size_t limit) override {
-      return inner_.List(prefix, after, limit);
+    Result<store::ListPage> List(const RequestContext& context, const std::string& prefix,
+                                 const std::string& after, std::size_t limit) override {
+      return inner_.List(context, prefix, after, limit);
     }
-    Status Delete(const std::string& name) override { return inner_.Delete(name); }
-    store::StoreStrength strength() const override { return inner_.strength(); }
+    Status Delete(const RequestContext& context, const std::string& name) override {
+      return inner_.Delete(context, name);
+    }
+    store::StoreCapabilities capabilities() const override { return inner_.capabilities(); }
+    std::string identity() const override { return inner_.identity(); }
     std::string description() const override { return inner_.description(); }
 
    private:

@@ -23,24 +23,29 @@ namespace coffer::vault {
 class PoweredStore final : public store::ObjectStore {
  public:
   PoweredStore(FaultyStore& inner, FaultyFileSystem& fs) : inner_(inner), fs_(fs) {}
-  Status Create(const std::string& name, ByteView data, store::ObjectClass object_class) override {
-    return Ask([&] { return inner_.Create(name, data, object_class); });
+  Status Create(const RequestContext& context, const std::string& name, ByteView data,
+                store::ObjectClass object_class) override {
+    return Ask([&] { return inner_.Create(context, name, data, object_class); });
   }
-  Result<Bytes> Get(const std::string& name, std::uint64_t size_max) override {
-    return Ask([&] { return inner_.Get(name, size_max); });
+  Result<Bytes> Get(const RequestContext& context, const std::string& name,
+                    std::uint64_t size_max) override {
+    return Ask([&] { return inner_.Get(context, name, size_max); });
   }
-  Result<Bytes> GetRange(const std::string& name, std::uint64_t offset,
-                         std::uint64_t length) override {
-    return Ask([&] { return inner_.GetRange(name, offset, length); });
+  Result<Bytes> GetRange(const RequestContext& context, const std::string& name,
+                         std::uint64_t offset, std::uint64_t length) override {
+    return Ask([&] { return inner_.GetRange(context, name, offset, length); });
   }
-  Result<store::ListPage> List(const std::string& prefix, const std::string& start_after,
-                               std::size_t limit) override {
-    return Ask([&] { return inner_.List(prefix, start_after, limit); });
+  Result<store::ListPage> List(const RequestContext& context, const std::string& prefix,
+                               const std::string& start_after, std::size_t limit) override {
+    return Ask([&] { return inner_.List(context, prefix, start_after, limit); });
   }
-  Status Delete(const std::string& name) override {
-    return Ask([&] { return inner_.Delete(name); });
+  Status Delete(const RequestContext& context, const std::string& name) override {
+    return Ask([&] { return inner_.Delete(context, name); });
   }
-  [[nodiscard]] store::StoreStrength strength() const override { return inner_.strength(); }
+  [[nodiscard]] store::StoreCapabilities capabilities() const override {
+    return inner_.capabilities();
+  }
+  [[nodiscard]] std::string identity() const override { return inner_.identity(); }
   [[nodiscard]] std::string description() const override { return inner_.description(); }
 
  private:

@@ -54,13 +54,9 @@ class SurveyTest : public testing::Test {
   }
   [[nodiscard]] std::uint64_t PackBytesAtProvider() {
     std::uint64_t bytes = 0;
-    auto page = provider_.List(std::string(format::kPacksPrefix), "", store::kListLimitMax);
+    auto page = provider_.List({}, std::string(format::kPacksPrefix), "", store::kListLimitMax);
     EXPECT_OK(page);
-    for (const std::string& name : page->names) {
-      const auto object = provider_.Get(name, format::kPackBytesMax);
-      EXPECT_OK(object);
-      bytes += object->size();
-    }
+    for (const store::ListedObject& object : page->objects) bytes += object.size;
     return bytes;
   }
 
@@ -131,7 +127,7 @@ TEST_F(SurveyTest, ALostPageIsCountedAsSuchAndAllElseGoesOn) {
   Write(300 * kChunk, random_.NewBytes(5 * kChunk));  // below another leaf
   ASSERT_OK((*opened_)->Close(CloseMode::kUpload, {}));
   opened_.reset();
-  for (const std::string& name : pages) ASSERT_OK(provider_.Delete(name));
+  for (const std::string& name : pages) ASSERT_OK(provider_.Delete({}, name));
 
   vault::Machine other(provider_, seed_ + 7, "other");
   OpenOptions options;
