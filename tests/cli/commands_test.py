@@ -66,7 +66,7 @@ class Commands(e2e.CofferTest):
         del cron["XDG_RUNTIME_DIR"]
         def run(*words):
             return subprocess.run(self.machine.command(*words), env=cron, text=True,
-                                  stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+                                  stdin=subprocess.DEVNULL, capture_output=True, timeout=600)
         self.assertEqual(json.loads(run("daemon", "status", "--json").stdout)["pid"], pid)
         self.assertIn("open", run("status", "photos").stdout)
         closed = run("close", "--all")
@@ -170,7 +170,7 @@ class Commands(e2e.CofferTest):
         ours, theirs = pty.openpty()
         self.addCleanup(os.close, ours)
         done = subprocess.run(self.machine.command("close", "photos"), stderr=theirs,
-                              env=dict(self.machine.environment, TERM="dumb"), timeout=120,
+                              env=dict(self.machine.environment, TERM="dumb"), timeout=600,
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         os.close(theirs)
         self.assertEqual(done.returncode, 0)
@@ -196,7 +196,7 @@ class Commands(e2e.CofferTest):
     def bash(self, line):
         return subprocess.run(["bash", "-c", line], env=dict(self.machine.environment,
                               COFFER=self.machine.command()[0], STORE=str(self.store)), text=True,
-                              capture_output=True, timeout=120, cwd=self.machine.root)
+                              capture_output=True, timeout=600, cwd=self.machine.root)
 
     def test_a_password_comes_from_pipes_links_and_files_of_other_systems(self):
         self.init()

@@ -245,7 +245,7 @@ class ConfigFile(DaemonTest):
         self.expect(0, "init", "mail", self.store, "16M", "--chunk-size=256KiB")
         for name, preferred in (("photos", 16 << 10), ("mail", 256 << 10)):
             told = subprocess.run(["nbdinfo", "--json", self.open(name)], check=True, text=True,
-                                  capture_output=True, timeout=60).stdout
+                                  capture_output=True, timeout=600).stdout
             export = json.loads(told)["exports"][0]
             self.assertEqual(export["description"], f"coffer volume {name}")
             self.assertEqual((export["block_size_minimum"], export["block_size_preferred"],

@@ -169,7 +169,7 @@ class Machine:
     def run(self, *words, password=True, **options):
         extra = ["--password-file", self.password_file] if password else []
         return subprocess.run(self.command(*words, *extra), env=self.environment, text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=600,
                               start_new_session=True, **options)
 
     def pid(self):
@@ -238,11 +238,11 @@ class CofferTest(unittest.TestCase):
         return path
 
     def copy_in(self, path, uri):
-        subprocess.run(["nbdcopy", "--flush", str(path), uri], check=True, timeout=120)
+        subprocess.run(["nbdcopy", "--flush", str(path), uri], check=True, timeout=600)
 
     def read_back(self, uri, length):
         path = self.root / "back"
-        subprocess.run(["nbdcopy", uri, str(path)], check=True, timeout=120)
+        subprocess.run(["nbdcopy", uri, str(path)], check=True, timeout=600)
         with path.open("rb") as file:
             return file.read(length)
 
@@ -310,7 +310,7 @@ class EndToEnd(CofferTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(stat.S_IMODE(sock.stat().st_mode), 0o600)
         subprocess.run(["nbdinfo", "--size", f"nbd+unix:///?socket={sock}"], check=True,
-                       stdout=subprocess.DEVNULL, timeout=60)
+                       stdout=subprocess.DEVNULL, timeout=600)
 
     def test_json_is_one_object_with_the_documented_fields(self):
         made = json.loads(self.expect(0, "init", "photos", self.store, "16M", "--json").stdout)
@@ -715,18 +715,18 @@ class EndToEnd(CofferTest):
         self.expect(0, "status")
         daemon = [str(self.machine.programs / "cofferd")]
         second = subprocess.run(daemon, env=self.machine.environment, capture_output=True, text=True,
-                                timeout=60)
+                                timeout=600)
         self.assertEqual(second.returncode, 6, second.stderr)
         self.assertIn(str(self.machine.pid()), second.stderr)
         other_state = dict(self.machine.environment, XDG_STATE_HOME=str(self.root / "other"))
-        second = subprocess.run(daemon, env=other_state, capture_output=True, text=True, timeout=60)
+        second = subprocess.run(daemon, env=other_state, capture_output=True, text=True, timeout=600)
         self.assertEqual(second.returncode, 6, second.stderr)
         self.expect(0, "daemon", "status")
 
     def test_many_clients_at_once_start_one_daemon(self):
         clients = [subprocess.Popen(self.machine.command("status"), env=self.machine.environment,
                                     stdout=subprocess.DEVNULL) for _ in range(6)]
-        self.assertEqual([client.wait(timeout=60) for client in clients], [0] * 6)
+        self.assertEqual([client.wait(timeout=600) for client in clients], [0] * 6)
         log = (self.machine.state / "log" / "cofferd.log").read_text()
         self.assertEqual(log.count("is ready"), 1, log)
 
@@ -744,7 +744,7 @@ class EndToEnd(CofferTest):
     def test_a_failed_self_test_keeps_the_daemon_from_starting(self):
         machine = self.new_machine("planted", PLANTED)
         alone = subprocess.run([str(PLANTED / "cofferd")], env=machine.environment, text=True,
-                               capture_output=True, timeout=60)
+                               capture_output=True, timeout=600)
         self.assertEqual(alone.returncode, 70, alone.stderr)
         self.assertIn("self-test", alone.stderr)
         done = machine.run("status")
@@ -814,7 +814,7 @@ class EndToEnd(CofferTest):
         self.assertIn("is ready", daemon.stderr.readline())
         self.expect(0, "daemon", "status")
         daemon.send_signal(signal.SIGINT)
-        daemon.communicate(timeout=60)
+        daemon.communicate(timeout=600)
         self.assertEqual(daemon.returncode, 0)
 
     # --- A store that is gone ---
@@ -863,7 +863,7 @@ class EndToEnd(CofferTest):
         for _ in range(2):
             seen += self.read_until(terminal, ": ")
             os.write(terminal, b"s3cret\n")
-        self.assertEqual(process.wait(timeout=60), 0)
+        self.assertEqual(process.wait(timeout=600), 0)
         self.assertNotIn("s3cret", seen)
         self.machine.password_file = self.machine.write_password("typed", "s3cret")
         self.open()
@@ -873,7 +873,7 @@ class EndToEnd(CofferTest):
         for answer in (b"a\n", b"b\n") * 3:
             self.read_until(terminal, ": ")
             os.write(terminal, answer)
-        self.assertEqual(process.wait(timeout=60), 5)
+        self.assertEqual(process.wait(timeout=600), 5)
         self.assertFalse(self.store.exists())
 
     def test_ctrl_c_at_the_prompt_ends_coffer_with_echo_on_again(self):
@@ -882,7 +882,7 @@ class EndToEnd(CofferTest):
         self.read_until(terminal, "Password for vault backups: ")
         self.assertFalse(termios.tcgetattr(terminal)[3] & termios.ECHO)
         os.write(terminal, b"\x03")
-        self.assertEqual(process.wait(timeout=60), 130)
+        self.assertEqual(process.wait(timeout=600), 130)
         self.assertTrue(termios.tcgetattr(terminal)[3] & termios.ECHO)
 
     def test_ctrl_c_ends_the_wait_and_never_the_work(self):
@@ -896,7 +896,7 @@ class EndToEnd(CofferTest):
                                   env=self.machine.environment, stderr=subprocess.PIPE)
         wait_until(lambda: len(jobs()) > len(before), "the job")
         client.send_signal(signal.SIGINT)
-        _, said = client.communicate(timeout=60)
+        _, said = client.communicate(timeout=600)
         self.assertEqual(client.returncode, 130, said)
         self.assertIn("goes on", said)
         (job,) = set(jobs()) - set(before)

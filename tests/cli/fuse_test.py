@@ -193,7 +193,7 @@ class Fuse(e2e.CofferTest):
     def test_a_directory_that_somebody_has_unmounted_is_mounted_again_by_the_next_open(self):
         self.init()
         self.serve()
-        subprocess.run(["fusermount3", "-u", self.place], check=True, timeout=60)
+        subprocess.run(["fusermount3", "-u", self.place], check=True, timeout=600)
         self.assertFalse(self.image.exists())
         self.assertEqual(self.serve(), str(self.image))
         self.assertEqual(self.image.stat().st_size, 16 * MIB)
@@ -274,7 +274,7 @@ true
             configuration.write_text(setting)
             configuration.chmod(0o644)
             done = subprocess.run(["unshare", "-m", "bash", script, configuration], cwd=home,
-                                  capture_output=True, text=True, timeout=120, check=False)
+                                  capture_output=True, text=True, timeout=600, check=False)
             self.assertEqual((done.returncode, done.stdout), (0, allowed), done.stderr)
 
 

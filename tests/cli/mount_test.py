@@ -158,7 +158,7 @@ class Mount(e2e.CofferTest):
         return found.f_blocks * found.f_frsize
 
     def run_program(self, *words):
-        return subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=60,
+        return subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=600,
                               env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin", "LC_ALL": "C"})
 
     def grow_ext4_unmounted(self):

@@ -129,7 +129,7 @@ class VolumeLife(e2e.CofferTest):
         for prompt in ("New password for vault backups: ", "Repeat the new password: "):
             seen += self.read_until(terminal, prompt)
             os.write(terminal, NEW.encode() + b"\n")
-        self.assertEqual(process.wait(timeout=60), 0)
+        self.assertEqual(process.wait(timeout=600), 0)
         self.assertNotIn(NEW, seen)
         self.expect(5, "open", "photos")
         self.with_password(NEW)
@@ -189,7 +189,7 @@ class VolumeLife(e2e.CofferTest):
 
     def size_at(self, uri):
         return int(subprocess.run(["nbdinfo", "--size", uri], check=True, capture_output=True,
-                                  timeout=60).stdout)
+                                  timeout=600).stdout)
 
     def test_a_volume_grows_under_its_clients_and_who_reconnects_sees_it(self):
         self.init()
@@ -285,13 +285,13 @@ class VolumeLife(e2e.CofferTest):
         process, terminal = self.at_terminal("delete", "photos")
         self.read_until(terminal, "Type its name to delete it: ")
         os.write(terminal, b"no\n")
-        self.assertEqual(process.wait(timeout=60), 2)
+        self.assertEqual(process.wait(timeout=600), 2)
         process, terminal = self.at_terminal("delete", "photos")
         self.read_until(terminal, "Type its name to delete it: ")
         os.write(terminal, b"photos\n")
         self.read_until(terminal, "Password for vault backups: ")
         os.write(terminal, PASSWORD.encode() + b"\n")
-        self.assertEqual(process.wait(timeout=60), 0)
+        self.assertEqual(process.wait(timeout=600), 0)
         self.expect(3, "status", "photos")
 
     def test_delete_says_how_much_waits_for_gc(self):
@@ -351,7 +351,7 @@ class VolumeLife(e2e.CofferTest):
         self.assertRegex(self.read_until(terminal, " of "), r"sync backups/photos +[0-9]+% ")
         os.write(terminal, b"\x03")
         self.read_until(terminal, "goes on")
-        self.assertEqual(process.wait(timeout=60), 130)
+        self.assertEqual(process.wait(timeout=600), 130)
         away.rename(self.store)
         e2e.wait_until(lambda: self.status()["waiting_bytes"] == 0, "the upload, by itself", 120)
 

@@ -547,7 +547,7 @@ class Clients(NbdTest):
                 self.assertTrue(all(run[2] in (0, nbd.HOLE) for run in told))
             if shutil.which("nbdinfo"):
                 uri = f"nbd+unix:///photos?socket={self.path}"
-                told = json.loads(subprocess.run(["nbdinfo", "--map", "--json", uri], check=True, timeout=120,
+                told = json.loads(subprocess.run(["nbdinfo", "--map", "--json", uri], check=True, timeout=600,
                                                  capture_output=True).stdout)
                 joined = []
                 for run in told:

@@ -188,7 +188,7 @@ class Image(Suspend):
             time.sleep(0.2)
         self.await_progress()
         for command in commands:
-            output = command.communicate(timeout=60)[0]
+            output = command.communicate(timeout=600)[0]
             self.assertEqual(command.returncode, 0, output)
         with self.asleep():
             self.assert_stands_still()
@@ -345,7 +345,7 @@ class Drive(Suspend):
         wait_until(lambda: self.status()["last_error"] == "", "a sync of its own after the store is back")
         self.expect(0, "close", "photos", password=False)
         uri = json.loads(self.expect(0, "open", "photos", f"--fuse={self.images}", "--json").stdout)["uri"]
-        checked = subprocess.run(["/sbin/e2fsck", "-fn", uri], capture_output=True, text=True, timeout=120, check=False)
+        checked = subprocess.run(["/sbin/e2fsck", "-fn", uri], capture_output=True, text=True, timeout=600, check=False)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
         self.expect(0, "close", "photos", password=False)
         self.mount()
