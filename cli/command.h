@@ -99,6 +99,7 @@ inline constexpr ExitMeaning kExitMeanings[] = {
 [[nodiscard]] Command RenameCommand();
 [[nodiscard]] Command ResizeCommand();
 [[nodiscard]] Command StatusCommand();
+[[nodiscard]] Command StoreTestCommand();
 [[nodiscard]] Command SyncCommand();
 [[nodiscard]] Command TrustAcceptCommand();
 [[nodiscard]] Command TrustForgetCommand();

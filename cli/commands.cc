@@ -4,12 +4,12 @@ namespace coffer::cli {
 
 const std::vector<Command>& Commands() {
   static const std::vector<Command> commands = {
-      InitCommand(),          AddCommand(),          OpenCommand(),        CloseCommand(),
-      StatusCommand(),        ListCommand(),         InfoCommand(),        SyncCommand(),
-      PasswdCommand(),        KeyListCommand(),      RenameCommand(),      DeleteCommand(),
-      ResizeCommand(),        TrustShowCommand(),    TrustAcceptCommand(), TrustForgetCommand(),
-      ConfigCheckCommand(),   ConfigShowCommand(),   DaemonRunCommand(),   DaemonStopCommand(),
-      DaemonRestartCommand(), DaemonStatusCommand(),
+      InitCommand(),        AddCommand(),           OpenCommand(),         CloseCommand(),
+      StatusCommand(),      ListCommand(),          InfoCommand(),         SyncCommand(),
+      PasswdCommand(),      KeyListCommand(),       RenameCommand(),       DeleteCommand(),
+      ResizeCommand(),      StoreTestCommand(),     TrustShowCommand(),    TrustAcceptCommand(),
+      TrustForgetCommand(), ConfigCheckCommand(),   ConfigShowCommand(),   DaemonRunCommand(),
+      DaemonStopCommand(),  DaemonRestartCommand(), DaemonStatusCommand(),
   };
   return commands;
 }
@@ -33,6 +33,7 @@ std::string_view GroupSummary(std::string_view group) {
   if (group == "config") return "The config file: check, show";
   if (group == "daemon") return "The background process: run, stop, restart, status";
   if (group == "key") return "The keys of a vault: list";
+  if (group == "store") return "The places that hold vaults: test";
   if (group == "trust") return "What is remembered of a vault's store: show, accept, forget";
   return "";
 }

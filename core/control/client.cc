@@ -180,6 +180,9 @@ Result<VaultList> ControlClient::Vaults() { return Call<VaultList>("GET", "/v1/v
 Result<ProbeReply> ControlClient::ProbeStore(const ProbeRequest& request) {
   return Call<ProbeReply>("POST", "/v1/vaults/probe", EncodeJson(request));
 }
+Result<StoreTestReply> ControlClient::TestStore(const StoreTestRequest& request) {
+  return Call<StoreTestReply>("POST", "/v1/stores/test", EncodeJson(request));
+}
 Result<InitReply> ControlClient::Init(const InitRequest& request) {
   return Call<InitReply>("POST", "/v1/vaults/init", EncodeJson(request));
 }

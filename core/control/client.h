@@ -27,6 +27,7 @@ class ControlClient {
   Result<ProbeReply> ProbeStore(const ProbeRequest& request);
   Result<InitReply> Init(const InitRequest& request);
   Result<AddReply> Add(const AddRequest& request);
+  Result<StoreTestReply> TestStore(const StoreTestRequest& request);
   Result<TrustInfo> Trust(const std::string& vault, const TrustRequest& request);
   Result<TrustInfo> AcceptTrust(const std::string& vault, const TrustAcceptRequest& request);
   Result<Forgotten> Forget(const std::string& vault, const ForgetRequest& request);

@@ -51,6 +51,10 @@ Answer ProbeStore(Call& call) {
   ASSIGN_OR_RETURN(const auto request, call.Decode<ProbeRequest>());
   return ReplyOf(call.service.ProbeStore(request));
 }
+Answer TestStore(Call& call) {
+  ASSIGN_OR_RETURN(const auto request, call.Decode<StoreTestRequest>());
+  return ReplyOf(call.service.TestStore(request));
+}
 Answer InitVault(Call& call) {
   ASSIGN_OR_RETURN(auto request, call.Decode<InitRequest>());
   return ReplyOf(call.service.Init(std::move(request)), 201);
@@ -145,6 +149,7 @@ constexpr Route kRoutes[] = {
     {"GET", {"v1", "version"}, 2, GetVersion, Takes::kNoTime},
     {"GET", {"v1", "vaults"}, 2, GetVaults, Takes::kNoTime},
     {"POST", {"v1", "vaults", "probe"}, 3, ProbeStore},
+    {"POST", {"v1", "stores", "test"}, 3, TestStore},
     {"POST", {"v1", "vaults", "init"}, 3, InitVault},
     {"POST", {"v1", "vaults", "add"}, 3, AddVault},
     {"POST", {"v1", "vaults", kAny, "trust"}, 4, ShowTrust},

@@ -54,6 +54,31 @@ void Fields(V& v, ProbeReply& m) {
   v("keys_held", m.keys_held);
 }
 template <class V>
+void Fields(V& v, StoreTestRequest& m) {
+  v("store", m.store);
+  v("vault", m.vault);
+}
+template <class V>
+void Fields(V& v, StoreCheck& m) {
+  v("check", m.check);
+  v("outcome", m.outcome);
+  v("detail", m.detail);
+  v("code", m.code);
+  v("hint", m.hint);
+}
+template <class V>
+void Fields(V& v, StoreTestReply& m) {
+  v("store", m.store);
+  v("holds_vault", m.holds_vault);
+  v("read_only", m.read_only);
+  v("safe_for_two", m.safe_for_two);
+  v("checks", m.checks);
+  v("round_trip_us", m.round_trip_us);
+  v("up_bytes_per_second", m.up_bytes_per_second);
+  v("down_bytes_per_second", m.down_bytes_per_second);
+  v("clock_difference_seconds", m.clock_difference_seconds);
+}
+template <class V>
 void Fields(V& v, SettingValue& m) {
   v("key", m.key);
   v("value", m.value);
@@ -612,6 +637,8 @@ COFFER_BODY(VersionInfo)
 COFFER_BODY(VaultList)
 COFFER_BODY(ProbeRequest)
 COFFER_BODY(ProbeReply)
+COFFER_BODY(StoreTestRequest)
+COFFER_BODY(StoreTestReply)
 COFFER_BODY(InitRequest)
 COFFER_BODY(InitReply)
 COFFER_BODY(AddRequest)

@@ -54,6 +54,29 @@ struct SettingValue {
   bool operator==(const SettingValue&) const = default;
 };
 
+struct StoreTestRequest {
+  std::string store;  // a URL or absolute path
+  std::string vault;  // or the store of this vault, which is known here
+};
+struct StoreCheck {
+  std::string check;    // "list", "write" …
+  std::string outcome;  // "ok", "weak", "failed" or "skipped"
+  std::string detail;   // for people
+  std::string code;     // of "failed": the error's, and what to do
+  std::string hint;
+};
+struct StoreTestReply {
+  std::string store;
+  bool holds_vault = false;
+  bool read_only = false;
+  bool safe_for_two = false;  // machines: no check was "weak" or "failed"
+  std::vector<StoreCheck> checks;
+  std::optional<std::uint64_t> round_trip_us;
+  std::optional<std::uint64_t> up_bytes_per_second;
+  std::optional<std::uint64_t> down_bytes_per_second;
+  std::optional<std::int64_t> clock_difference_seconds;  // the store's minus this machine's
+};
+
 struct InitRequest {
   std::string volume;
   std::string store;

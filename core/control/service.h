@@ -31,6 +31,8 @@ class ControlService {
   virtual VaultList Vaults() = 0;
   /// Looks whether a store holds a vault, so that a client knows whether to ask for a new password.
   virtual Result<ProbeReply> ProbeStore(const ProbeRequest& request) = 0;
+  /// Tries out what coffer needs of a store.
+  virtual Result<StoreTestReply> TestStore(const StoreTestRequest& request) = 0;
   virtual Result<InitReply> Init(InitRequest request) = 0;
   virtual Result<AddReply> Add(AddRequest request) = 0;
 

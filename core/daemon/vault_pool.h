@@ -83,6 +83,8 @@ class VaultPool {
   Result<Lease> Create(const store::StoreUrl& url, const SecretBytes& password,
                        const vault::VolumeSpec& first_volume,
                        const vault::Vault::CreateOptions& options);
+  /// A store for a while, with all its layers.
+  Result<StoreStack> OpenStack(const store::StoreUrl& url, store::StoreOpenMode mode);
   /// The id of the vault at `url`, from its marker; kNotFound when there is none.
   Result<VaultId> IdentifyVault(const store::StoreUrl& url);
   /// Why no vault can be made at `url`, as far as that shows without making anything.
@@ -138,7 +140,6 @@ class VaultPool {
     std::unique_ptr<Unlocked> unlocked;
   };
 
-  Result<StoreStack> OpenStack(const store::StoreUrl& url, store::StoreOpenMode mode);
   void EndLease(Slot& slot);
   /// Null without a directory for it.
   cache::DiskCache* DiskCacheAfterUnlock();

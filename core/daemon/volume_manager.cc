@@ -85,6 +85,7 @@ VolumeManager::VolumeManager(vault::Environment& env, Executor& jobs,
       admin_(*registry_, pool_, config_),
       open_(env, *registry_, events_, std::move(exporters), config_, options_.mounting),
       volume_admin_(*registry_, pool_, admin_, open_),
+      store_admin_(env, *registry_, pool_),
       trust_admin_(*registry_, pool_, admin_),
       jobs_(jobs, env.clock, events_) {}
 
@@ -202,6 +203,11 @@ Result<KnownVault> VolumeManager::ResolveVault(const std::string& name) const {
   return Fail(ErrorCode::kInvalidArgument,
               control::Quoted(name) + " may mean several vaults:" + names,
               "say which, as VAULT/VOLUME or by the vault's id");
+}
+
+Result<control::StoreTestReply> VolumeManager::TestStore(const control::StoreTestRequest& request) {
+  RETURN_IF_ERROR(CheckServing());
+  return store_admin_.Test(request);
 }
 
 Result<control::TrustInfo> VolumeManager::Trust(const std::string& vault,

@@ -15,6 +15,7 @@
 #include "core/daemon/live_config.h"
 #include "core/daemon/open_volumes.h"
 #include "core/daemon/registry.h"
+#include "core/daemon/store_admin.h"
 #include "core/daemon/trust_admin.h"
 #include "core/daemon/vault_admin.h"
 #include "core/daemon/vault_pool.h"
@@ -46,6 +47,7 @@ class VolumeManager final : public control::ControlService {
   }
   Result<control::InitReply> Init(control::InitRequest request) override;
   Result<control::AddReply> Add(control::AddRequest request) override;
+  Result<control::StoreTestReply> TestStore(const control::StoreTestRequest& request) override;
   Result<control::TrustInfo> Trust(const std::string& vault,
                                    control::TrustRequest request) override;
   Result<control::TrustInfo> AcceptTrust(const std::string& vault,
@@ -135,6 +137,7 @@ class VolumeManager final : public control::ControlService {
   VaultAdmin admin_;
   OpenVolumes open_;
   VolumeAdmin volume_admin_;
+  StoreAdmin store_admin_;
   TrustAdmin trust_admin_;
   JobTable jobs_;  // last: its end waits for jobs, which use the others
   std::atomic<bool> ending_{false};

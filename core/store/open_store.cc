@@ -11,7 +11,11 @@ Result<std::unique_ptr<ObjectStore>> OpenStore(FileSystem& fs, Random& random, c
   if (url.scheme != "file") {
     return Fail(ErrorCode::kUnsupported, Concat("store scheme '", url.scheme, ":' is not known"));
   }
-  ASSIGN_OR_RETURN(auto store, mode == StoreOpenMode::kForInit
+  if (mode == StoreOpenMode::kForTest) {
+    ASSIGN_OR_RETURN(const std::string there, FindStoreDirectory(fs, url.path));
+    LOG(kDebug, "trying out the directory ", there);
+  }
+  ASSIGN_OR_RETURN(auto store, mode != StoreOpenMode::kExisting
                                    ? DirectoryStore::OpenForInit(fs, random, url.path)
                                    : DirectoryStore::Open(fs, random, url.path));
   return std::unique_ptr<ObjectStore>(std::move(store));

@@ -14,6 +14,7 @@ namespace coffer::store {
 enum class StoreOpenMode {
   kExisting,  // must hold a vault
   kForInit,   // may be made, or be empty
+  kForTest,   // may be empty; nothing is made
 };
 
 /// The bare store, without retries or counters. `fs` and `random` outlive it.

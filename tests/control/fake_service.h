@@ -31,6 +31,13 @@ class FakeService final : public ControlService {
     return ProbeReply{request.store == "/vault", false};
   }
 
+  Result<StoreTestReply> TestStore(const StoreTestRequest& request) override {
+    StoreTestReply reply;
+    reply.store = request.store;
+    reply.checks.push_back({"list", "ok", "", "", ""});
+    return reply;
+  }
+
   Result<InitReply> Init(InitRequest request) override {
     MutexLock lock(mutex_);
     password_ = AsText(request.password.view());
