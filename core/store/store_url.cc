@@ -5,6 +5,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/log.h"
+#include "core/http/header_text.h"
 
 namespace coffer::store {
 namespace {
@@ -22,7 +23,7 @@ std::string SchemeOf(std::string_view text) {
   std::string scheme(text.substr(0, colon));
   for (char& c : scheme) {
     if (!IsLetter(c) && !IsDigit(c) && c != '+' && c != '-' && c != '.') return "";
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    c = http::LowerCase(c);
   }
   return scheme;
 }
@@ -39,7 +40,9 @@ Result<std::string> DecodePercent(std::string_view text) {
       continue;
     }
     std::byte value{};
-    if (!FromHex(text.substr(i + 1, 2), MutableByteView(&value, 1))) {
+    std::string digits(text.substr(i + 1, 2));  // in capitals too, as most programs write them
+    std::ranges::transform(digits, digits.begin(), http::LowerCase);
+    if (!FromHex(digits, MutableByteView(&value, 1))) {
       return Fail(ErrorCode::kInvalidArgument,
                   Concat("store URL: '%' in ", text, " is not followed by two hex digits"),
                   "write a '%' itself as %25");
@@ -201,12 +204,6 @@ Result<std::map<std::string, std::string>> QueryOf(const SchemeRules& rules,
   return query;
 }
 
-void ToLower(std::string& text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-}
-
 /// What follows "scheme:".
 Result<StoreUrl> ParseUrlOf(const SchemeRules& rules, std::string_view rest) {
   if (!rest.starts_with("//")) return FailUrl(rules, "two slashes belong behind the ':'");
@@ -238,7 +235,7 @@ Result<StoreUrl> ParseUrlOf(const SchemeRules& rules, std::string_view rest) {
     RETURN_IF_ERROR(CheckBucket(rules, url.host));
   } else {
     RETURN_IF_ERROR(CheckServer(rules, url.host));
-    ToLower(url.host);
+    std::ranges::transform(url.host, url.host.begin(), http::LowerCase);
   }
   ASSIGN_OR_RETURN(url.path, PrefixOf(rules, rest));
   ASSIGN_OR_RETURN(url.query, QueryOf(rules, options));

@@ -45,6 +45,7 @@ TEST(StoreUrl, GivesEveryPlaceOneSpelling) {
 TEST(StoreUrl, DecodesFileUrls) {
   EXPECT_EQ(PathOf("file:///mnt/my%20disk"), "/mnt/my disk");
   EXPECT_EQ(PathOf("file:///100%25"), "/100%");
+  EXPECT_EQ(PathOf("file:///mnt/%C3%BC%2d"), "/mnt/\xc3\xbc-");
   EXPECT_FAILS(ParseStoreUrl("file:///100%", "/"), kInvalidArgument);
   EXPECT_FAILS(ParseStoreUrl("file:///%4", "/"), kInvalidArgument);
   EXPECT_FAILS(ParseStoreUrl("file:///%zz", "/"), kInvalidArgument);
