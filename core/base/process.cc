@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -62,12 +63,24 @@ std::vector<char*> PointersTo(const std::vector<std::string>& texts) {
 class SpawnPlan {
  public:
   /// `passed_fd`: -1 for none.
-  SpawnPlan(int output_fd, int passed_fd) {
+  SpawnPlan(int output_fd, int passed_fd)
+      : SpawnPlan(Streams{-1, output_fd, output_fd}, passed_fd) {}
+
+  struct Streams {
+    int input_fd;  // -1: there is nothing to read
+    int output_fd;
+    int error_fd;
+  };
+  SpawnPlan(const Streams& streams, int passed_fd) {
     CHECK(passed_fd < 0 || passed_fd > STDERR_FILENO);
     posix_spawn_file_actions_init(&actions_);
-    posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions_, output_fd, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions_, output_fd, STDERR_FILENO);
+    if (streams.input_fd < 0) {
+      posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    } else {
+      posix_spawn_file_actions_adddup2(&actions_, streams.input_fd, STDIN_FILENO);
+    }
+    posix_spawn_file_actions_adddup2(&actions_, streams.output_fd, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions_, streams.error_fd, STDERR_FILENO);
     const bool passes = passed_fd >= 0;
     if (passes) posix_spawn_file_actions_adddup2(&actions_, passed_fd, kPassedAs);
     posix_spawn_file_actions_addclosefrom_np(&actions_, passes ? kPassedAs + 1 : kPassedAs);
@@ -189,6 +202,28 @@ Result<ProgramEnd> RunProgram(const std::vector<std::string>& words, const RunOp
 Result<Child> Child::Start(const std::vector<std::string>& words, int output_fd) {
   ASSIGN_OR_RETURN(const pid_t pid, SpawnPlan(output_fd, -1).Spawn(words, {}));
   return Child(pid);
+}
+
+Result<ConnectedChild> Child::StartConnected(const std::vector<std::string>& words,
+                                             const std::vector<std::string>& environment) {
+  std::array<int, 2> stream{};
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream.data()) != 0) {
+    return Fail(ErrorFromErrno(errno, "making a pair of sockets"));
+  }
+  UniqueFd near_end(stream[0]);
+  const UniqueFd far_end(stream[1]);
+  std::array<int, 2> errors{};
+  if (pipe2(errors.data(), O_CLOEXEC) != 0) {
+    return Fail(ErrorFromErrno(errno, "making a pipe"));
+  }
+  UniqueFd errors_end(errors[0]);
+  const UniqueFd errors_far_end(errors[1]);
+  for (const int fd : {near_end.get(), errors_end.get()}) {
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0) return Fail(ErrorFromErrno(errno, "setting a pipe"));
+  }
+  const SpawnPlan plan({far_end.get(), far_end.get(), errors_far_end.get()}, -1);
+  ASSIGN_OR_RETURN(const pid_t pid, plan.Spawn(words, environment));
+  return ConnectedChild{Child(pid), std::move(near_end), std::move(errors_end)};
 }
 
 std::optional<int> Child::EndOf(pid_t pid) {

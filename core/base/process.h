@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/base/unique_fd.h"
 
 namespace coffer {
 
@@ -54,11 +55,17 @@ struct RunOptions {
 Result<ProgramEnd> RunProgram(const std::vector<std::string>& words,
                               const RunOptions& options = {});
 
+struct ConnectedChild;
+
 /// A program that runs on: a child, whose number stays its own until its end has been asked for.
 class Child {
  public:
   /// What it says goes to `output_fd`.
   static Result<Child> Start(const std::vector<std::string>& words, int output_fd);
+  /// One that is talked to. `environment` has "NAME=value"; a PATH in it takes the usual one's
+  /// place.
+  static Result<ConnectedChild> StartConnected(const std::vector<std::string>& words,
+                                               const std::vector<std::string>& environment);
   Child() = default;
 
   [[nodiscard]] pid_t pid() const { return pid_; }
@@ -76,6 +83,13 @@ class Child {
   explicit Child(pid_t pid) : pid_(pid) {}
   pid_t pid_ = 0;  // 0: none, or ended
   int exit_code_ = 0;
+};
+
+/// Neither end blocks.
+struct ConnectedChild {
+  Child child;
+  UniqueFd stream;  // a socket: its stdin and its stdout
+  UniqueFd errors;  // its stderr
 };
 
 /// Before one looks again at what does not tell when it changes.
