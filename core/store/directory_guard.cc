@@ -179,6 +179,39 @@ Result<DirectoryContent> ExamineDirectory(FileSystem& fs, const std::string& pat
   return content;
 }
 
+Result<StoreDirectory> FindVaultDirectory(FileSystem& fs, Random& random,
+                                          const std::string& given) {
+  RETURN_IF_ERROR(CheckStorePath(given));
+  ASSIGN_OR_RETURN(const std::string path, FindStoreDirectory(fs, given));
+  ASSIGN_OR_RETURN(std::optional<Bytes> marker, ReadMarker(fs, path));
+  if (marker.has_value()) return StoreDirectory{path, std::move(marker)};
+  ASSIGN_OR_RETURN(const DirectoryContent content, ExamineDirectory(fs, path));
+  if (content == DirectoryContent::kHalfVault) return Fail(HalfVaultError(fs, random, path));
+  return Fail(Error{ErrorCode::kNotFound, LostMountMessage(path), kMountHint});
+}
+
+Result<StoreDirectory> FindDirectoryForInit(FileSystem& fs, Random& random,
+                                            const std::string& given) {
+  RETURN_IF_ERROR(CheckStorePath(given));
+  Result<std::string> found = FindStoreDirectory(fs, given);
+  if (!found.has_value() && found.error().code == ErrorCode::kNotFound) {
+    RETURN_IF_ERROR(MakeStoreDirectory(fs, given));
+    found = given;
+  }
+  if (!found.has_value()) return Fail(found.error());
+  const std::string path = std::move(*found);
+  ASSIGN_OR_RETURN(std::optional<Bytes> marker, ReadMarker(fs, path));
+  if (marker.has_value()) return StoreDirectory{path, std::move(marker)};
+  ASSIGN_OR_RETURN(const DirectoryContent content, ExamineDirectory(fs, path));
+  if (content == DirectoryContent::kHalfVault) return Fail(HalfVaultError(fs, random, path));
+  if (content == DirectoryContent::kOther) {
+    return Fail(ErrorCode::kAlreadyExists,
+                Concat("store at ", path, ": the directory is not empty and holds no vault"),
+                "give an empty directory, or a name that does not exist yet");
+  }
+  return StoreDirectory{path, std::nullopt};
+}
+
 Error HalfVaultError(FileSystem& fs, Random& random, const std::string& path) {
   const std::string half =
       Concat("half a vault: parts of one, but not its object '", format::kMarkerName, "'");

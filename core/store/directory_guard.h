@@ -36,6 +36,18 @@ enum class DirectoryContent {
 };
 /// Of a directory without a marker.
 Result<DirectoryContent> ExamineDirectory(FileSystem& fs, const std::string& path);
+struct StoreDirectory {
+  std::string path;             // what the given one is, or points to
+  std::optional<Bytes> marker;  // none: there is no vault yet
+};
+/// A directory that holds a vault. Changes nothing. kNotFound if it or the marker is missing,
+/// kCorruption for half a vault.
+Result<StoreDirectory> FindVaultDirectory(FileSystem& fs, Random& random, const std::string& given);
+/// One that holds a vault, or is empty, or is missing in a directory that exists: then it is made.
+/// kAlreadyExists if it holds something else, kCorruption for half a vault.
+Result<StoreDirectory> FindDirectoryForInit(FileSystem& fs, Random& random,
+                                            const std::string& given);
+
 /// Of parts that are older than an init takes, by the store's own clock, it may be said that they
 /// can go; else one may be under way.
 [[nodiscard]] Error HalfVaultError(FileSystem& fs, Random& random, const std::string& path);

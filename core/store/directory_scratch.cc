@@ -16,8 +16,9 @@ constexpr std::size_t kIdBytes = 16;
 constexpr std::string_view kLockSuffix = "lock";
 constexpr int kTakeIdAttemptsMax = 3;
 
-/// The id in "<32 hex digits>.lock" or "<32 hex digits>.<number>"; empty for any other name.
-std::string IdOf(const std::string& name) {
+}  // namespace
+
+std::string ScratchIdOf(const std::string& name) {
   constexpr std::size_t kDigits = kIdBytes * 2;
   std::array<std::byte, kIdBytes> id{};
   if (name.size() < kDigits + 2 || name[kDigits] != '.') return "";
@@ -27,7 +28,9 @@ std::string IdOf(const std::string& name) {
   return number || rest == kLockSuffix ? name.substr(0, kDigits) : "";
 }
 
-}  // namespace
+bool IsScratchLock(const std::string& name) {
+  return !ScratchIdOf(name).empty() && name.ends_with(kLockSuffix);
+}
 
 DirectoryScratch::DirectoryScratch(FileSystem& fs, Random& random, const std::string& root)
     : fs_(fs), random_(random), root_(root), directory_(Concat(root, "/", kScratchDirectory)) {}
@@ -87,7 +90,7 @@ void DirectoryScratch::RemoveLeftovers() {
   const Result<std::vector<std::string>> names = fs_.List(directory_);
   if (!names.has_value()) return;
   std::set<std::string> ids;
-  for (const std::string& name : *names) ids.insert(IdOf(name));
+  for (const std::string& name : *names) ids.insert(ScratchIdOf(name));
   for (const std::string& id : ids) {
     if (id.empty() || id == id_) continue;
     const std::string lock_path = PathOf(Concat(id, ".", kLockSuffix));
@@ -101,7 +104,7 @@ void DirectoryScratch::RemoveLeftovers() {
 void DirectoryScratch::RemoveFilesOf(const std::string& id, const std::vector<std::string>& names) {
   int removed = 0;
   for (const std::string& name : names) {
-    if (IdOf(name) != id || name.ends_with(kLockSuffix)) continue;
+    if (ScratchIdOf(name) != id || name.ends_with(kLockSuffix)) continue;
     Discard(PathOf(name));
     ++removed;
   }

@@ -25,6 +25,11 @@
 
 namespace coffer::store {
 
+/// Whose file in the scratch directory it is: the id in "<32 hex digits>.lock" or
+/// "<32 hex digits>.<number>"; empty for any other name.
+[[nodiscard]] std::string ScratchIdOf(const std::string& name);
+[[nodiscard]] bool IsScratchLock(const std::string& name);
+
 class DirectoryScratch {
  public:
   /// In the store at `root`, which decides whom its files are for.

@@ -48,46 +48,24 @@ DirectoryStore::DirectoryStore(FileSystem& fs, Random& random, const std::string
 
 Result<std::unique_ptr<DirectoryStore>> DirectoryStore::Open(FileSystem& fs, Random& random,
                                                              const std::string& given) {
-  RETURN_IF_ERROR(CheckStorePath(given));
-  ASSIGN_OR_RETURN(const std::string path, FindStoreDirectory(fs, given));
-  ASSIGN_OR_RETURN(const std::optional<Bytes> marker, ReadMarker(fs, path));
-  if (!marker.has_value()) {
-    ASSIGN_OR_RETURN(const DirectoryContent content, ExamineDirectory(fs, path));
-    if (content == DirectoryContent::kHalfVault) return Fail(HalfVaultError(fs, random, path));
-    return Fail(Error{ErrorCode::kNotFound, LostMountMessage(path), kMountHint});
-  }
-  std::unique_ptr<DirectoryStore> store(new DirectoryStore(fs, random, path));
-  store->SetMarker(*marker);
+  ASSIGN_OR_RETURN(const StoreDirectory found, FindVaultDirectory(fs, random, given));
+  std::unique_ptr<DirectoryStore> store(new DirectoryStore(fs, random, found.path));
+  store->SetMarker(*found.marker);
   return store;
 }
 
 Result<std::unique_ptr<DirectoryStore>> DirectoryStore::OpenForInit(FileSystem& fs, Random& random,
                                                                     const std::string& given) {
-  RETURN_IF_ERROR(CheckStorePath(given));
-  Result<std::string> found = FindStoreDirectory(fs, given);
-  if (!found.has_value() && found.error().code == ErrorCode::kNotFound) {
-    RETURN_IF_ERROR(MakeStoreDirectory(fs, given));
-    found = given;
-  }
-  if (!found.has_value()) return Fail(found.error());
-  const std::string path = std::move(*found);
-  std::unique_ptr<DirectoryStore> store(new DirectoryStore(fs, random, path));
-  ASSIGN_OR_RETURN(const std::optional<Bytes> marker, ReadMarker(fs, path));
-  if (marker.has_value()) {
-    store->SetMarker(*marker);
+  ASSIGN_OR_RETURN(const StoreDirectory found, FindDirectoryForInit(fs, random, given));
+  std::unique_ptr<DirectoryStore> store(new DirectoryStore(fs, random, found.path));
+  if (found.marker.has_value()) {
+    store->SetMarker(*found.marker);
     return store;
-  }
-  ASSIGN_OR_RETURN(const DirectoryContent content, ExamineDirectory(fs, path));
-  if (content == DirectoryContent::kHalfVault) return Fail(HalfVaultError(fs, random, path));
-  if (content == DirectoryContent::kOther) {
-    return Fail(ErrorCode::kAlreadyExists,
-                Concat("store at ", path, ": the directory is not empty and holds no vault"),
-                "give an empty directory, or a name that does not exist yet");
   }
   // Said now rather than after the password was asked for.
   const Status writable = store->scratch_.Prepare();
   if (!writable.has_value()) {
-    return Fail(writable.error().Within(Concat("store at ", path, " cannot be written to")));
+    return Fail(writable.error().Within(Concat("store at ", found.path, " cannot be written to")));
   }
   return store;
 }
