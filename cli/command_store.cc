@@ -57,12 +57,14 @@ void Print(const StoreTestReply& reply) {
   if (reply.clock_difference_seconds)
     table.AddRow({"clock", ClockText(*reply.clock_difference_seconds), ""});
   table.Print();
-  for (const control::StoreCheck& check : reply.checks) {
-    if (!check.hint.empty()) TellUser(check.check + ": " + EscapeForTerminal(check.hint));
-  }
 }
 
-bool IsWeak(const control::StoreCheck& check) { return check.outcome == "weak"; }
+/// The first check that ended so; nullptr if none did.
+const control::StoreCheck* Find(const StoreTestReply& reply, std::string_view outcome) {
+  const auto found = std::find_if(reply.checks.begin(), reply.checks.end(),
+                                  [&](const auto& check) { return check.outcome == outcome; });
+  return found == reply.checks.end() ? nullptr : &*found;
+}
 
 Result<int> Test(Session& session, const Arguments& arguments) {
   ASSIGN_OR_RETURN(auto client, session.Daemon());
@@ -73,22 +75,22 @@ Result<int> Test(Session& session, const Arguments& arguments) {
   } else {
     Print(reply);
   }
-  for (const control::StoreCheck& check : reply.checks) {
-    if (check.outcome != "failed") continue;
-    const auto code = control::ErrorCodeFromName(check.code);
-    return control::ExitCodeOf(code.value_or(ErrorCode::kIoError));
+  if (const control::StoreCheck* failed = Find(reply, "failed")) {
+    const auto code = control::ErrorCodeFromName(failed->code);
+    return Fail(code.value_or(ErrorCode::kIoError), failed->check + ": " + failed->detail,
+                failed->hint);
   }
-  const bool weak = std::any_of(reply.checks.begin(), reply.checks.end(), IsWeak);
+  if (const control::StoreCheck* weak = Find(reply, "weak")) {
+    return Fail(ErrorCode::kNeedsPerson,
+                "WEAK-STORE: " + reply.store + ": " + weak->check + ": " + weak->detail,
+                "one machine alone may write to it: coffer init and coffer add take it with "
+                "--single-writer");
+  }
   if (!session.json()) {
-    if (reply.read_only) {
-      PrintLine("Volumes can be read from this store, and not written.");
-    } else if (weak) {
-      PrintLine("This store is weak: one machine alone may write, by --single-writer.");
-    } else {
-      PrintLine("This store will do, for several machines too.");
-    }
+    PrintLine(reply.read_only ? "Volumes can be read from this store, and not written."
+                              : "This store will do, for several machines too.");
   }
-  return weak ? control::kExitNeedsPerson : control::kExitDone;
+  return control::kExitDone;
 }
 
 }  // namespace
