@@ -129,7 +129,8 @@ NameValues SignS3(const S3Call& call, const S3Keys& keys, const SigningScope& sc
   const Names& names = scope.dialect == S3Dialect::kAws ? kAwsNames : kGoogleNames;
   const std::string time = CompactUtc(now) + "Z";
   const std::string day = time.substr(0, 8);
-  const std::string body_hash = ToHex(crypto::Sha256(call.body).bytes);
+  const std::string body_hash =
+      (call.body_hash ? *call.body_hash : crypto::Sha256(call.body)).ToString();
 
   NameValues sent = call.headers;
   sent.emplace_back(names.date_header, time);

@@ -6,6 +6,7 @@
 // it; "UNSIGNED-PAYLOAD" is never sent. Pure and thread-safe.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +14,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/clock.h"
+#include "core/base/ids.h"
 #include "core/base/secret_bytes.h"
 
 namespace coffer::store {
@@ -38,6 +40,7 @@ struct S3Call {
   NameValues query = {};    // not encoded
   NameValues headers = {};  // that shall be signed too
   ByteView body = {};
+  std::optional<ObjectHash> body_hash = {};  // SHA-256 of the body, where it is known already
 };
 
 struct SigningScope {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/store/object_store.h"
+#include "tests/support/result_macros.h"
 
 namespace coffer::store {
 
@@ -28,14 +29,19 @@ class StoreStack {
   virtual ObjectStore& store() = 0;
 };
 
+/// What a delete of what is not there comes to.
+enum class DeleteOfNothing { kIsNotFound, kIsDone };
+
 struct StoreKind {
   std::string name;
   std::function<std::unique_ptr<StoreStack>()> make;
+  DeleteOfNothing delete_of_nothing;
 };
 
 template <class Stack>
-StoreKind Kind(const std::string& name) {
-  return {name, [] { return std::make_unique<Stack>(); }};
+StoreKind Kind(const std::string& name,
+               DeleteOfNothing delete_of_nothing = DeleteOfNothing::kIsNotFound) {
+  return {name, [] { return std::make_unique<Stack>(); }, delete_of_nothing};
 }
 
 inline std::string NameOfKind(const testing::TestParamInfo<StoreKind>& info) {
@@ -49,6 +55,11 @@ class ObjectStoreConformance : public testing::TestWithParam<StoreKind> {
 
   Status Put(const std::string& name, std::string_view text) {
     return store().Create({}, name, AsBytes(text), ObjectClass::kData);
+  }
+  /// That the store has answered as it should to a delete of what is not there.
+  testing::AssertionResult IsDeleteOfNothing(const Status& deleted) const {
+    const bool told = GetParam().delete_of_nothing == DeleteOfNothing::kIsNotFound;
+    return told ? FailsWith(deleted, ErrorCode::kNotFound) : IsOk(deleted);
   }
   /// The object's text, or its error's.
   std::string TextAt(const std::string& name);

@@ -126,6 +126,7 @@ LIBRARIES = {
     "intel-ipsec-mb.h": ["core/crypto"],
     "sqlite3.h": ["core/db"],
     "curl/": ["core/http"],
+    "pugixml.hpp": ["core/store"],
     "zstd": ["core/compress"],
     "lz4": ["core/compress"],
     "spdlog/": ["core/base/log.cc"],
