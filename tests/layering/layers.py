@@ -192,6 +192,7 @@ SYSTEM_HEADERS = {
         "fuse": "flags of open(2) as the kernel passes them on; opens /dev/fuse",
     },
     "signal.h": {
+        "core/http/multi_loop.cc": "signals are blocked in its thread and in those curl starts",
         "core/mount/way_fuse2fs.cc": "ends fuse2fs",
         "core/daemon/signal_loop.cc": "the signals that steer cofferd",
         "cli/session.cc": "Ctrl-C ends a wait",
@@ -229,11 +230,13 @@ SYSTEM_HEADERS = {
         "core/daemon/signal_loop.cc": "the end's limit, on the clock that stands still in sleep",
     },
     "pthread.h": {
+        "core/http/multi_loop.cc": "its thread has a name",
         "core/store/deadline_store.cc": "its threads have a name",
         "core/control/server.cc": "the server's thread has a name",
         "core/daemon/signal_loop.cc": "signals are blocked in every thread",
     },
     "thread": {
+        "core/http/multi_loop.h": "one thread that polls all connections (core/README.md)",
         "core/store/deadline_store.cc": "a call that never returns keeps its thread, which nobody may wait for",
         "core/mount/own_descriptors.h": "a thread with descriptors of its own, for one call",
         "core/control/server.cc": "one I/O thread that polls (core/README.md)",
@@ -258,6 +261,10 @@ SYSTEM_HEADERS = {
     "sys/ioctl.h": {
         "cli/terminal.cc": "how wide the terminal is",
         "core/mount/loop_device.cc": "loop devices",
+        "core/http/transfer.cc": "what the kernel has taken of an upload and not sent yet",
+    },
+    "linux/sockios.h": {
+        "core/http/transfer.cc": "what the kernel has taken of an upload and not sent yet",
     },
     "sys/mman.h": {
         "core/crypto/kdf.cc": "Argon2's working memory is left out of dumps",
@@ -273,6 +280,8 @@ BASE_HEADERS = {
 
 # (file or folder, kind of call) -> why. The kinds are in layering_test.py.
 CALLS = {
+    ("core/http/multi_loop.h", "threads"): "one thread that polls all connections (core/README.md)",
+    ("core/http/multi_loop.cc", "threads"): "one thread that polls all connections (core/README.md)",
     ("core/store/deadline_store.cc", "threads"): "threads that an executor's end would wait for",
     ("core/control/server.cc", "threads"): "one I/O thread that polls (core/README.md)",
     ("core/mount/own_descriptors.h", "threads"): "one with descriptors of its own, for one call",

@@ -167,6 +167,7 @@ class ScriptedServer::Connection {
     std::size_t end = 0;
     while ((end = buffer_.find(kEndOfHead)) == std::string::npos) {
       if (!socket_.Read(&buffer_)) return Next::kEnd;
+      if (buffer_.front() == '\x16') return RefuseTls();
     }
     ReceivedRequest request = ParseHead(std::string_view(buffer_).substr(0, end + 2));
     request.connection = number_;
@@ -184,10 +185,17 @@ class ScriptedServer::Connection {
     return Give(server_.handler_(request), request.method == "HEAD");
   }
 
+  /// As other servers of http do.
+  Next RefuseTls() {
+    (void)socket_.Send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    return Next::kEnd;
+  }
+
   bool ReadBody(ReceivedRequest* request) {
     const bool has_body =
         ParseNumber(request->Header("Content-Length"), 10) > 0 || request->Has("Transfer-Encoding");
-    if (has_body && request->Has("Expect") && !socket_.Send("HTTP/1.1 100 Continue\r\n\r\n")) {
+    const bool is_asked = has_body && request->Has("Expect") && server_.options_.says_continue;
+    if (is_asked && !socket_.Send("HTTP/1.1 100 Continue\r\n\r\n")) {
       return false;
     }
     if (request->Has("Transfer-Encoding")) return ReadChunks(&request->body);
@@ -309,9 +317,6 @@ class ScriptedServer::Connection {
         break;
     }
     if (!Drip(answer)) return Next::kEnd;
-    if (answer.fault == Fault::kOverlong && !socket_.Send("and more than was said")) {
-      return Next::kEnd;
-    }
     if (answer.framing == Framing::kChunked && !socket_.Send("0\r\n\r\n")) return Next::kEnd;
     const bool ends = answer.framing == Framing::kUntilClose || answer.fault == Fault::kCloseUnsaid;
     return ends ? Next::kEnd : Next::kRequest;
@@ -324,6 +329,9 @@ class ScriptedServer::Connection {
       if (rest.empty() || !SendPiece(answer, rest.substr(0, 1))) return false;
       rest.remove_prefix(1);
     }
+    // In one piece, so that it is there when the client has read what was said.
+    if (answer.fault == Fault::kOverlong)
+      return socket_.Send(Concat(std::string(rest), "and more"));
     return SendPiece(answer, rest);
   }
 

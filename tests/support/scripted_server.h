@@ -121,6 +121,8 @@ struct ScriptedServerOptions {
   /// Called when a request's head has come, before its body is read: an answer given here is sent
   /// while the body is still on its way, and "Expect: 100-continue" stays without one.
   std::function<std::optional<Answer>(const ReceivedRequest&)> on_head = {};
+  /// Whether "Expect: 100-continue" is answered before the body is read.
+  bool says_continue = true;
   /// Listens at this path instead of a port of the loopback.
   std::string unix_socket = {};
 };
