@@ -1,12 +1,10 @@
 #include "core/http/retry_after.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <charconv>
-#include <string>
 
 #include "core/http/header_text.h"
+#include "core/http/http_date.h"
 
 namespace coffer::http {
 namespace {
@@ -15,14 +13,6 @@ constexpr auto kSecondsMax = std::chrono::duration_cast<std::chrono::seconds>(kR
 
 Duration Capped(std::int64_t seconds) {
   return std::chrono::seconds(std::clamp<std::int64_t>(seconds, 0, kSecondsMax.count()));
-}
-
-std::optional<UnixSeconds> ParseDate(std::string_view text) {
-  constexpr std::size_t kDateBytesMax = 64;
-  if (text.empty() || text.size() > kDateBytesMax) return std::nullopt;
-  const UnixSeconds time = curl_getdate(std::string(text).c_str(), nullptr);
-  if (time < 0) return std::nullopt;
-  return time;
 }
 
 }  // namespace
@@ -36,9 +26,9 @@ std::optional<Duration> RetryAfterOf(const Response& response, UnixSeconds now) 
     const auto parsed = std::from_chars(text.data(), text.data() + text.size(), seconds);
     return Capped(parsed.ec == std::errc() ? seconds : kSecondsMax.count());
   }
-  const std::optional<UnixSeconds> then = ParseDate(text);
+  const std::optional<UnixSeconds> then = ParseHttpDate(text);
   if (!then.has_value()) return std::nullopt;
-  return Capped(*then - ParseDate(response.Find("Date").value_or("")).value_or(now));
+  return Capped(*then - ParseHttpDate(response.Find("Date").value_or("")).value_or(now));
 }
 
 }  // namespace coffer::http
