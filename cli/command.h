@@ -96,8 +96,10 @@ inline constexpr ExitMeaning kExitMeanings[] = {
 [[nodiscard]] Command ListCommand();
 [[nodiscard]] Command OpenCommand();
 [[nodiscard]] Command PasswdCommand();
+[[nodiscard]] Command PauseCommand();
 [[nodiscard]] Command RenameCommand();
 [[nodiscard]] Command ResizeCommand();
+[[nodiscard]] Command ResumeCommand();
 [[nodiscard]] Command StatusCommand();
 [[nodiscard]] Command StoreTestCommand();
 [[nodiscard]] Command SyncCommand();

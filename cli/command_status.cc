@@ -85,6 +85,7 @@ Result<int> Run(Session& session, const Arguments& arguments) {
     for (std::size_t i = 1; i < places.size(); ++i) table.AddRow({"", "", "", "", places[i]});
   }
   table.Print();
+  if (list.uploads.paused) PrintLine(PauseText(list.uploads) + "; coffer resume ends that");
   for (const auto& status : list.volumes) {
     PrintNeeds(status, NameText(status, list), session.places().images());
   }

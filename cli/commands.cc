@@ -4,12 +4,13 @@ namespace coffer::cli {
 
 const std::vector<Command>& Commands() {
   static const std::vector<Command> commands = {
-      InitCommand(),        AddCommand(),           OpenCommand(),         CloseCommand(),
-      StatusCommand(),      ListCommand(),          InfoCommand(),         SyncCommand(),
-      PasswdCommand(),      KeyListCommand(),       RenameCommand(),       DeleteCommand(),
-      ResizeCommand(),      StoreTestCommand(),     TrustShowCommand(),    TrustAcceptCommand(),
-      TrustForgetCommand(), ConfigCheckCommand(),   ConfigShowCommand(),   DaemonRunCommand(),
-      DaemonStopCommand(),  DaemonRestartCommand(), DaemonStatusCommand(),
+      InitCommand(),         AddCommand(),         OpenCommand(),        CloseCommand(),
+      StatusCommand(),       ListCommand(),        InfoCommand(),        SyncCommand(),
+      PauseCommand(),        ResumeCommand(),      PasswdCommand(),      KeyListCommand(),
+      RenameCommand(),       DeleteCommand(),      ResizeCommand(),      StoreTestCommand(),
+      TrustShowCommand(),    TrustAcceptCommand(), TrustForgetCommand(), ConfigCheckCommand(),
+      ConfigShowCommand(),   DaemonRunCommand(),   DaemonStopCommand(),  DaemonRestartCommand(),
+      DaemonStatusCommand(),
   };
   return commands;
 }

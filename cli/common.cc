@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/terminal.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/control/error_table.h"
 #include "core/control/names.h"
@@ -114,6 +115,7 @@ std::string StateText(const control::VolumeStatus& status) {
   std::string text = status.state;
   if (status.state == "open" && status.read_only) text.append(", read-only");
   if (status.failed) text.append(", FAILED, can only be read");
+  if (status.uploads_paused) text.append(", uploads paused");
   if (status.uploading && status.waiting_bytes > 0) {
     text.append(", UPLOADING ").append(control::FormatBytes(status.waiting_bytes));
     if (status.upload_seconds > 0) {
@@ -133,6 +135,11 @@ std::string StateText(const control::VolumeStatus& status) {
   }
   AppendWaiters(status, &text);
   return text;
+}
+
+std::string PauseText(const control::PauseInfo& info) {
+  if (info.until_unix == 0) return "uploads are paused until coffer resume";
+  return "uploads are paused until " + DateTimeUtc(info.until_unix) + " UTC";
 }
 
 std::string SizeText(std::uint64_t bytes) { return bytes == 0 ? "?" : control::FormatBytes(bytes); }

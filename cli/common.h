@@ -37,6 +37,8 @@ Result<control::JobInfo> AwaitJob(control::ControlClient& client, control::JobIn
 Result<int> FinishJob(Session& session, control::ControlClient& client, control::JobInfo job);
 
 /// "open", "locked, 12 MiB waiting", "open, 3 KiB waiting for 5 s".
+/// Whether uploads rest, and until when. REQUIRES: they do.
+[[nodiscard]] std::string PauseText(const control::PauseInfo& info);
 [[nodiscard]] std::string StateText(const control::VolumeStatus& status);
 /// "20 GiB", "?" for a size that this machine does not know yet.
 [[nodiscard]] std::string SizeText(std::uint64_t bytes);

@@ -39,20 +39,6 @@ std::optional<std::uint64_t> Digits(std::string_view text) {
   return number;
 }
 
-/// "60s", "5m", "2h", "1d".
-std::optional<std::uint64_t> Seconds(std::string_view text) {
-  if (text.empty()) return std::nullopt;
-  static constexpr std::pair<char, std::uint64_t> kUnits[] = {
-      {'s', 1}, {'m', 60}, {'h', 3600}, {'d', kDay}};
-  const auto number = Digits(text.substr(0, text.size() - 1));
-  for (const auto& [unit, factor] : kUnits) {
-    if (text.back() == unit && number && *number <= ~std::uint64_t{0} / factor) {
-      return *number * factor;
-    }
-  }
-  return std::nullopt;
-}
-
 std::optional<Value> Within(const KeyInfo& key, std::uint64_t number, std::string text) {
   if (number < key.least || number > key.most) return std::nullopt;
   return Value{std::move(text), number};
@@ -76,7 +62,7 @@ std::optional<Value> WaitOr(std::string_view after, std::string_view text) {
   if (text.substr(0, after.size()) != after) return OneOf(text, {"wait"});
   const std::string_view rest = text.substr(after.size());
   auto seconds = Digits(rest);
-  if (!seconds) seconds = Seconds(rest);
+  if (!seconds) seconds = ParseSeconds(rest);
   if (!seconds || *seconds > kDay) return std::nullopt;
   return Value{Concat(after, SecondsText(*seconds)), *seconds};
 }
@@ -107,7 +93,7 @@ std::optional<Value> Parse(const KeyInfo& key, std::string_view text) {
       return bytes.has_value() ? Bytes(key, *bytes) : std::nullopt;
     }
     case Kind::kSeconds: {
-      const auto seconds = Seconds(text);
+      const auto seconds = ParseSeconds(text);
       return seconds ? Within(key, *seconds, SecondsText(*seconds)) : std::nullopt;
     }
     case Kind::kDurability:
@@ -153,6 +139,19 @@ std::size_t Distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+std::optional<std::uint64_t> ParseSeconds(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  static constexpr std::pair<char, std::uint64_t> kUnits[] = {
+      {'s', 1}, {'m', 60}, {'h', 3600}, {'d', kDay}};
+  const auto number = Digits(text.substr(0, text.size() - 1));
+  for (const auto& [unit, factor] : kUnits) {
+    if (text.back() == unit && number && *number <= ~std::uint64_t{0} / factor) {
+      return *number * factor;
+    }
+  }
+  return std::nullopt;
+}
 
 const std::vector<KeyInfo>& Keys() {
   static const std::vector<KeyInfo> keys = {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,9 @@
 #include "core/base/result.h"
 
 namespace coffer::config {
+
+/// "60s", "5m", "2h", "1d"; nullopt for anything else.
+[[nodiscard]] std::optional<std::uint64_t> ParseSeconds(std::string_view text);
 
 enum class Key {
   kSyncAge,

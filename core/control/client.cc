@@ -183,6 +183,10 @@ Result<ProbeReply> ControlClient::ProbeStore(const ProbeRequest& request) {
 Result<StoreTestReply> ControlClient::TestStore(const StoreTestRequest& request) {
   return Call<StoreTestReply>("POST", "/v1/stores/test", EncodeJson(request));
 }
+Result<PauseInfo> ControlClient::Pause(const PauseRequest& request) {
+  return Call<PauseInfo>("POST", "/v1/pause", EncodeJson(request));
+}
+Result<PauseInfo> ControlClient::Resume() { return Call<PauseInfo>("POST", "/v1/resume", {}); }
 Result<InitReply> ControlClient::Init(const InitRequest& request) {
   return Call<InitReply>("POST", "/v1/vaults/init", EncodeJson(request));
 }

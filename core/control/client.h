@@ -28,6 +28,8 @@ class ControlClient {
   Result<InitReply> Init(const InitRequest& request);
   Result<AddReply> Add(const AddRequest& request);
   Result<StoreTestReply> TestStore(const StoreTestRequest& request);
+  Result<PauseInfo> Pause(const PauseRequest& request);
+  Result<PauseInfo> Resume();
   Result<TrustInfo> Trust(const std::string& vault, const TrustRequest& request);
   Result<TrustInfo> AcceptTrust(const std::string& vault, const TrustAcceptRequest& request);
   Result<Forgotten> Forget(const std::string& vault, const ForgetRequest& request);

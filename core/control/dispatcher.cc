@@ -97,6 +97,11 @@ Answer CloseAll(Call& call) {
   ASSIGN_OR_RETURN(const auto request, call.Decode<CloseRequest>());
   return ReplyOf(call.service.Close("", request), kAccepted);
 }
+Answer PauseUploads(Call& call) {
+  ASSIGN_OR_RETURN(const auto request, call.Decode<PauseRequest>());
+  return ReplyOf(call.service.Pause(request));
+}
+Answer ResumeUploads(Call& call) { return ReplyOf(call.service.Resume()); }
 Answer ChangePassword(Call& call) {
   ASSIGN_OR_RETURN(auto request, call.Decode<PasswdRequest>());
   return ReplyOf(call.service.Passwd(call.arguments[0], std::move(request)));
@@ -170,6 +175,8 @@ constexpr Route kRoutes[] = {
     {"GET", {"v1", "volumes", kAny, "info"}, 4, GetInfo},
     {"POST", {"v1", "volumes", kAny, "survey"}, 4, SurveyVolume},
     {"POST", {"v1", "sync"}, 2, SyncAll, Takes::kNoTime},
+    {"POST", {"v1", "pause"}, 2, PauseUploads, Takes::kNoTime},
+    {"POST", {"v1", "resume"}, 2, ResumeUploads, Takes::kNoTime},
     {"POST", {"v1", "close"}, 2, CloseAll, Takes::kNoTime},
     {"GET", {"v1", "jobs"}, 2, GetJobs, Takes::kNoTime},
     {"GET", {"v1", "jobs", kAny}, 3, GetJob, Takes::kNoTime},

@@ -241,6 +241,7 @@ void Fields(V& v, VolumeStatus& m) {
   v("journal_bytes", m.journal_bytes);
   v("journal_bytes_max", m.journal_bytes_max);
   v("uploading", m.uploading);
+  v("uploads_paused", m.uploads_paused);
   v("writers_waiting", m.writers_waiting);
   v("flushes_waiting", m.flushes_waiting);
   v("readers_waiting", m.readers_waiting);
@@ -252,7 +253,17 @@ void Fields(V& v, VolumeStatus& m) {
   v("retry_seconds", m.retry_seconds);
 }
 template <class V>
+void Fields(V& v, PauseInfo& m) {
+  v("paused", m.paused);
+  v("until_unix", m.until_unix);
+}
+template <class V>
+void Fields(V& v, PauseRequest& m) {
+  v("seconds", m.seconds);
+}
+template <class V>
 void Fields(V& v, VolumeList& m) {
+  v("uploads", m.uploads);
   v("volumes", m.volumes);
   v("vaults", m.vaults);
 }
@@ -652,6 +663,8 @@ COFFER_BODY(OpenRequest)
 COFFER_BODY(OpenReply)
 COFFER_BODY(VolumeStatus)
 COFFER_BODY(VolumeList)
+COFFER_BODY(PauseInfo)
+COFFER_BODY(PauseRequest)
 COFFER_BODY(CloseRequest)
 COFFER_BODY(StopRequest)
 COFFER_BODY(PasswdRequest)

@@ -233,6 +233,7 @@ struct VolumeStatus {
   std::uint64_t journal_bytes = 0;
   std::uint64_t journal_bytes_max = 0;  // where writers begin to wait
   bool uploading = false;               // a sync is under way
+  bool uploads_paused = false;          // but for what somebody waits for
   std::uint64_t writers_waiting = 0;    // for room in the journal or on its disk
   std::uint64_t flushes_waiting = 0;    // for the store (durability = cloud)
   std::uint64_t readers_waiting = 0;    // for a store that is away
@@ -245,9 +246,19 @@ struct VolumeStatus {
   std::string last_error;           // why the newest sync failed, while it is being tried again
   std::uint64_t retry_seconds = 0;  // until then
 };
+/// Uploads rest (coffer pause).
+struct PauseInfo {
+  bool paused = false;
+  std::int64_t until_unix = 0;  // 0: until they are resumed
+};
+inline constexpr std::uint64_t kPauseSecondsMax = 366ull * 24 * 3600;
+struct PauseRequest {
+  std::uint64_t seconds = 0;  // 0: until they are resumed
+};
 struct VolumeList {
   std::vector<VolumeStatus> volumes;
   std::vector<VaultInfo> vaults;  // that are known, also those of which no volume is
+  PauseInfo uploads;
 };
 
 /// Requests to a vault's store since it was unlocked, each attempt counted, and their bytes.

@@ -55,6 +55,10 @@ class ControlService {
   virtual Result<JobInfo> Sync(const std::string& reference) = 0;
   virtual Result<JobInfo> Close(const std::string& reference, const CloseRequest& request) = 0;
 
+  /// Uploads rest, but for those that somebody waits for. At most kPauseSecondsMax.
+  virtual Result<PauseInfo> Pause(const PauseRequest& request) = 0;
+  virtual Result<PauseInfo> Resume() = 0;
+
   virtual Result<PasswdReply> Passwd(const std::string& reference, PasswdRequest request) = 0;
   virtual Result<KeyList> Keys(const std::string& reference, KeysRequest request) = 0;
   /// The volume as it stands under its new name.

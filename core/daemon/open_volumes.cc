@@ -81,6 +81,16 @@ void OpenVolumes::Retune() {
   }
 }
 
+void OpenVolumes::SetUploads(volume::Uploads uploads) {
+  uploads_ = uploads;
+  for (const VolumeKey& key : keys()) {
+    const auto use = Use::Begin(*this, key);
+    if (!use.has_value()) continue;
+    (*use)->entry().volume->SetUploads(uploads);
+    Announce(key, "open");
+  }
+}
+
 void OpenVolumes::RereadFiles() {
   for (block::Exporter* const exporter : exporters_) exporter->RereadFiles();
 }
@@ -184,6 +194,8 @@ Result<control::OpenReply> OpenVolumes::Open(const VolumeKey& key,
   control::OpenReply reply = Describe(key, *entry);
   {
     MutexLock lock(mutex_);
+    // Whoever changes it from here on finds this one open.
+    entry->volume->SetUploads(uploads_);
     entry->state = State::kOpen;
     changed_.notify_all();
   }
@@ -202,6 +214,7 @@ Status OpenVolumes::Build(const VolumeKey& key, Entry& entry, const control::Ope
   options.take_over = request.take_over;
   options.accept_damage = request.accept_damage;
   options.settings = VolumeSettings(config_.For(VaultNameOf(key), key.volume, entry.overrides));
+  options.uploads = uploads_;
   options.replay_progress = progress;
   auto volume = volume::Volume::Open(lease.resources(), listed.id, options);
   if (!volume.has_value()) {

@@ -11,6 +11,7 @@
 // is mounted only while it is exported. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -142,6 +143,8 @@ class OpenVolumes {
   [[nodiscard]] config::Effective ConfigOf(const VolumeKey& key) const;
   /// The config has changed: open volumes go by it from now on.
   void Retune();
+  /// Of all that are open, and of those that are opened from now on.
+  void SetUploads(volume::Uploads uploads);
   /// What exporters have read from files is read again.
   void RereadFiles();
   /// Fills in what is known of an open volume; false when it is not open: then only what kept it
@@ -238,6 +241,7 @@ class OpenVolumes {
   mutable Mutex mutex_;
   CondVar changed_;
   std::map<VolumeKey, std::shared_ptr<Entry>> entries_ GUARDED_BY(mutex_);
+  std::atomic<volume::Uploads> uploads_ = volume::Uploads::kGoOn;
   std::map<VolumeKey, Error> refused_ GUARDED_BY(mutex_);  // why the last open needs a person
 };
 

@@ -124,6 +124,7 @@ void OpenVolumes::FillNumbers(const VolumeKey& key, const Entry& entry,
   status->journal_bytes = now.journal_bytes;
   status->journal_bytes_max = now.journal_bytes_max;
   status->uploading = now.syncing;
+  status->uploads_paused = !entry.read_only && uploads_ == volume::Uploads::kPaused;
   status->writers_waiting = static_cast<std::uint64_t>(now.writers_waiting);
   status->flushes_waiting = static_cast<std::uint64_t>(now.flushes_waiting);
   status->readers_waiting = static_cast<std::uint64_t>(now.readers_waiting);

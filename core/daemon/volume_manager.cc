@@ -84,10 +84,14 @@ VolumeManager::VolumeManager(vault::Environment& env, Executor& jobs,
             options_.stores),
       admin_(*registry_, pool_, config_),
       open_(env, *registry_, events_, std::move(exporters), config_, options_.mounting),
+      pause_(env.fs, env.clock, jobs, env.state_directory + "/paused",
+             [this](volume::Uploads uploads) { open_.SetUploads(uploads); }),
       volume_admin_(*registry_, pool_, admin_, open_),
       store_admin_(env, *registry_, pool_),
       trust_admin_(*registry_, pool_, admin_),
-      jobs_(jobs, env.clock, events_) {}
+      jobs_(jobs, env.clock, events_) {
+  open_.SetUploads(pause_.uploads());
+}
 
 VolumeManager::~VolumeManager() = default;
 
@@ -281,8 +285,30 @@ control::VolumeStatus VolumeManager::StatusOfUnseen(const KnownVault& vault,
   return status;
 }
 
+control::PauseInfo VolumeManager::PauseNow() const {
+  const std::optional<UnixSeconds> until = pause_.until();
+  return {until.has_value(), until.value_or(0)};
+}
+
+Result<control::PauseInfo> VolumeManager::Pause(const control::PauseRequest& request) {
+  RETURN_IF_ERROR(CheckServing());
+  if (request.seconds > control::kPauseSecondsMax)
+    return Fail(ErrorCode::kInvalidArgument, "uploads can be paused for a year at most");
+  const auto wanted =
+      request.seconds == 0 ? std::nullopt : std::optional<std::uint64_t>(request.seconds);
+  RETURN_IF_ERROR(pause_.Pause(wanted));
+  return PauseNow();
+}
+
+Result<control::PauseInfo> VolumeManager::Resume() {
+  RETURN_IF_ERROR(CheckServing());
+  RETURN_IF_ERROR(pause_.Resume());
+  return PauseNow();
+}
+
 control::VolumeList VolumeManager::Volumes() {
   control::VolumeList list;
+  list.uploads = PauseNow();
   list.vaults = admin_.Vaults().vaults;
   for (const KnownVault& vault : registry_->vaults()) {
     for (const KnownVolume& volume : vault.volumes) list.volumes.push_back(StatusOf(vault, volume));

@@ -17,6 +17,7 @@
 #include "core/daemon/registry.h"
 #include "core/daemon/store_admin.h"
 #include "core/daemon/trust_admin.h"
+#include "core/daemon/upload_pause.h"
 #include "core/daemon/vault_admin.h"
 #include "core/daemon/vault_pool.h"
 #include "core/daemon/volume_admin.h"
@@ -65,6 +66,8 @@ class VolumeManager final : public control::ControlService {
   Result<control::JobInfo> Sync(const std::string& reference) override;
   Result<control::JobInfo> Close(const std::string& reference,
                                  const control::CloseRequest& request) override;
+  Result<control::PauseInfo> Pause(const control::PauseRequest& request) override;
+  Result<control::PauseInfo> Resume() override;
   Result<control::PasswdReply> Passwd(const std::string& reference,
                                       control::PasswdRequest request) override;
   Result<control::KeyList> Keys(const std::string& reference,
@@ -126,6 +129,7 @@ class VolumeManager final : public control::ControlService {
                      const std::function<Status(const VolumeKey&)>& work);
   Result<control::JobInfo> ListedAgain(Result<control::JobInfo> started);
   Status CheckServing() const;
+  [[nodiscard]] control::PauseInfo PauseNow() const;
 
   vault::Environment& env_;
   Executor& jobs_executor_;
@@ -136,6 +140,7 @@ class VolumeManager final : public control::ControlService {
   VaultPool pool_;
   VaultAdmin admin_;
   OpenVolumes open_;
+  UploadPause pause_;
   VolumeAdmin volume_admin_;
   StoreAdmin store_admin_;
   TrustAdmin trust_admin_;

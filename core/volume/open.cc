@@ -143,6 +143,7 @@ Status OpenVolume::Start(const VolumeId& id, const OpenOptions& options) {
   syncer_ = std::make_unique<Syncer>(
       resources_, settings_, *chain_, newest, *live_, *journal_, dedup, *reserve_, *damage_,
       Syncer::Beginning{.new_epoch = !newest.ours, .deltas_lost = deltas_lost_}, directory_);
+  if (options.uploads == Uploads::kPaused) syncer_->SetPaused(true);
   if (live_->has_waiting()) syncer_->Kick();
   return {};
 }

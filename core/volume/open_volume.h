@@ -41,6 +41,7 @@ class OpenVolume final : public Volume {
   Status Sync(const SyncProgress& progress) override;
   void SetFlushes(Flushes flushes) override;
   void RefuseWaits() override;
+  void SetUploads(Uploads uploads) override;
   void Retune(const Settings& settings) override;
   Status Close(CloseMode mode, const SyncProgress& progress) override;
   [[nodiscard]] VolumeStatus status() const override;

@@ -101,8 +101,18 @@ void Syncer::Kick() {
   StartLocked();
 }
 
+/// Uploads are paused, and nobody waits for one.
+bool Syncer::HeldBackLocked() const { return paused_ && committed_seq_ >= asked_seq_; }
+
+void Syncer::SetPaused(bool paused) {
+  const std::uint64_t seq = live_.Cut();
+  MutexLock lock(mutex_);
+  paused_ = paused;
+  if (!paused && committed_seq_ < seq) StartLocked();
+}
+
 void Syncer::StartLocked() {
-  if (stopped_ || hopeless_) return;
+  if (stopped_ || hopeless_ || HeldBackLocked()) return;
   if (running_) {
     again_ = true;
     return;
@@ -120,6 +130,7 @@ Status Syncer::SyncAll(const Progress& progress) {
   const std::uint64_t base = committed_bytes_;
   // The one under way may fail for what was so before the call: the store just came back, say.
   const std::uint64_t attempt = attempts_begun_ + 1;
+  asked_seq_ = std::max(asked_seq_, seq);
   if (committed_seq_ < seq) {
     attempts_wanted_ = std::max(attempts_wanted_, attempt);
     StartLocked();
@@ -152,6 +163,7 @@ Status Syncer::FlushAll(std::optional<Duration> limit) {
   const auto done = [&]() NO_THREAD_SAFETY_ANALYSIS {
     return committed_seq_ >= seq || hopeless_ || stopped_ || refusing_ || flushes_here_;
   };
+  asked_seq_ = std::max(asked_seq_, seq);
   if (!done()) {
     // At once, whatever the last attempt met: the store may be back. From then on as ever.
     attempts_wanted_ = std::max(attempts_wanted_, attempts_begun_ + 1);
@@ -278,11 +290,12 @@ void Syncer::Run() {
       lock.Unlock();
       old.reset();
       lock.Lock();
-      if (!hopeless_ && !stopped_ && (again_ || attempts_wanted_ > attempts_begun_)) {
+      if (!hopeless_ && !stopped_ && !HeldBackLocked() &&
+          (again_ || attempts_wanted_ > attempts_begun_)) {
         again_ = false;  // asked for meanwhile
         continue;
       }
-    } else if (!stopped_ && (again_ || live_.has_waiting())) {
+    } else if (!stopped_ && !HeldBackLocked() && (again_ || live_.has_waiting())) {
       again_ = false;
       continue;
     }

@@ -6,7 +6,7 @@
 // runs)
 //         -> running (a task on the sync executor) -> idle or waiting; or, after a failure, backing
 //         off (a timer, 1 s doubling to 5 minutes; an explicit sync tries at once) ; fenced is
-//         final.
+//         final. While uploads are paused only what somebody waits for leaves idle or waiting.
 // What a failed attempt leaves: the generation stays in the queue; packs already uploaded are named
 // by no head, and known for the next attempt (KeptWork); a head whose create had no clear answer is
 // settled before anything else.
@@ -78,6 +78,10 @@ class Syncer {
   /// about to close.
   void RefuseWaits();
 
+  /// While paused nothing is committed but what SyncAll and FlushAll wait for, and what had been
+  /// published when they asked. A commit under way ends.
+  void SetPaused(bool paused);
+
   /// From now on goes by `settings`; what waits longer than they say is committed now.
   void Retune(const Settings& settings);
 
@@ -95,6 +99,7 @@ class Syncer {
 
   [[nodiscard]] Settings Tuned() const;
   void StartLocked() REQUIRES_LOCK(mutex_);
+  [[nodiscard]] bool HeldBackLocked() const REQUIRES_LOCK(mutex_);
   void Run();
   void ReturnMemorySoon();
   Status RunOnce();
@@ -163,7 +168,9 @@ class Syncer {
   bool flushes_here_ GUARDED_BY(mutex_) = false;
   int waiting_ GUARDED_BY(mutex_) = 0;          // for a commit: who is in the calls above
   int flushes_waiting_ GUARDED_BY(mutex_) = 0;  // of these
-  bool hopeless_ GUARDED_BY(mutex_) = false;    // needs a person: no attempt by itself
+  bool paused_ GUARDED_BY(mutex_) = false;
+  std::uint64_t asked_seq_ GUARDED_BY(mutex_) = 0;  // somebody waited for so much to be committed
+  bool hopeless_ GUARDED_BY(mutex_) = false;        // needs a person: no attempt by itself
   Duration backoff_ GUARDED_BY(mutex_){};
   MonotonicTime retry_at_ GUARDED_BY(mutex_){};
   std::uint64_t head_seq_ GUARDED_BY(mutex_) = 0;

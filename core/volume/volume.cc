@@ -368,6 +368,10 @@ void OpenVolume::RefuseWaits() {
   if (syncer_ != nullptr) syncer_->RefuseWaits();
 }
 
+void OpenVolume::SetUploads(Uploads uploads) {
+  if (syncer_ != nullptr) syncer_->SetPaused(uploads == Uploads::kPaused);
+}
+
 Settings OpenVolume::Tuned() const {
   MutexLock lock(tuned_mutex_);
   return tuned_;

@@ -25,12 +25,19 @@ namespace coffer::volume {
 /// Bytes of the journal read again so far, and at most in all.
 using ReplayProgress = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
 
+/// Whether what is written is uploaded by itself.
+enum class Uploads {
+  kGoOn,
+  kPaused,  // only what somebody waits for: Sync, Close, and a FLUSH that means the store
+};
+
 struct OpenOptions {
   bool read_only = false;
   bool take_over = false;  // go on from a head that another machine has not released
   /// Go on with what precedes the damage of a damaged journal; the damaged files are kept aside.
   bool accept_damage = false;
   Settings settings = {};
+  Uploads uploads = Uploads::kGoOn;
   ReplayProgress replay_progress = {};
 };
 
@@ -71,6 +78,8 @@ class Volume : public block::BlockDevice {
   /// Writers that wait for room, and whoever waits for the store, fail with kCancelled from now on:
   /// comes before Close, so that everybody leaves.
   virtual void RefuseWaits() = 0;
+  /// A commit that is under way ends. While paused, writers at the journal's quota wait.
+  virtual void SetUploads(Uploads uploads) = 0;
   /// From now on goes by `settings`, as far as an open volume can (settings.h). A durability that
   /// they leave open stays as it is. Writers that wait already wait as they began.
   virtual void Retune(const Settings& settings) = 0;

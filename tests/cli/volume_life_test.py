@@ -372,6 +372,30 @@ class VolumeLife(e2e.CofferTest):
         self.expect(0, "close", "photos", machine=second)
         self.expect(0, "delete", "photos", "--confirm=photos")
 
+    def test_paused_uploads_rest_also_in_a_daemon_started_anew_but_for_what_is_waited_for(self):
+        self.init()
+        for wrong in "soon", "0s", "-5m", "400d":
+            self.expect(2, "pause", wrong, password=False)
+        self.assertIn("uploads are paused until 20", self.expect(0, "pause", "2h", password=False).stdout)
+        uri = self.open("photos", None, "--sync-age=1s")
+        self.copy_in(self.data(), uri)
+        status = self.status()
+        self.assertTrue(status["uploads_paused"])
+        self.assertGreater(status["waiting_bytes"], 0)
+        self.assertIn("uploads paused", self.expect(0, "status", password=False).stdout)
+        self.expect(0, "daemon", "restart", password=False)
+        listed = json.loads(self.expect(0, "status", "--json", password=False).stdout)
+        self.assertTrue(listed["uploads"]["paused"])
+        self.open("photos", None, "--sync-age=1s")
+        self.assertGreater(self.status()["waiting_bytes"], 0)
+        self.expect(0, "sync", "photos")
+        self.assertEqual(self.status()["waiting_bytes"], 0)
+        self.copy_in(self.data(), self.open())
+        self.assertGreater(self.status()["waiting_bytes"], 0)
+        self.expect(0, "resume", password=False)
+        e2e.wait_until(lambda: self.status()["waiting_bytes"] == 0, "the upload, by itself", 120)
+        self.assertFalse(self.status()["uploads_paused"])
+
 
 if __name__ == "__main__":
     e2e.main("__main__")

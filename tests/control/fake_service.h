@@ -31,6 +31,11 @@ class FakeService final : public ControlService {
     return ProbeReply{request.store == "/vault", false};
   }
 
+  Result<PauseInfo> Pause(const PauseRequest& request) override {
+    return PauseInfo{true, static_cast<std::int64_t>(request.seconds)};
+  }
+  Result<PauseInfo> Resume() override { return PauseInfo{}; }
+
   Result<StoreTestReply> TestStore(const StoreTestRequest& request) override {
     StoreTestReply reply;
     reply.store = request.store;
