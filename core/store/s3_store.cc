@@ -1,14 +1,12 @@
 #include "core/store/s3_store.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <limits>
 #include <utility>
 
 #include "core/base/base64.h"
 #include "core/base/log.h"
 #include "core/crypto/hash.h"
+#include "core/store/bucket_answers.h"
 
 namespace coffer::store {
 namespace {
@@ -16,9 +14,6 @@ namespace {
 constexpr std::size_t kDeleteBatchMax = 1000;
 /// Pages of a List that hold nothing but others' objects: 64,000 of those.
 constexpr int kListRoundsMax = 64;
-/// Servers take offsets for signed numbers.
-constexpr std::uint64_t kOffsetMax = std::numeric_limits<std::int64_t>::max();
-constexpr std::uint64_t kSmallAnswerMax = 64 << 10;
 constexpr std::uint64_t kListAnswerMax = 4 << 20;
 constexpr std::string_view kObjectType = "application/octet-stream";
 
@@ -29,80 +24,6 @@ constexpr std::string_view kDeleteAction = "s3:DeleteObject";
 
 S3Asked AskedOf(std::string_view action, const std::string& name) {
   return {.action = action, .what = Concat("object ", name)};
-}
-
-tl::unexpected<Error> FailAnswer(const std::string& what, std::string_view why) {
-  return Fail(ErrorCode::kUnavailable, Concat(what, ": the store answered wrongly: ", why));
-}
-
-std::optional<std::uint64_t> NumberOf(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
-/// "bytes 0-9/100" of a 206.
-struct ContentRange {
-  std::uint64_t first;
-  std::uint64_t last;
-  std::uint64_t total;
-};
-
-std::optional<ContentRange> ParseContentRange(std::string_view text) {
-  constexpr std::string_view kUnit = "bytes ";
-  const std::size_t dash = text.find('-');
-  const std::size_t slash = text.find('/');
-  if (!text.starts_with(kUnit) || dash == std::string_view::npos ||
-      slash == std::string_view::npos || dash < kUnit.size() || slash < dash) {
-    return std::nullopt;
-  }
-  const auto first = NumberOf(text.substr(kUnit.size(), dash - kUnit.size()));
-  const auto last = NumberOf(text.substr(dash + 1, slash - dash - 1));
-  const auto total = NumberOf(text.substr(slash + 1));
-  if (!first || !last || !total) return std::nullopt;
-  return ContentRange{*first, *last, *total};
-}
-
-/// That a body is as long as its header promised, where there is one.
-Status CheckLength(const http::Response& response, const std::string& what) {
-  const auto header = response.Find("Content-Length");
-  if (!header || NumberOf(*header) == response.body.size()) return {};
-  return FailAnswer(what, Concat(response.body.size(), " bytes instead of ", *header));
-}
-
-/// That the answer to a range is that range, as far as the object reaches.
-Status CheckRange(const http::Response& response, const std::string& what, std::uint64_t offset,
-                  std::uint64_t length) {
-  if (response.status != 206) return FailAnswer(what, "the whole object instead of a range");
-  const std::string_view header = response.Find("Content-Range").value_or("");
-  const auto range = ParseContentRange(header);
-  const auto wrong = [&] {
-    return FailAnswer(what, Concat("range '", EscapeForTerminal(header.substr(0, 100)),
-                                   "' instead of ", length, " bytes at ", offset));
-  };
-  if (!range || range->first != offset || range->total <= offset) return wrong();
-  const std::uint64_t expected = std::min(length, range->total - offset);
-  if (range->last != offset + expected - 1) return wrong();
-  if (response.body.size() != expected) {
-    return FailAnswer(what, Concat(response.body.size(), " bytes instead of ", expected));
-  }
-  return {};
-}
-
-/// What may come instead of a few bytes: a page that explains why they don't.
-std::uint64_t BodyMax(std::uint64_t size_max) { return std::max(size_max, kSmallAnswerMax); }
-
-bool CanBeginName(const std::string& prefix) {
-  return prefix.empty() || IsValidObjectName(prefix) || IsValidObjectName(prefix + "0");
-}
-
-/// What a vault is made of, and what probes leave.
-bool IsPartOfVault(std::string_view name) {
-  static constexpr std::array<std::string_view, 5> kParts = {"keys/", "catalog/", "heads/",
-                                                             "packs/", "probe/"};
-  return name.empty() || name == "vault" ||
-         std::ranges::any_of(kParts, [&](std::string_view part) { return name.starts_with(part); });
 }
 
 }  // namespace
@@ -265,7 +186,7 @@ Result<Bytes> S3Store::Get(const RequestContext& context, const std::string& nam
   if (response.status != 200) {
     return FailAnswer(asked.what, Concat("HTTP ", response.status, " to a request for all of it"));
   }
-  RETURN_IF_ERROR(CheckLength(response, asked.what));
+  RETURN_IF_ERROR(CheckAnswerLength(response, asked.what));
   if (response.body.size() > size_max) {
     return Fail(ErrorCode::kCorruption, Concat("object ", name, " is longer than the ", size_max,
                                                " bytes that it may have"));
@@ -276,12 +197,12 @@ Result<Bytes> S3Store::Get(const RequestContext& context, const std::string& nam
 Result<Bytes> S3Store::GetRange(const RequestContext& context, const std::string& name,
                                 std::uint64_t offset, std::uint64_t length) {
   RETURN_IF_ERROR(CheckObjectName(name));
-  if (length == 0 || offset > kOffsetMax) {  // HTTP has no such range
+  if (length == 0 || offset >= kHttpOffsetMax) {  // HTTP has no such range
     ASSIGN_OR_RETURN(const std::uint64_t size, SizeOf(context, name));
     RETURN_IF_ERROR(ClipObjectRange(name, size, offset, length));
     return Bytes();
   }
-  length = std::min(length, kOffsetMax - offset);
+  length = std::min(length, kHttpOffsetMax - offset);
   const S3Asked asked = AskedOf(kGetAction, name);
   S3Call call = CallOf("GET", name);
   call.headers.emplace_back("Range", Concat("bytes=", offset, "-", offset + length - 1));
@@ -296,8 +217,8 @@ Result<Bytes> S3Store::GetRange(const RequestContext& context, const std::string
     return Fail(ErrorCode::kCorruption,
                 Concat("object ", name, " ends before the ", length, " bytes wanted at ", offset));
   }
-  RETURN_IF_ERROR(CheckLength(response, asked.what));
-  RETURN_IF_ERROR(CheckRange(response, asked.what, offset, length));
+  RETURN_IF_ERROR(CheckAnswerLength(response, asked.what));
+  RETURN_IF_ERROR(CheckAnswerRange(response, asked.what, offset, length));
   return std::move(response.body);
 }
 
@@ -317,7 +238,7 @@ Result<S3ListPage> S3Store::ListKeys(const RequestContext& context, const S3List
     return FailAnswer(what.what, "more than any list has");
   }
   if (!response.has_value()) return Fail(response.error());
-  RETURN_IF_ERROR(CheckLength(*response, what.what));
+  RETURN_IF_ERROR(CheckAnswerLength(*response, what.what));
   auto page = ParseS3List(response->body, asked);
   if (!page.has_value()) return Fail(page.error().Within(what.what));
   return page;

@@ -250,6 +250,7 @@ SYSTEM_HEADERS = {
         "nbd/address.cc": "the own uid",
         "nbd/sockets.cc": "close, read and write of sockets",
         "nbd/tls_files.cc": "the own uid",
+        "core/store/secret_file.cc": "the own uid",
         "fuse": "the own uid; pipes to fusermount3; whence of lseek",
     },
     "sys/ioctl.h": {"cli/terminal.cc": "how wide the terminal is"},

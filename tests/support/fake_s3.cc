@@ -1,16 +1,14 @@
 #include "tests/support/fake_s3.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
-#include "core/base/base64.h"
 #include "core/base/line_text.h"
 #include "core/base/log.h"
 #include "core/http/header_text.h"
 #include "tests/crypto/openssl.h"
+#include "tests/support/fake_http.h"
 
 namespace coffer {
 namespace {
@@ -19,54 +17,6 @@ using http::Request;
 using http::Response;
 
 constexpr UnixSeconds kSkewMax = 15 * 60;
-
-std::string Lower(std::string text) {
-  std::ranges::transform(text, text.begin(), http::LowerCase);
-  return text;
-}
-
-std::string Decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%') {
-      const std::string digits(text.substr(i + 1, 2));
-      out.push_back(static_cast<char>(std::strtoul(digits.c_str(), nullptr, 16)));
-      i += 2;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
-}
-
-std::string Escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<') {
-      out.append("&lt;");
-    } else if (c == '&') {
-      out.append("&amp;");
-    } else {
-      out.push_back(c);
-    }
-  }
-  return out;
-}
-
-Response MakeResponse(int status, std::string_view body, const std::string& type) {
-  Response response;
-  response.status = status;
-  response.body = ToBytes(AsBytes(body));
-  response.headers = {{"Content-Type", type}, {"Content-Length", LogText(body.size())}};
-  return response;
-}
-
-std::string Md5(ByteView bytes) {
-  Bytes digest(16);
-  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
-             EVP_md5(), nullptr);
-  return ToBase64(digest);
-}
 
 /// "20231114T231320Z" to seconds, by the days of the proleptic calendar.
 UnixSeconds TimeOf(const std::string& text) {
@@ -87,11 +37,6 @@ Response S3Error(int status, const std::string& code, const std::string& more) {
                       Concat("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>", code,
                              "</Code><Message>words of the provider</Message>", more, "</Error>"),
                       "application/xml");
-}
-
-Response HtmlPage(int status) {
-  return MakeResponse(status, "<!DOCTYPE html>\n<html><body>Welcome to the hotel</body></html>",
-                      "text/html; charset=utf-8");
 }
 
 /// A request taken apart, as it stands on the wire.
@@ -261,7 +206,7 @@ std::optional<Response> FakeS3::Refuse(const Parsed& parsed) const {
                      fields["Signature"] == ToHex(openssl::HmacSha256(key, AsBytes(to_sign)));
   if (!right) return S3Error(403, "SignatureDoesNotMatch");
   const std::string md5 = parsed.Header("Content-MD5");
-  if (!md5.empty() && md5 != Md5(parsed.request.body)) return S3Error(400, "BadDigest");
+  if (!md5.empty() && md5 != Md5InBase64(parsed.request.body)) return S3Error(400, "BadDigest");
   return std::nullopt;
 }
 

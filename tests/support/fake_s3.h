@@ -21,13 +21,13 @@
 #include "core/base/mutex.h"
 #include "core/http/http_client.h"
 #include "core/store/s3_signer.h"
+#include "tests/support/fake_http.h"
 
 namespace coffer {
 
 /// As S3 reports errors; `more` are elements beside Code and Message.
 [[nodiscard]] http::Response S3Error(int status, const std::string& code,
                                      const std::string& more = {});
-[[nodiscard]] http::Response HtmlPage(int status);
 
 struct FakeS3Options {
   store::S3Dialect dialect = store::S3Dialect::kAws;
