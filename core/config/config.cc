@@ -1,6 +1,7 @@
 #include "core/config/config.h"
 
 #include <algorithm>
+#include <array>
 
 #include "core/base/log.h"
 #include "core/config/toml_reader.h"
@@ -14,6 +15,22 @@ constexpr const char* kVaults = "vaults";
 constexpr const char* kVolumes = "volumes";
 constexpr const char* kStores = "stores";
 constexpr const char* kDaemon = "daemon";
+constexpr const char* kUrl = "url";
+
+/// What stands before a ':' is one of these before it is the name of a section.
+constexpr std::array<std::string_view, 12> kSchemes = {"file",   "s3",      "gs",     "az",
+                                                       "webdav", "webdavs", "sftp",   "http",
+                                                       "https",  "rclone",  "memory", "nbd"};
+
+bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+/// As the scheme of a URL is written, so that NAME:prefix is never taken for a path.
+bool MayNameAStore(std::string_view name) {
+  const auto fits = [](char c) {
+    return IsLetter(c) || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  };
+  return !name.empty() && IsLetter(name.front()) && std::ranges::all_of(name, fits);
+}
 
 std::string VaultSection(const std::string& vault) { return Concat(kVaults, ".", vault); }
 std::string VolumeSection(const std::string& vault, const std::string& volume) {
@@ -73,6 +90,7 @@ class Config::Builder {
     }
     for (const TomlEntry& entry : std::get<std::vector<TomlEntry>>(read)) Take(entry);
     CheckPacks();
+    CheckStores();
     std::stable_sort(problems_.begin(), problems_.end(),
                      [](const Problem& a, const Problem& b) { return a.line < b.line; });
     return std::move(config_);
@@ -135,11 +153,61 @@ class Config::Builder {
                           ": expected [volumes.\"VAULT/NAME\"], with the quotes"));
       return false;
     }
-    checked = control::CheckName(name, entry.path.front() == kVaults ? "vault" : "store");
+    if (entry.path.front() == kStores) return CheckStoreName(entry);
+    checked = control::CheckName(name, "vault");
     if (!checked.has_value()) {
       Blame(entry, Concat(checked.error().message, ": expected ", checked.error().hint));
     }
     return checked.has_value();
+  }
+
+  bool CheckStoreName(const TomlEntry& entry) {
+    const std::string& name = entry.path[1];
+    if (std::ranges::find(kSchemes, name) != kSchemes.end()) {
+      Blame(entry, Concat("store ", control::Quoted(name), ": ", name,
+                          ": is a kind of store already: expected another name"));
+      return false;
+    }
+    if (MayNameAStore(name)) return true;
+    Blame(entry, Concat("store ", control::Quoted(name),
+                        ": expected a letter, then letters, digits, \"-\" and \".\""));
+    return false;
+  }
+
+  /// All texts; what the options mean the kind of store knows.
+  void TakeStoreKey(const TomlEntry& entry) {
+    const std::string& key = entry.path.back();
+    if (const KeyInfo* setting = FindKey(key)) {
+      (void)MayStand(*setting, entry);  // says where it does
+      return;
+    }
+    const auto* text = std::get_if<std::string>(&entry.value);
+    if (text == nullptr || text->empty()) {
+      return Blame(entry, Concat(key, ": expected a text in quotes that is not empty"));
+    }
+    NamedStore& store = config_.stores_[entry.path[1]];
+    if (store.line == 0) store.line = entry.line;
+    if (key == kUrl) {
+      const bool is_url = text->find(':') != std::string::npos;
+      if (!is_url && text->front() != '/') {
+        return Blame(entry, Concat("url = ", control::Quoted(*text),
+                                   ": expected a URL or an absolute path"));
+      }
+      store.url = *text;
+    } else {
+      store.options[key] = *text;
+    }
+  }
+
+  void CheckStores() {
+    for (const auto& [name, store] : config_.stores_) {
+      if (store.url.empty()) {
+        problems_.push_back({store.line, Concat("[stores.", name, "] has no url")});
+      } else if (store.url.front() == '/' && !store.options.empty()) {
+        problems_.push_back({store.line, Concat("[stores.", name, "]: a directory has no option ",
+                                                store.options.begin()->first)});
+      }
+    }
   }
 
   void BlameUnknown(const TomlEntry& entry) {
@@ -151,6 +219,7 @@ class Config::Builder {
   }
 
   void TakeKey(const TomlEntry& entry) {
+    if (entry.path.front() == kStores) return TakeStoreKey(entry);
     const KeyInfo* key = FindKey(entry.path.back());
     if (key == nullptr) return BlameUnknown(entry);
     if (!MayStand(*key, entry)) return;
@@ -260,6 +329,12 @@ std::vector<Config::Named> Config::NamedSections() const {
     all.push_back(std::move(named));
   }
   return all;
+}
+
+std::optional<NamedStore> Config::StoreNamed(const std::string& name) const {
+  const auto found = stores_.find(name);
+  if (found == stores_.end()) return std::nullopt;
+  return found->second;
 }
 
 Effective Config::For(const std::string& vault, const std::string& volume,

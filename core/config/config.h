@@ -63,6 +63,15 @@ class Effective {
   std::array<Setting, kKeyCount> settings_;
 };
 
+/// [stores.NAME]: a place that commands may call "NAME:prefix".
+struct NamedStore {
+  std::string url;  // or a path; set in every section that was accepted
+  /// The section's other keys: options of the URL. Which there are its kind of store says, when it
+  /// is used.
+  std::map<std::string, std::string> options;
+  std::uint32_t line = 0;
+};
+
 class Config {
  public:
   /// What is wrong with a file: the line (0: with the whole file) and what was expected.
@@ -92,6 +101,7 @@ class Config {
     std::uint32_t line = 0;
   };
   [[nodiscard]] std::vector<Named> NamedSections() const;
+  [[nodiscard]] std::optional<NamedStore> StoreNamed(const std::string& name) const;
   [[nodiscard]] Effective Defaults() const { return For("", ""); }
 
  private:
@@ -104,6 +114,7 @@ class Config {
   class Builder;
 
   Sections sections_;
+  std::map<std::string, NamedStore> stores_;
 };
 
 }  // namespace coffer::config

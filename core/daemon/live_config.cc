@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include "core/base/log.h"
+#include "core/control/http.h"
+#include "core/control/names.h"
+
 namespace coffer::daemon {
 namespace {
 
@@ -22,7 +26,51 @@ format::DedupScope DedupOf(const config::Value& value) {
   return value.text == "volume" ? format::DedupScope::kVolume : format::DedupScope::kVault;
 }
 
+/// The URL of a section with its options and what a command put behind its name.
+std::string UrlText(const config::NamedStore& store, std::string_view prefix) {
+  const std::size_t question = store.url.find('?');
+  std::string text = store.url.substr(0, question);
+  if (!prefix.empty()) {
+    if (!text.ends_with('/') && !prefix.starts_with('/')) text.push_back('/');
+    text.append(prefix);
+  }
+  std::string options = question == std::string::npos ? "" : store.url.substr(question + 1);
+  for (const auto& [name, value] : store.options) {
+    options.append(options.empty() ? "" : "&")
+        .append(name)
+        .append("=")
+        .append(control::PercentEncode(value));
+  }
+  return options.empty() ? text : text + "?" + options;
+}
+
 }  // namespace
+
+Result<store::StoreUrl> ParseKnownStore(const std::string& text) {
+  if (text.empty()) return Fail(ErrorCode::kInvalidArgument, "no store is named");
+  const auto colon = text.find(':');
+  const auto slash = text.find('/');
+  if (slash != 0 && (colon == std::string::npos || slash < colon)) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "store " + control::Quoted(text) + " is neither a URL nor an absolute path");
+  }
+  return store::ParseStoreUrl(text, "/");
+}
+
+Result<store::StoreUrl> LiveConfig::StoreOf(const std::string& text) const {
+  const std::string name = text.substr(0, text.find(':'));
+  std::optional<config::NamedStore> named;
+  if (name.size() < text.size()) {
+    MutexLock lock(mutex_);
+    named = config_.StoreNamed(name);
+  }
+  if (!named) return ParseKnownStore(text);
+  auto url = ParseKnownStore(UrlText(*named, text.substr(name.size() + 1)));
+  if (!url.has_value()) {
+    return Fail(url.error().Within(Concat("[stores.", name, "] of the config file")));
+  }
+  return url;
+}
 
 Result<config::Overrides> OverridesOf(const std::vector<control::SettingValue>& said) {
   std::vector<std::pair<std::string, std::string>> flags;

@@ -9,6 +9,7 @@
 #include "core/base/mutex.h"
 #include "core/config/config.h"
 #include "core/control/messages.h"
+#include "core/store/store_url.h"
 #include "core/vault/vault.h"
 #include "core/volume/settings.h"
 
@@ -24,6 +25,8 @@ class LiveConfig {
     return config_.For(vault, volume, overrides);
   }
   [[nodiscard]] config::Effective Defaults() const { return For("", ""); }
+  /// The STORE of a request: an absolute path, a URL, or "NAME:prefix" of a [stores.NAME].
+  [[nodiscard]] Result<store::StoreUrl> StoreOf(const std::string& text) const;
   void Replace(config::Config config) {
     MutexLock lock(mutex_);
     config_ = std::move(config);
@@ -34,6 +37,8 @@ class LiveConfig {
   config::Config config_ GUARDED_BY(mutex_);
 };
 
+/// A store as it is kept: an absolute path or a URL.
+Result<store::StoreUrl> ParseKnownStore(const std::string& text);
 /// What a command said, in the terms of the config.
 Result<config::Overrides> OverridesOf(const std::vector<control::SettingValue>& said);
 /// All settings, as the control API shows them.

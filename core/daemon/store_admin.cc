@@ -5,7 +5,6 @@
 
 #include "core/base/log.h"
 #include "core/control/names.h"
-#include "core/daemon/vault_admin.h"
 #include "core/store/examine.h"
 
 namespace coffer::daemon {
@@ -42,9 +41,9 @@ std::optional<std::uint64_t> Whole(const std::optional<double>& number) {
 }  // namespace
 
 Result<store::StoreUrl> StoreAdmin::UrlOf(const control::StoreTestRequest& request) const {
-  if (request.vault.empty()) return ParseStoreOfRequest(request.store);
+  if (request.vault.empty()) return config_.StoreOf(request.store);
   for (const KnownVault& known : registry_.vaults()) {
-    if (known.alias == request.vault) return ParseStoreOfRequest(known.store);
+    if (known.alias == request.vault) return ParseKnownStore(known.store);
   }
   return Fail(ErrorCode::kNotFound, "unknown vault " + control::Quoted(request.vault),
               "coffer list shows those that are known on this machine");

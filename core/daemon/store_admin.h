@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/control/messages.h"
+#include "core/daemon/live_config.h"
 #include "core/daemon/registry.h"
 #include "core/daemon/vault_pool.h"
 
@@ -9,8 +10,9 @@ namespace coffer::daemon {
 
 class StoreAdmin {
  public:
-  StoreAdmin(vault::Environment& env, const Registry& registry, VaultPool& pool)
-      : env_(env), registry_(registry), pool_(pool) {}
+  StoreAdmin(vault::Environment& env, const Registry& registry, VaultPool& pool,
+             const LiveConfig& config)
+      : env_(env), registry_(registry), pool_(pool), config_(config) {}
 
   /// kNotFound for a vault that is not known. What the store does not do is in the reply, if it can
   /// be asked at all.
@@ -22,6 +24,7 @@ class StoreAdmin {
   vault::Environment& env_;
   const Registry& registry_;
   VaultPool& pool_;
+  const LiveConfig& config_;
 };
 
 }  // namespace coffer::daemon

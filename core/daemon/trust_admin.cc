@@ -50,7 +50,7 @@ control::TrustInfo InfoOf(const Vault::TrustSurvey& survey) {
 }  // namespace
 
 Result<VaultPool::Lease> TrustAdmin::Unlock(const KnownVault& vault, const SecretBytes& password) {
-  ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(vault.store));
+  ASSIGN_OR_RETURN(const store::StoreUrl url, ParseKnownStore(vault.store));
   auto lease =
       pool_.Acquire(vault.id, url, password, vault.single_writer, VaultPool::For::kLooking);
   if (!lease.has_value()) {

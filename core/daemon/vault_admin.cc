@@ -38,17 +38,6 @@ std::string AliasFrom(std::string text) {
 
 }  // namespace
 
-Result<store::StoreUrl> ParseStoreOfRequest(const std::string& text) {
-  if (text.empty()) return Fail(ErrorCode::kInvalidArgument, "no store is named");
-  const auto colon = text.find(':');
-  const auto slash = text.find('/');
-  if (slash != 0 && (colon == std::string::npos || slash < colon)) {
-    return Fail(ErrorCode::kInvalidArgument,
-                "store " + Quoted(text) + " is neither a URL nor an absolute path");
-  }
-  return store::ParseStoreUrl(text, "/");
-}
-
 control::VaultList VaultAdmin::Vaults() const {
   control::VaultList list;
   for (const KnownVault& vault : registry_.vaults()) list.vaults.push_back(InfoOf(vault));
@@ -60,7 +49,7 @@ control::VaultInfo VaultAdmin::InfoOf(const KnownVault& vault) const {
 }
 
 Result<control::ProbeReply> VaultAdmin::Probe(const control::ProbeRequest& request) {
-  ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(request.store));
+  ASSIGN_OR_RETURN(const store::StoreUrl url, config_.StoreOf(request.store));
   control::ProbeReply reply;
   // A vault that is just being made here is no half one.
   const VaultPool::Turn turn(pool_, url.ToString());
@@ -135,7 +124,7 @@ Result<control::InitReply> VaultAdmin::Init(const control::InitRequest& request)
   RETURN_IF_ERROR(control::CheckVolumeSize(request.size_bytes));
   if (!request.alias.empty()) RETURN_IF_ERROR(CheckName(request.alias, "vault alias"));
   RETURN_IF_ERROR(OverridesOf(request.settings));
-  ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(request.store));
+  ASSIGN_OR_RETURN(const store::StoreUrl url, config_.StoreOf(request.store));
   // Whoever comes while the vault is being made adds to it.
   const VaultPool::Turn turn(pool_, url.ToString());
   bool created = false;
@@ -318,7 +307,7 @@ Result<vault::VolumeSpec> VaultAdmin::SpecOf(const control::InitRequest& request
 
 Result<control::AddReply> VaultAdmin::Add(const control::AddRequest& request) {
   if (!request.alias.empty()) RETURN_IF_ERROR(CheckName(request.alias, "vault alias"));
-  ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(request.store));
+  ASSIGN_OR_RETURN(const store::StoreUrl url, config_.StoreOf(request.store));
   ASSIGN_OR_RETURN(const VaultId id, pool_.IdentifyVault(url));
   RETURN_IF_ERROR(CheckMayEnter(id, {url, request.alias, request.replace}));
   ASSIGN_OR_RETURN(const std::string alias, AliasFor(id, url, request.alias));

@@ -74,7 +74,4 @@ class VaultAdmin {
   const LiveConfig& config_;
 };
 
-/// The STORE of a request: an absolute path or a URL.
-Result<store::StoreUrl> ParseStoreOfRequest(const std::string& text);
-
 }  // namespace coffer::daemon

@@ -114,7 +114,7 @@ Status CheckGiven(const SecretBytes& password, const char* which) {
 
 Result<VaultPool::Lease> VolumeAdmin::Unlock(const KnownVault& vault, const SecretBytes& password,
                                              VaultPool::For purpose) {
-  ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(vault.store));
+  ASSIGN_OR_RETURN(const store::StoreUrl url, ParseKnownStore(vault.store));
   auto lease = pool_.Acquire(vault.id, url, password, vault.single_writer, purpose);
   if (lease.has_value()) return lease;
   return Fail(NameVault(vaults_.ExplainNoVault(vault, lease.error()), vault.alias));

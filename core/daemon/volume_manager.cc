@@ -87,7 +87,7 @@ VolumeManager::VolumeManager(vault::Environment& env, Executor& jobs,
       pause_(env.fs, env.clock, jobs, env.state_directory + "/paused",
              [this](volume::Uploads uploads) { open_.SetUploads(uploads); }),
       volume_admin_(*registry_, pool_, admin_, open_),
-      store_admin_(env, *registry_, pool_),
+      store_admin_(env, *registry_, pool_, config_),
       trust_admin_(*registry_, pool_, admin_),
       jobs_(jobs, env.clock, events_) {
   open_.SetUploads(pause_.uploads());
@@ -357,7 +357,7 @@ Result<control::SettingList> VolumeManager::Settings(const std::string& referenc
 
 Result<VaultPool::Lease> VolumeManager::UnlockFor(const Target& target,
                                                   const control::OpenRequest& request) {
-  ASSIGN_OR_RETURN(const store::StoreUrl url, ParseStoreOfRequest(target.vault.store));
+  ASSIGN_OR_RETURN(const store::StoreUrl url, ParseKnownStore(target.vault.store));
   const bool single_writer = target.vault.single_writer || request.single_writer;
   // Who only reads may look at a store that this machine has seen newer, or other.
   auto lease =

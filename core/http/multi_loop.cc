@@ -96,7 +96,7 @@ void MultiLoop::Submit(std::shared_ptr<Exchange> exchange) {
   MutexLock lock(mutex_);
   if (is_stopping_) {
     lock.Unlock();
-    return exchange->Settle(Fail(ErrorCode::kCancelled, "no more HTTP requests: coffer ends"));
+    return exchange->Settle(Fail(ErrorCode::kCancelled, "no more HTTP requests: the program ends"));
   }
   inbox_.submitted.push_back(std::move(exchange));
   curl_multi_wakeup(multi_);
@@ -236,7 +236,7 @@ void MultiLoop::WaitForEvents() {
 
 void MultiLoop::EndAll() {
   const auto stopped = [] {
-    return Result<Response>(Fail(ErrorCode::kCancelled, "the request was stopped: coffer ends"));
+    return Result<Response>(Fail(ErrorCode::kCancelled, "the request was stopped: the program ends"));
   };
   while (!entries_.empty()) End(entries_.begin(), stopped());
   Inbox inbox;

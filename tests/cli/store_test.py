@@ -60,6 +60,19 @@ class Store(e2e.CofferTest):
         self.assertEqual(checks["write"], "failed")
         self.assertEqual(checks["a full pack"], "skipped")
         self.assertFalse(reply["safe_for_two"])
+    def test_a_store_that_the_config_names_is_a_place_for_vaults(self):
+        nas = self.root / "nas"
+        nas.mkdir()
+        config = self.machine.root / "config" / "coffer"
+        config.mkdir(parents=True, exist_ok=True)
+        (config / "config.toml").write_text(f'[stores.nas]\nurl = "{nas}"\n')
+        self.expect(0, "init", "photos", "nas:backups", "16M")
+        self.assertTrue((nas / "backups" / "vault").is_file())
+        self.assertEqual(self.checks(0, "nas:backups")[0]["store"], str(nas / "backups"))
+        listed = json.loads(self.expect(0, "list", "--json", password=False).stdout)
+        self.assertEqual([vault["store"] for vault in listed["vaults"]], [str(nas / "backups")])
+        unknown = self.try_out(11, "usb:backups")
+        self.assertIn("'usb:' is not known", unknown.stderr)
 
 
 if __name__ == "__main__":

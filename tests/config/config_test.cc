@@ -94,6 +94,26 @@ TEST(Config, WhatIsOneForTheMachineOrTheDaemonStandsInItsPlaceOnly) {
   ExpectRefused("[stores.nas]\nsync_age = \"5s\"\n", "/etc/here.toml:2: ", {"[defaults]"});
 }
 
+TEST(Config, ANamedStoreHasAUrlAndOptionsThatItsKindKnows) {
+  const Config config = Read(
+      "[stores.cloud]\nurl = \"s3://bucket/backups\"\nregion = \"eu-1\"\n[stores.nas]\nurl = "
+      "\"/mnt/nas\"\n");
+  const auto cloud = config.StoreNamed("cloud");
+  ASSERT_TRUE(cloud.has_value());
+  EXPECT_EQ(cloud->url, "s3://bucket/backups");
+  EXPECT_EQ(cloud->options, (std::map<std::string, std::string>{{"region", "eu-1"}}));
+  EXPECT_EQ(config.StoreNamed("nas")->url, "/mnt/nas");
+  EXPECT_FALSE(config.StoreNamed("usb").has_value());
+  ExpectRefused("[stores.cloud]\nregion = \"eu-1\"\n", "/etc/here.toml:2: ", {"has no url"});
+  ExpectRefused("[stores.nas]\nurl = \"nas/backups\"\n",
+                "/etc/here.toml:2: ", {"expected a URL or an absolute path"});
+  ExpectRefused("[stores.nas]\nurl = 5\n", "/etc/here.toml:2: ", {"expected a text"});
+  ExpectRefused("[stores.nas]\nurl = \"/nas\"\nregion = \"x\"\n",
+                "/etc/here.toml:2: ", {"a directory has no option region"});
+  ExpectRefused("[stores.s3]\nurl = \"/nas\"\n", "/etc/here.toml:", {"kind of store already"});
+  ExpectRefused("[stores.my_nas]\nurl = \"/nas\"\n", "/etc/here.toml:", {"expected a letter"});
+}
+
 // faults.md row 73.
 TEST(Config, AnUnknownKeyIsRefusedWithItsLine) {
   ExpectRefused("[defaults]\n# a comment\nsync_aeg = \"60s\"\n",
