@@ -44,7 +44,7 @@ struct FoldOptions {
   const vault::KeyChest::Epoch& keys;
   compress::CodecSetting codec;
   std::size_t pack_bytes_target;
-  std::size_t packs_in_flight_max;
+  pack::UploadWindow& window;
   /// Is told of the packs; null: nobody.
   pack::UploadListener* uploads = nullptr;
   /// Where a leaf is that an earlier fold has put into the store; null: nowhere.

@@ -32,7 +32,7 @@ class PageWriter {
       : options_(options),
         random_(random),
         compressor_(options.codec),
-        uploader_(store, work, uploads, options.packs_in_flight_max, options.uploads) {}
+        uploader_(store, work, uploads, options.window, options.uploads) {}
 
   /// A reference whose pack is known once the pack with that number is sealed.
   struct Written {

@@ -12,8 +12,11 @@ PackUploader::~PackUploader() {
 
 std::size_t PackUploader::Submit(std::unique_ptr<PackBuilder> builder) {
   MutexLock lock(mutex_);
-  work_.Await(lock, changed_,
-              [this]() NO_THREAD_SAFETY_ANALYSIS { return in_flight_ < in_flight_max_; });
+  const auto has_room = [this]() NO_THREAD_SAFETY_ANALYSIS { return in_flight_ < window_.size(); };
+  if (!has_room()) {
+    window_.NoteWaiting();
+    work_.Await(lock, changed_, has_room);
+  }
   const std::size_t number = ids_.size();
   ids_.emplace_back();
   ++unsealed_;
@@ -43,6 +46,7 @@ void PackUploader::Upload(const SealedPack& sealed) {
   Status status = store_.Create(
       Writing(), format::PackName(sealed.id), sealed.object,
       sealed.has_metadata ? store::ObjectClass::kMetadata : store::ObjectClass::kData);
+  window_.NoteEnded(sealed.object.size(), status);
   COFFER_FAILPOINT("pack-uploaded");
   if (status.has_value() && listener_ != nullptr) listener_->OnUploaded(sealed);
   Finish(std::move(status), sealed.object.size());

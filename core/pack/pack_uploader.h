@@ -10,6 +10,7 @@
 #include "core/base/executor.h"
 #include "core/base/mutex.h"
 #include "core/pack/pack_builder.h"
+#include "core/pack/upload_window.h"
 #include "core/store/object_store.h"
 
 namespace coffer::pack {
@@ -25,18 +26,14 @@ class UploadListener {
 class PackUploader {
  public:
   /// `listener` may be null.
-  PackUploader(store::ObjectStore& store, Executor& work, Executor& uploads,
-               std::size_t in_flight_max, UploadListener* listener = nullptr)
-      : store_(store),
-        work_(work),
-        uploads_(uploads),
-        in_flight_max_(in_flight_max),
-        listener_(listener) {}
+  PackUploader(store::ObjectStore& store, Executor& work, Executor& uploads, UploadWindow& window,
+               UploadListener* listener = nullptr)
+      : store_(store), work_(work), uploads_(uploads), window_(window), listener_(listener) {}
   /// Waits for what is in flight.
   ~PackUploader();
 
-  /// Takes a builder to seal and upload; waits while as many as allowed are in flight. Returns the
-  /// pack's number for IdOf.
+  /// Takes a builder to seal and upload; waits while as many as the window takes are in flight.
+  /// Returns the pack's number for IdOf.
   std::size_t Submit(std::unique_ptr<PackBuilder> builder);
   /// Waits until every pack submitted is sealed (not uploaded); the first error of any.
   Status AwaitSealed();
@@ -54,7 +51,7 @@ class PackUploader {
   store::ObjectStore& store_;
   Executor& work_;
   Executor& uploads_;
-  const std::size_t in_flight_max_;
+  UploadWindow& window_;
   UploadListener* const listener_;
   mutable Mutex mutex_;
   CondVar changed_;

@@ -47,7 +47,7 @@ struct CommitBuilder::Pending {
   explicit Pending(const Context& commit)
       : context(commit),
         uploader(commit.resources.vault().store(), commit.work,
-                 commit.resources.vault().env().fetch_executor, commit.settings.packs_in_flight_max,
+                 commit.resources.vault().env().fetch_executor, commit.resources.uploads(),
                  &commit.kept) {}
 
   const Context& context;

@@ -43,7 +43,6 @@ struct Settings {
   compress::CodecSetting codec = {};
   std::uint64_t pack_bytes_target = 8u << 20;
   std::uint64_t pack_bytes_max = 16u << 20;  // with the delta that is put behind the data
-  std::size_t packs_in_flight_max = 3;
 
   std::size_t generations_max = 8;  // then neighbours not being built merge, as far as they fit
   // What one commit takes: of data, and of parts (cache/dirty_map.h), of which its delta may hold

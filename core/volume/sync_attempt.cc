@@ -149,7 +149,7 @@ Result<map::FoldResult> Syncer::FoldTree() {
       .keys = resources_.vault().keys().current(),
       .codec = settings.codec,
       .pack_bytes_target = settings.pack_bytes_target,
-      .packs_in_flight_max = settings_.packs_in_flight_max,
+      .window = resources_.uploads(),
       .uploads = &kept_,
       .find_leaf = [this](const PageId& id) { return kept_.FindPage(id); },
       .pieces_max = settings_.pieces_background_max,

@@ -72,7 +72,8 @@ class Writer {
       overlay.Apply(format::DecodeDelta(plain, ref.frame.pack, ref.frame.key_epoch).value());
     }
     const map::Tree tree{kChunkSize, head_.map.level, head_.map.page};
-    const map::FoldOptions options{vault_.id(), vault_.keys().current(), {}, 8 << 20, 1};
+    pack::UploadWindow window(vault_.env().clock, {.first = 1});
+    const map::FoldOptions options{vault_.id(), vault_.keys().current(), {}, 8 << 20, window};
     const auto folded =
         map::Fold(pages_, tree, overlay, kSize, options, vault_.store(), work_, work_, random_);
     ASSERT_TRUE(folded.has_value()) << folded.error().message;
