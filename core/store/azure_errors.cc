@@ -310,12 +310,21 @@ class Explainer {
 
 }  // namespace
 
-bool IsAzuresSuccess(const http::Response& response, bool of_blob) {
-  return response.status >= 200 && response.status < 300 &&
-         response.Find("x-ms-request-id").has_value() &&
-         response.Find("x-ms-version").has_value() &&
-         !response.Find("x-ms-error-code").has_value() &&
-         (!of_blob || response.Find("x-ms-blob-type").has_value());
+bool IsAzuresSuccess(const http::Response& response, AzureAction action) {
+  const bool is_own = response.status >= 200 && response.status < 300 &&
+                      response.Find("x-ms-request-id").has_value() &&
+                      response.Find("x-ms-version").has_value() &&
+                      !response.Find("x-ms-error-code").has_value();
+  switch (action) {
+    case AzureAction::kRead:
+      return is_own && response.Find("x-ms-blob-type").has_value();
+    case AzureAction::kCreate:
+    case AzureAction::kDelete:
+      return is_own && response.body.empty();  // there is nothing to say but an error
+    case AzureAction::kList:
+      return is_own;
+  }
+  return false;
 }
 
 AzureFailure ExplainAzure(const http::Response& response, const AzureAsked& asked,

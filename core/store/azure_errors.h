@@ -30,8 +30,8 @@ struct AzureFailure {
 };
 
 /// Whether the answer is a success that came from the service itself: one of a portal, or a proxy,
-/// has none of its marks. `of_blob`: what a GET or HEAD of a blob got.
-[[nodiscard]] bool IsAzuresSuccess(const http::Response& response, bool of_blob);
+/// has none of its marks.
+[[nodiscard]] bool IsAzuresSuccess(const http::Response& response, AzureAction action);
 
 /// REQUIRES: not IsAzuresSuccess.
 [[nodiscard]] AzureFailure ExplainAzure(const http::Response& response, const AzureAsked& asked,

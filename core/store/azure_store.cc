@@ -88,10 +88,9 @@ Result<http::Response> AzureStore::Ask(const RequestContext& context, const Azur
     request.body_bytes_max = body_bytes_max;
     auto response = http_.Perform(context, request);
     if (!response.has_value()) return Fail(response.error().Within(asked.what));
-    const bool of_blob = asked.action == AzureAction::kRead;
-    const bool is_range_beyond =
-        response->status == 416 && of_blob && response->Find("x-ms-request-id").has_value();
-    if (IsAzuresSuccess(*response, of_blob) || is_range_beyond) {
+    const bool is_beyond_end = response->status == 416 && asked.action == AzureAction::kRead &&
+                               response->Find("x-ms-request-id").has_value();
+    if (IsAzuresSuccess(*response, asked.action) || is_beyond_end) {
       container_seen_ = true;
       return response;
     }
