@@ -89,7 +89,7 @@ bool ResponseCollector::EndHead() {
   was_told_to_continue_ |= response_.status == 100;
   if (response_.status < 200) return true;
   state_ = State::kBody;
-  if (has_no_body_) return true;
+  if (has_no_body_ || response_.status == 204 || response_.status == 304) return true;
   const std::optional<std::uint64_t> length = LengthSaid(response_);
   if (!length.has_value()) return true;
   if (*length > body_limit()) return RejectBody(Concat(*length, " bytes"));

@@ -14,6 +14,8 @@
 namespace coffer::http {
 namespace {
 
+/// How long certificates that were read are trusted as they were: those of a system take 20 ms.
+constexpr long kTrustSeconds = 60;
 constexpr long kReceiveBytes = 128 << 10;
 constexpr long kUploadBytes = 256 << 10;
 /// Larger ones have a connection to themselves, see http_engine.h.
@@ -120,6 +122,7 @@ void Transfer::SetPlace(const TrustSettings& trust) {
   Set(CURLOPT_SSL_VERIFYHOST, 2L);
   const TrustSettings& chosen =
       request.ca_file.empty() ? trust : TrustSettings{request.ca_file, {}};
+  Set(CURLOPT_CA_CACHE_TIMEOUT, kTrustSeconds);
   Set(CURLOPT_CAINFO, text(chosen.ca_file));
   Set(CURLOPT_CAPATH, text(chosen.ca_directory));
 }

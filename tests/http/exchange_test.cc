@@ -80,6 +80,15 @@ TEST(HttpEngine, OfAHeadTakesTheLengthForNoBody) {
   EXPECT_EQ(server.connections(), 1U);
 }
 
+TEST(HttpEngine, OfWhatHasNotChangedTakesTheLengthForNoBody) {
+  ScriptedServer server([](const ReceivedRequest&) {
+    return Answer().Text(304, "").With("Content-Length", "5000000000");
+  });
+  Engine engine;
+  ASSERT_OK_AND_ASSIGN(const Response response, engine.Perform(Asking(server.url() + "/")));
+  EXPECT_EQ(response.status, 304);
+}
+
 TEST(HttpEngine, UploadsAndReadsLargeBodies) {
   ScriptedServer server(&Echo);
   Engine engine;

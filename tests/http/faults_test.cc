@@ -102,11 +102,19 @@ TEST(HttpFaults, ALengthThatLiesUpwards) {
   ExpectFails(answer, ErrorCode::kUnavailable, "broke the connection off within its answer");
 }
 
-TEST(HttpFaults, BytesBeyondTheLengthAreDroppedWithTheirConnection) {
+/// curl does not look at them: the next request on that connection may find them where its own
+/// answer should be, which fails it and ends the connection.
+TEST(HttpFaults, BytesBeyondTheLengthArePartOfNoAnswer) {
   const ScriptedServer server(Always(Answer::With(Fault::kOverlong).Text(200, "abcd")));
   const Engine engine;
   EXPECT_EQ(BodyOf(engine.Perform(Asking(server.url() + "/x"))), "abcd");
-  EXPECT_EQ(BodyOf(engine.Perform(Asking(server.url() + "/fine"))), "fine");
+  const auto next = engine.Perform(Asking(server.url() + "/fine"));
+  if (next.has_value()) {
+    EXPECT_EQ(BodyOf(next), "fine");
+  } else {
+    EXPECT_FAILS(next, kUnavailable);
+    EXPECT_EQ(BodyOf(engine.Perform(Asking(server.url() + "/fine"))), "fine");
+  }
 }
 
 TEST(HttpFaults, AStallBeforeTheAnswer) {

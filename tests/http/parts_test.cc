@@ -41,7 +41,7 @@ TEST(RequestQueue, ReadsGoFirstThenWritesThenBackground) {
   queue.Push(2, "a", Priority::kWrite);
   queue.Push(3, "a", Priority::kRead);
   queue.Push(4, "a", Priority::kRead);
-  for (const RequestQueue::Id id : {3, 4, 2, 1}) EXPECT_EQ(queue.Next(), id);
+  for (const RequestQueue::Id id : {3U, 4U, 2U, 1U}) EXPECT_EQ(queue.Next(), id);
   EXPECT_EQ(queue.Next(), std::nullopt);
 }
 
