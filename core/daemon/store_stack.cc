@@ -59,8 +59,9 @@ Result<StoreStack> OpenStoreStack(FileSystem& fs, Clock& clock, Random& random, 
                                   const std::atomic<bool>& shut, const StoreSeams& seams,
                                   std::shared_ptr<store::CallControl> control,
                                   const store::StoreUrl& url, store::StoreOpenMode mode) {
-  const auto open = [&fs, &random, seam = seams.open, url, mode] {
-    return seam ? seam(url, mode) : store::OpenStore(fs, random, url, mode);
+  const store::StoreEnvironment env{fs, clock, random, waiting};
+  const auto open = [env, seam = seams.open, url, mode] {
+    return seam ? seam(url, mode) : store::OpenStore(env, url, mode);
   };
   store::DeadlineOptions deadlines;
   deadlines.run_call = seams.run_call;

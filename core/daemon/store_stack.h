@@ -37,7 +37,8 @@ struct StoreSeams {
 };
 
 /// While `shut` is true every request to the store fails with kCancelled. All outlive the store;
-/// `fs` and `random` the process, since a call that never returns may be in them.
+/// `fs`, `clock`, `random` and `waiting` the process, since a call that never returns may be in
+/// them.
 Result<StoreStack> OpenStoreStack(FileSystem& fs, Clock& clock, Random& random, Executor& waiting,
                                   const std::atomic<bool>& shut, const StoreSeams& seams,
                                   std::shared_ptr<store::CallControl> control,

@@ -88,7 +88,9 @@ class VaultPool {
   /// The id of the vault at `url`, from its marker; kNotFound when there is none.
   Result<VaultId> IdentifyVault(const store::StoreUrl& url);
   /// Why no vault can be made at `url`, as far as that shows without making anything.
-  Status CheckForInit(const store::StoreUrl& url) { return store::CheckForInit(env_.fs, url); }
+  Status CheckForInit(const store::StoreUrl& url) {
+    return store::CheckForInit({env_.fs, env_.clock, env_.random, env_.work_executor}, url);
+  }
 
   /// One at a time for a store: whoever comes second waits until the first is through.
   class Turn {

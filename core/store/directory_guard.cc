@@ -83,6 +83,22 @@ bool IsLitterOfASystem(std::string_view name) {
          name.starts_with(kTrashOfUser);
 }
 
+std::string ParentOf(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+tl::unexpected<Error> FailNoParent(const std::string& path, const std::string& parent) {
+  return Fail(ErrorCode::kNotFound, Concat("store at ", path, ": ", parent, " does not exist"),
+              "only the last directory of a store's path is made; make the others first");
+}
+
+tl::unexpected<Error> FailOther(const std::string& path) {
+  return Fail(ErrorCode::kAlreadyExists,
+              Concat("store at ", path, ": the directory is not empty and holds no vault"),
+              "give an empty directory, or a name that does not exist yet");
+}
+
 bool IsVaultPart(std::string_view name) {
   return std::find(kVaultParts.begin(), kVaultParts.end(), name) != kVaultParts.end();
 }
@@ -129,11 +145,10 @@ Result<std::string> FindStoreDirectory(FileSystem& fs, const std::string& path) 
 }
 
 Status MakeStoreDirectory(FileSystem& fs, const std::string& path) {
-  const std::string parent = path.rfind('/') == 0 ? "/" : path.substr(0, path.rfind('/'));
+  const std::string parent = ParentOf(path);
   const Status made = CreateSharedDirectory(fs, path, nullptr);
   if (!made.has_value() && made.error().code == ErrorCode::kNotFound) {
-    return Fail(ErrorCode::kNotFound, Concat("store at ", path, ": ", parent, " does not exist"),
-                "only the last directory of a store's path is made; make the others first");
+    return FailNoParent(path, parent);
   }
   if (!made.has_value() && made.error().code != ErrorCode::kAlreadyExists) {
     return Fail(made.error().Within(Concat("store at ", path)));
@@ -204,12 +219,22 @@ Result<StoreDirectory> FindDirectoryForInit(FileSystem& fs, Random& random,
   if (marker.has_value()) return StoreDirectory{path, std::move(marker)};
   ASSIGN_OR_RETURN(const DirectoryContent content, ExamineDirectory(fs, path));
   if (content == DirectoryContent::kHalfVault) return Fail(HalfVaultError(fs, random, path));
-  if (content == DirectoryContent::kOther) {
-    return Fail(ErrorCode::kAlreadyExists,
-                Concat("store at ", path, ": the directory is not empty and holds no vault"),
-                "give an empty directory, or a name that does not exist yet");
-  }
+  if (content == DirectoryContent::kOther) return FailOther(path);
   return StoreDirectory{path, std::nullopt};
+}
+
+Status CheckDirectoryForInit(FileSystem& fs, const std::string& path) {
+  const Result<std::string> there = FindStoreDirectory(fs, path);
+  if (there.has_value()) {
+    ASSIGN_OR_RETURN(const DirectoryContent content, ExamineDirectory(fs, *there));
+    if (content != DirectoryContent::kOther) return {};  // of half a vault Open tells
+    return FailOther(path);
+  }
+  if (there.error().code != ErrorCode::kNotFound) return Fail(there.error());
+  const std::string parent = ParentOf(path);
+  const Result<FileInfo> info = fs.Stat(parent);
+  if (info.has_value() || info.error().code != ErrorCode::kNotFound) return {};
+  return FailNoParent(path, parent);
 }
 
 Error HalfVaultError(FileSystem& fs, Random& random, const std::string& path) {

@@ -48,6 +48,9 @@ Result<StoreDirectory> FindVaultDirectory(FileSystem& fs, Random& random, const 
 Result<StoreDirectory> FindDirectoryForInit(FileSystem& fs, Random& random,
                                             const std::string& given);
 
+/// Why FindDirectoryForInit would fail, as far as that shows without making anything.
+Status CheckDirectoryForInit(FileSystem& fs, const std::string& path);
+
 /// Of parts that are older than an init takes, by the store's own clock, it may be said that they
 /// can go; else one may be under way.
 [[nodiscard]] Error HalfVaultError(FileSystem& fs, Random& random, const std::string& path);

@@ -3,41 +3,52 @@
 #include "core/base/log.h"
 #include "core/store/directory_guard.h"
 #include "core/store/directory_store.h"
+#include "core/store/sftp_store.h"
 
 namespace coffer::store {
+namespace {
 
-Result<std::unique_ptr<ObjectStore>> OpenStore(FileSystem& fs, Random& random, const StoreUrl& url,
-                                               StoreOpenMode mode) {
-  if (url.scheme != "file") {
-    return Fail(ErrorCode::kUnsupported, Concat("store scheme '", url.scheme, ":' is not known"));
-  }
-  if (mode == StoreOpenMode::kForTest) {
-    ASSIGN_OR_RETURN(const std::string there, FindStoreDirectory(fs, url.path));
-    LOG(kDebug, "trying out the directory ", there);
-  }
-  ASSIGN_OR_RETURN(auto store, mode != StoreOpenMode::kExisting
-                                   ? DirectoryStore::OpenForInit(fs, random, url.path)
-                                   : DirectoryStore::Open(fs, random, url.path));
-  return std::unique_ptr<ObjectStore>(std::move(store));
+using Opened = Result<std::unique_ptr<ObjectStore>>;
+
+template <class Kind>
+Opened AsStore(Result<std::unique_ptr<Kind>> opened) {
+  if (!opened.has_value()) return Fail(std::move(opened).error());
+  return std::unique_ptr<ObjectStore>(*std::move(opened));
 }
 
-Status CheckForInit(FileSystem& fs, const StoreUrl& url) {
-  if (url.scheme != "file") return {};
-  const Result<std::string> there = FindStoreDirectory(fs, url.path);
-  if (there.has_value()) {
-    ASSIGN_OR_RETURN(const DirectoryContent content, ExamineDirectory(fs, *there));
-    if (content != DirectoryContent::kOther) return {};  // of half a vault Open tells
-    return Fail(ErrorCode::kAlreadyExists,
-                Concat("store at ", url.path, ": the directory is not empty and holds no vault"),
-                "give an empty directory, or a name that does not exist yet");
+Opened OpenDirectory(const StoreEnvironment& env, const StoreUrl& url, StoreOpenMode mode) {
+  if (mode == StoreOpenMode::kForTest) {
+    ASSIGN_OR_RETURN(const std::string there, FindStoreDirectory(env.fs, url.path));
+    LOG(kDebug, "trying out the directory ", there);
   }
-  if (there.error().code != ErrorCode::kNotFound) return Fail(there.error());
-  const std::size_t slash = url.path.rfind('/');
-  const std::string parent = slash == 0 ? "/" : url.path.substr(0, slash);
-  const Result<FileInfo> info = fs.Stat(parent);
-  if (info.has_value() || info.error().code != ErrorCode::kNotFound) return {};
-  return Fail(ErrorCode::kNotFound, Concat("store at ", url.path, ": ", parent, " does not exist"),
-              "only the last directory of a store's path is made; make the others first");
+  return AsStore(mode != StoreOpenMode::kExisting
+                     ? DirectoryStore::OpenForInit(env.fs, env.random, url.path)
+                     : DirectoryStore::Open(env.fs, env.random, url.path));
+}
+
+SftpSeams SeamsOf(const StoreEnvironment& env, const StoreUrl& url) {
+  const auto dial = [target = SshTargetOf(url)](SftpChannel::Listener& listener) {
+    return StartSsh(target, listener);
+  };
+  return {dial, env.clock, env.waiting, env.random};
+}
+
+Opened OpenSftp(const StoreEnvironment& env, const StoreUrl& url, StoreOpenMode mode) {
+  return AsStore(SftpStore::Open(Reading(), url, SeamsOf(env, url), mode));
+}
+
+}  // namespace
+
+Opened OpenStore(const StoreEnvironment& env, const StoreUrl& url, StoreOpenMode mode) {
+  if (url.scheme == "file") return OpenDirectory(env, url, mode);
+  if (url.scheme == "sftp") return OpenSftp(env, url, mode);
+  return Fail(ErrorCode::kUnsupported, Concat("store scheme '", url.scheme, ":' is not known"));
+}
+
+Status CheckForInit(const StoreEnvironment& env, const StoreUrl& url) {
+  if (url.scheme == "file") return CheckDirectoryForInit(env.fs, url.path);
+  if (url.scheme == "sftp") return SftpStore::CheckForInit(Reading(), url, SeamsOf(env, url));
+  return {};
 }
 
 }  // namespace coffer::store

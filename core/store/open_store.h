@@ -3,26 +3,31 @@
 
 #include <memory>
 
+#include "core/base/clock.h"
+#include "core/base/executor.h"
 #include "core/base/file_system.h"
 #include "core/base/random.h"
 #include "core/base/result.h"
 #include "core/store/object_store.h"
+#include "core/store/store_open_mode.h"
 #include "core/store/store_url.h"
 
 namespace coffer::store {
 
-enum class StoreOpenMode {
-  kExisting,  // must hold a vault
-  kForInit,   // may be made, or be empty
-  kForTest,   // may be empty; nothing is made
+/// What stores stand on; all of it outlives them.
+struct StoreEnvironment {
+  FileSystem& fs;
+  Clock& clock;
+  Random& random;
+  Executor& waiting;  // runs nothing: who waits for a store waits through it
 };
 
-/// The bare store, without retries or counters. `fs` and `random` outlive it.
-Result<std::unique_ptr<ObjectStore>> OpenStore(FileSystem& fs, Random& random, const StoreUrl& url,
+/// The bare store, without retries or counters.
+Result<std::unique_ptr<ObjectStore>> OpenStore(const StoreEnvironment& env, const StoreUrl& url,
                                                StoreOpenMode mode);
 
 /// Why a store for a new vault could not be opened at `url`; makes and changes nothing. What can
 /// only be found out by writing is not.
-Status CheckForInit(FileSystem& fs, const StoreUrl& url);
+Status CheckForInit(const StoreEnvironment& env, const StoreUrl& url);
 
 }  // namespace coffer::store

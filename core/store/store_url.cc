@@ -1,6 +1,7 @@
 #include "core/store/store_url.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "core/base/bytes.h"
@@ -281,7 +282,16 @@ std::string StoreUrl::Option(const std::string& name) const {
   return found == query.end() ? std::string() : found->second;
 }
 
-std::span<const SchemeRules> BuiltInSchemes() { return {}; }
+std::span<const SchemeRules> BuiltInSchemes() {
+  static constexpr std::array<SchemeRules, 1> kSchemes = {{
+      {.scheme = "sftp",
+       .host = SchemeRules::Host::kServer,
+       .user = SchemeRules::User::kOptional,
+       .options = {},
+       .credentials_hint = "ssh logs in: give it a key, or have an agent hold one"},
+  }};
+  return kSchemes;
+}
 
 Result<StoreUrl> ParseStoreUrl(std::string_view text, const std::string& working_directory,
                                std::span<const SchemeRules> schemes) {

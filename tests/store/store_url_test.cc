@@ -5,6 +5,7 @@
 #include "core/store/open_store.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/result_macros.h"
+#include "tests/support/sim_executor.h"
 
 namespace coffer::store {
 namespace {
@@ -192,14 +193,17 @@ TEST(StoreUrl, AliasIsTheHostWhereThereIsNoPath) {
 TEST(StoreUrl, OpensTheDirectoryItNames) {
   FaultyFileSystem fs;
   SeededRandom random(1);
+  FakeClock clock;
+  SimExecutor waiting(clock, 1);
+  const StoreEnvironment env{fs, clock, random, waiting};
   const StoreUrl url = *ParseStoreUrl("file:///backup", "/");
-  EXPECT_FAILS(OpenStore(fs, random, url, StoreOpenMode::kExisting), kNotFound);
+  EXPECT_FAILS(OpenStore(env, url, StoreOpenMode::kExisting), kNotFound);
   {
-    ASSERT_OK_AND_ASSIGN(const auto store, OpenStore(fs, random, url, StoreOpenMode::kForInit));
+    ASSERT_OK_AND_ASSIGN(const auto store, OpenStore(env, url, StoreOpenMode::kForInit));
     EXPECT_EQ(store->description(), "/backup");
     ASSERT_OK(store->Create({}, "vault", AsBytes("marker"), ObjectClass::kControl));
   }
-  EXPECT_OK(OpenStore(fs, random, url, StoreOpenMode::kExisting));
+  EXPECT_OK(OpenStore(env, url, StoreOpenMode::kExisting));
 }
 
 }  // namespace
