@@ -22,7 +22,7 @@ struct AzureAsked {
 };
 
 struct AzureFailure {
-  Error error;
+  Error error = {};
   std::string code;  // the service's own, or ""
   /// The key or SAS is what it does not take: others, if there are any by now, may help.
   bool other_keys_may_help = false;

@@ -74,9 +74,16 @@ Error AzureStore::Judge(const AzureFailure& failure, const AzureAsked& asked) co
   return error;
 }
 
-Result<http::Response> AzureStore::Ask(const RequestContext& context, const AzureCall& call,
-                                       const AzureAsked& asked, std::uint64_t body_bytes_max) {
-  ASSIGN_OR_RETURN(std::shared_ptr<const AzureKeys> keys, credentials_->Get());
+std::optional<http::Response> AzureStore::TryAsk(const RequestContext& context,
+                                                 const AzureCall& call, const AzureAsked& asked,
+                                                 std::uint64_t body_bytes_max,
+                                                 AzureFailure& failure) {
+  Result<std::shared_ptr<const AzureKeys>> found = credentials_->Get();
+  if (!found.has_value()) {
+    failure.error = found.error();
+    return std::nullopt;
+  }
+  std::shared_ptr<const AzureKeys> keys = *std::move(found);
   for (bool again = false;; again = true) {
     http::Request request;
     request.method = call.method;
@@ -87,19 +94,31 @@ Result<http::Response> AzureStore::Ask(const RequestContext& context, const Azur
     request.body = call.body;
     request.body_bytes_max = body_bytes_max;
     auto response = http_.Perform(context, request);
-    if (!response.has_value()) return Fail(response.error().Within(asked.what));
+    if (!response.has_value()) {
+      failure.error = response.error().Within(asked.what);
+      return std::nullopt;
+    }
     const bool is_beyond_end = response->status == 416 && asked.action == AzureAction::kRead &&
                                response->Find("x-ms-request-id").has_value();
     if (IsAzuresSuccess(*response, asked.action) || is_beyond_end) {
       container_seen_ = true;
-      return response;
+      return *std::move(response);
     }
-    const AzureFailure failure = ExplainAzure(*response, asked, settings_, *keys, clock_.WallNow());
+    failure = ExplainAzure(*response, asked, settings_, *keys, clock_.WallNow());
+    failure.error = Judge(failure, asked);
     std::shared_ptr<const AzureKeys> others;
     if (failure.other_keys_may_help && !again) others = OtherKeys(*keys);
-    if (others == nullptr) return Fail(Judge(failure, asked));
+    if (others == nullptr) return std::nullopt;
     keys = std::move(others);
   }
+}
+
+Result<http::Response> AzureStore::Ask(const RequestContext& context, const AzureCall& call,
+                                       const AzureAsked& asked, std::uint64_t body_bytes_max) {
+  AzureFailure failure;
+  auto response = TryAsk(context, call, asked, body_bytes_max, failure);
+  if (!response) return Fail(std::move(failure.error));
+  return *std::move(response);
 }
 
 Status AzureStore::Create(const RequestContext& context, const std::string& name, ByteView data,
@@ -116,9 +135,18 @@ Status AzureStore::Create(const RequestContext& context, const std::string& name
     call.headers.emplace_back("x-ms-access-tier", settings_.tier);
   }
   const AzureAsked asked = AskedOf(AzureAction::kCreate, name);
-  ASSIGN_OR_RETURN(const http::Response response, Ask(context, call, asked, kSmallAnswerMax));
-  if (response.status == 201) return {};
-  return FailAnswer(asked.what, Concat("HTTP ", response.status, " to its creation"));
+  AzureFailure failure;
+  const auto response = TryAsk(context, call, asked, kSmallAnswerMax, failure);
+  if (response && response->status == 201) return {};
+  if (response) {
+    return FailAnswer(asked.what, Concat("HTTP ", response->status, " to its creation"));
+  }
+  // A SAS that may create and not write lacks a permission for a name that is taken: some servers
+  // say so, before they look at the condition.
+  if (failure.code == "AuthorizationPermissionMismatch" && SizeOf(context, name).has_value()) {
+    return Fail(ErrorCode::kAlreadyExists, Concat("object ", name, " exists already"));
+  }
+  return Fail(std::move(failure.error));
 }
 
 Result<std::uint64_t> AzureStore::SizeOf(const RequestContext& context, const std::string& name) {

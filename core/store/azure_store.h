@@ -68,6 +68,10 @@ class AzureStore final : public ObjectStore {
   [[nodiscard]] AzureCall CallOf(std::string_view method, const std::string& name) const;
   Result<http::Response> Ask(const RequestContext& context, const AzureCall& call,
                              const AzureAsked& asked, std::uint64_t body_bytes_max);
+  /// The same; without a response there is a failure.
+  std::optional<http::Response> TryAsk(const RequestContext& context, const AzureCall& call,
+                                       const AzureAsked& asked, std::uint64_t body_bytes_max,
+                                       AzureFailure& failure);
   /// The keys to try once more with; null: there are no others than `used`.
   std::shared_ptr<const AzureKeys> OtherKeys(const AzureKeys& used);
   [[nodiscard]] Error Judge(const AzureFailure& failure, const AzureAsked& asked) const;

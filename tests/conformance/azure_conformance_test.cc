@@ -45,7 +45,7 @@ struct AzureStack : StoreStack {
   FaultyFileSystem fs;
   FakeClock clock;
   // Pages of seven: every list goes on.
-  FakeAzure server{FakeAzureOptions{.page_max = 7, .answers_beyond_end = kIsAzurite}};
+  FakeAzure server{FakeAzureOptions{.page_max = 7, .is_azurite = kIsAzurite}};
   std::unique_ptr<ObjectStore> in_container;
 };
 using KeyStack = AzureStack<KeyVariable, false>;

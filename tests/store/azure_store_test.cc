@@ -187,10 +187,16 @@ TEST_F(AzureStoreTest, TellsABlobThatExistsByEachOfItsCodes) {
 
 TEST_F(AzureStoreTest, NeedsNoRightToWriteBesideThatToCreate) {
   WriteKey(std::string(kSas));
-  server_->AddSas(std::string(kSas), "rcdl");
-  ASSERT_OK(Create("t/a", "first"));
-  EXPECT_FAILS(Create("t/a", "second"), kAlreadyExists);
-  EXPECT_EQ(AsText(*store_->Get({}, "t/a", 10)), "first");
+  for (const bool is_azurite : {false, true}) {
+    Open(std::string(kPlace), {.is_azurite = is_azurite});
+    server_->AddSas(std::string(kSas), "rcdl");
+    ASSERT_OK(Create("t/a", "first"));
+    EXPECT_FAILS(Create("t/a", "second"), kAlreadyExists);
+    EXPECT_EQ(AsText(*store_->Get({}, "t/a", 10)), "first");
+  }
+  server_->DropKeys();
+  server_->AddSas(std::string(kSas), "rl");
+  EXPECT_FAILS(Create("t/b", "x"), kUnauthenticated);
 }
 
 // Row 34.
@@ -235,7 +241,7 @@ TEST_F(AzureStoreTest, TakesNoBodyThatIsNotAsLongAsPromised) {
 
 TEST_F(AzureStoreTest, TellsThatABlobEndsBeforeARangeHoweverTheServerPutsIt) {
   for (const bool as_azurite : {false, true}) {
-    Open(std::string(kPlace), {.answers_beyond_end = as_azurite});
+    Open(std::string(kPlace), {.is_azurite = as_azurite});
     ASSERT_OK(Create("t/a", "0123456789"));
     EXPECT_FAILS(store_->GetRange({}, "t/a", 10, 1), kCorruption);
     EXPECT_FAILS(store_->GetRange({}, "t/a", INT64_MAX, 1), kCorruption);

@@ -195,7 +195,10 @@ std::optional<Response> FakeAzure::RefuseSas(const Parsed& parsed, char right) c
     if (!may) return AzureError(403, "AuthorizationPermissionMismatch");
     const bool overwrites =
         right == 'c' && rights.find('w') == std::string::npos && blobs_.contains(parsed.name);
-    if (overwrites) return AzureError(403, "UnauthorizedBlobOverwrite");
+    if (overwrites) {
+      return AzureError(403, options_.is_azurite ? "AuthorizationPermissionMismatch"
+                                                 : "UnauthorizedBlobOverwrite");
+    }
     return std::nullopt;
   }
   return AzureError(403, "AuthenticationFailed");
@@ -269,7 +272,7 @@ Response FakeAzure::AnswerGet(const Parsed& parsed) {
   const std::size_t first = std::strtoull(range.c_str(), nullptr, 10);
   std::size_t last = std::strtoull(range.c_str() + range.find('-') + 1, nullptr, 10);
   const bool is_beyond = first >= data.size();
-  if (is_beyond && !options_.answers_beyond_end) return AzureError(416, "InvalidRange");
+  if (is_beyond && !options_.is_azurite) return AzureError(416, "InvalidRange");
   last = std::min(last, data.size() - 1);
   Response response =
       Own(206, is_beyond ? "" : data.substr(first, last - first + 1), found->second.content_type);

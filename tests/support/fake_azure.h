@@ -33,7 +33,9 @@ struct FakeAzureOptions {
   std::string account = "photos";
   std::string base_path = "/photos/backups";  // of the container
   std::size_t page_max = 5000;
-  bool answers_beyond_end = false;  // 206 without a body to a range beyond the end, as azurite
+  /// Where azurite differs: 206 without a body to a range beyond the end, and another code for a
+  /// name that is taken where a SAS may create and not write.
+  bool is_azurite = false;
 };
 
 class FakeAzure final : public http::HttpClient {
