@@ -11,9 +11,9 @@ Error Error::Within(std::string_view context) const {
   const std::size_t colon = message.find(kColon);
   const bool behind = colon != std::string::npos &&
                       (code == ErrorCode::kNeedsPerson || message.substr(0, colon) == kNewerFormat);
-  std::string text = message;
-  text.insert(behind ? colon + kColon.size() : 0, std::string(context).append(kColon));
-  return Error{code, std::move(text), hint};
+  Error outer = *this;
+  outer.message.insert(behind ? colon + kColon.size() : 0, std::string(context).append(kColon));
+  return outer;
 }
 
 std::string_view ErrorCodeName(ErrorCode code) {

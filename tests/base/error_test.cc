@@ -13,12 +13,15 @@
 namespace coffer {
 namespace {
 
-TEST(Error, WithinKeepsCodeAndHint) {
-  const Error inner{ErrorCode::kNoSpace, "disk full", "delete something"};
+TEST(Error, WithinKeepsAllButTheMessage) {
+  const Error inner{ErrorCode::kNoSpace, "disk full", "delete something", ErrorCause::kThrottled,
+                    std::chrono::seconds(7)};
   const Error outer = inner.Within("cannot sync photos");
   EXPECT_EQ(outer.code, ErrorCode::kNoSpace);
   EXPECT_EQ(outer.message, "cannot sync photos: disk full");
   EXPECT_EQ(outer.hint, "delete something");
+  EXPECT_EQ(outer.cause, ErrorCause::kThrottled);
+  EXPECT_EQ(outer.retry_after, Duration(std::chrono::seconds(7)));
 }
 
 TEST(Error, WithinLeavesTheStateThatNeedsAPersonInFront) {
