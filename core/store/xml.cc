@@ -56,8 +56,8 @@ Status CheckShape(std::string_view text) {
 
 }  // namespace
 
-Result<XmlDocument> ParseXml(ByteView text) {
-  if (text.size() > kXmlBytesMax) return FailXml(Concat("it has ", text.size(), " bytes"));
+Result<XmlDocument> ParseXml(ByteView text, std::size_t bytes_max) {
+  if (text.size() > bytes_max) return FailXml(Concat("it has ", text.size(), " bytes"));
   RETURN_IF_ERROR(CheckShape(AsText(text)));
   auto document = std::make_unique<pugi::xml_document>();
   const pugi::xml_parse_result parsed =

@@ -21,7 +21,7 @@ using XmlDocument = std::unique_ptr<pugi::xml_document>;
 
 /// kUnavailable for what is no XML, cut short, too long, too deep, or has a document type: an
 /// answer that makes no sense, and the next one may.
-Result<XmlDocument> ParseXml(ByteView text);
+Result<XmlDocument> ParseXml(ByteView text, std::size_t bytes_max = kXmlBytesMax);
 
 /// A node's name without a namespace's prefix.
 [[nodiscard]] std::string_view LocalName(const pugi::xml_node& node);

@@ -36,6 +36,9 @@ MUTANTS = {
     "forget-trim-at-replay": ("volume/volume_test", "Durability.AKillTakesNoAcknowledgedTrim"),
     "trim-journal-before-head": ("volume/volume_test", "Durability.TheJournalKeepsWhatNoHeadCovers"),
     "answer-fua-before-flush": ("nbd/nbd_server_test", "NbdServer.ABatchWithBarriersIsOneWriteAndOneFlush"),
+    # Stores over WebDAV.
+    "claim-nothing": ("store/webdav_test", "WebDavStoreTest.OfTwoWritersAtOnceExactlyOneWins"),
+    "take-any-range": ("store/webdav_test", "WebDavStoreTest.TakesNoOtherRangeThanWasAskedFor"),
     # Sealing.
     "reuse-journal-salt": ("cache/journal_test", "JournalSalts.DifferAlthoughRandomRepeatsItself"),
     "reuse-nonce": ("crypto/crypto_test", "OpenSslComparison.SealedBytesAgree"),
