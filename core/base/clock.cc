@@ -33,6 +33,13 @@ std::string DateTimeUtc(UnixSeconds time) {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M", &parts)};
 }
 
+int LocalMinuteOfDay(UnixSeconds time) {
+  const std::time_t seconds = time;
+  std::tm parts{};
+  if (localtime_r(&seconds, &parts) == nullptr) return 0;
+  return parts.tm_hour * 60 + parts.tm_min;
+}
+
 MonotonicTime SystemClock::Now() const {
   const timespec time = ReadClock(CLOCK_BOOTTIME);
   return MonotonicTime(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));

@@ -18,6 +18,9 @@ using UnixSeconds = std::int64_t;
 /// "2024-03-01 14:05", UTC, for people; "?" for 0 and for what lies beyond the year 9999.
 [[nodiscard]] std::string DateTimeUtc(UnixSeconds time);
 
+/// 0 … 1439, by this machine's time zone.
+[[nodiscard]] int LocalMinuteOfDay(UnixSeconds time);
+
 class Clock {
  public:
   virtual ~Clock() = default;

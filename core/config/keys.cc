@@ -77,6 +77,47 @@ std::optional<Value> Codec(std::string_view text) {
   return Value{Concat("zstd ", *level), *level};
 }
 
+constexpr std::uint64_t kRateLeast = 1024;
+constexpr std::size_t kRateStepsMost = 48;
+
+/// "08:30"
+std::optional<int> Minute(std::string_view text) {
+  if (text.size() != 5 || text[2] != ':') return std::nullopt;
+  const auto hours = Digits(text.substr(0, 2));
+  const auto minutes = Digits(text.substr(3));
+  if (!hours || !minutes || *hours >= 24 || *minutes >= 60) return std::nullopt;
+  return static_cast<int>(*hours * 60 + *minutes);
+}
+
+/// Bytes a second; 0 for "off".
+std::optional<std::uint64_t> RateOf(std::string_view text) {
+  if (text == "off") return 0;
+  const auto bytes = control::ParseSize(text);
+  if (!bytes.has_value() || *bytes < kRateLeast) return std::nullopt;
+  return *bytes;
+}
+
+std::string_view Trimmed(std::string_view text) {
+  const auto begin = text.find_first_not_of(' ');
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(' ') - begin + 1);
+}
+
+std::string RateText(std::uint64_t rate) { return rate == 0 ? "off" : BytesText(rate); }
+
+std::string RatesText(const std::vector<RateStep>& steps) {
+  if (steps.empty()) return "off";
+  if (steps.size() == 1 && steps[0].minute == 0) return RateText(steps[0].bytes_per_second);
+  std::string text;
+  for (const RateStep& step : steps) {
+    const auto two = [](int number) { return Concat(number < 10 ? "0" : "", number); };
+    text.append(text.empty() ? "" : ", ")
+        .append(Concat(two(step.minute / 60), ":", two(step.minute % 60), " ",
+                       RateText(step.bytes_per_second)));
+  }
+  return text;
+}
+
 std::optional<Value> Path(std::string_view text) {
   constexpr std::size_t kPathBytesMax = 4095;
   const bool bad = text.size() > kPathBytesMax || (!text.empty() && text.front() != '/') ||
@@ -114,6 +155,10 @@ std::optional<Value> Parse(const KeyInfo& key, std::string_view text) {
       return OneOf(text, {"yes", "no"});
     case Kind::kFuseCache:
       return OneOf(text, {"auto", "writeback", "direct"});
+    case Kind::kRates: {
+      const auto rates = ParseRates(text);
+      return rates ? std::optional(Value{RatesText(*rates), 0}) : std::nullopt;
+    }
   }
   return std::nullopt;
 }
@@ -151,6 +196,29 @@ std::optional<std::uint64_t> ParseSeconds(std::string_view text) {
     }
   }
   return std::nullopt;
+}
+
+std::optional<std::vector<RateStep>> ParseRates(std::string_view text) {
+  std::vector<RateStep> steps;
+  if (text.find(':') == std::string_view::npos) {
+    const auto rate = RateOf(Trimmed(text));
+    if (!rate) return std::nullopt;
+    if (*rate != 0) steps.push_back({0, *rate});
+    return steps;
+  }
+  for (bool more = true; more;) {
+    const std::size_t comma = text.find(',');
+    const std::string_view step = Trimmed(text.substr(0, comma));
+    more = comma != std::string_view::npos;
+    if (more) text.remove_prefix(comma + 1);
+    const auto minute = Minute(step.substr(0, step.find(' ')));
+    const auto rate =
+        step.find(' ') == std::string_view::npos ? std::nullopt : RateOf(Trimmed(step.substr(5)));
+    const bool ascends = minute && (steps.empty() || *minute > steps.back().minute);
+    if (!rate || !ascends || steps.size() == kRateStepsMost) return std::nullopt;
+    steps.push_back({*minute, *rate});
+  }
+  return steps;
 }
 
 const std::vector<KeyInfo>& Keys() {
@@ -192,6 +260,10 @@ const std::vector<KeyInfo>& Keys() {
        "Of frames on disk, for all volumes; at most a tenth of the free disk"},
       {Key::kMemoryCacheBytesMax, "memory_cache_bytes_max", Kind::kBytes, "256MiB", 0, 16 * kTiB,
        Scope::kMachine, Takes::kAtOnce, "Of frames in memory, for all volumes"},
+      {Key::kUploadLimit, "upload_limit", Kind::kRates, "off", 0, 0, Scope::kMachine,
+       Takes::kAtOnce, "Bytes a second that all uploads together may take, by the time of the day"},
+      {Key::kDownloadLimit, "download_limit", Kind::kRates, "off", 0, 0, Scope::kMachine,
+       Takes::kAtOnce, "The same of what is fetched from stores"},
       {Key::kLogLevel, "log_level", Kind::kLogLevel, "info", 0, 0, Scope::kDaemon, Takes::kAtOnce,
        "debug, info, warning or error"},
   };
@@ -245,6 +317,9 @@ std::string Expected(const KeyInfo& key) {
       return "\"yes\" or \"no\"";
     case Kind::kFuseCache:
       return "\"auto\", \"writeback\" or \"direct\"";
+    case Kind::kRates:
+      return "\"off\", bytes a second such as \"2MiB\" (1KiB at least), or such by the time of the "
+             "day: \"08:00 512KiB, 18:30 off\"";
   }
   return "another value";
 }

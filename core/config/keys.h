@@ -35,9 +35,11 @@ enum class Key {
   kChunkSize,
   kDiskCacheBytesMax,
   kMemoryCacheBytesMax,
+  kUploadLimit,
+  kDownloadLimit,
   kLogLevel,
 };
-inline constexpr std::size_t kKeyCount = 19;
+inline constexpr std::size_t kKeyCount = 21;
 
 /// Where a key may stand.
 enum class Scope {
@@ -62,6 +64,7 @@ enum class Kind {
   kPath,  // absolute, or empty for none
   kYesNo,
   kFuseCache,
+  kRates,  // "off", bytes a second, or a list of both by the time of the day
 };
 
 struct KeyInfo {
@@ -82,6 +85,16 @@ struct Value {
   std::uint64_t number = 0;  // bytes; seconds; level of the codec; seconds of enospc-after
   bool operator==(const Value&) const = default;
 };
+
+/// A step of a schedule: so many bytes a second (0: without limit) from this minute of the day on.
+struct RateStep {
+  int minute = 0;
+  std::uint64_t bytes_per_second = 0;
+  bool operator==(const RateStep&) const = default;
+};
+/// "off", "2MiB", "08:00 512KiB, 18:30 off": ascending by minute, each once; empty for "off";
+/// nullopt for anything else.
+[[nodiscard]] std::optional<std::vector<RateStep>> ParseRates(std::string_view text);
 
 /// All, in the order of the enum.
 [[nodiscard]] const std::vector<KeyInfo>& Keys();

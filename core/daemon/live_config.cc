@@ -87,6 +87,17 @@ std::vector<control::SettingInfo> SettingInfos(const config::Effective& config) 
   return infos;
 }
 
+store::RateSchedule RatesOf(const std::string& text) {
+  store::RateSchedule schedule;
+  for (const config::RateStep& step :
+       config::ParseRates(text).value_or(std::vector<config::RateStep>())) {
+    schedule.push_back({step.minute, step.bytes_per_second == 0
+                                         ? std::nullopt
+                                         : std::optional(step.bytes_per_second)});
+  }
+  return schedule;
+}
+
 std::uint64_t RequestsPerDay(const volume::Settings& settings) {
   constexpr std::uint64_t kPerHead = 3;  // a pack, the head, a look whether it stands
   constexpr auto kDay = std::chrono::hours(24);

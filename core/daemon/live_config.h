@@ -9,6 +9,7 @@
 #include "core/base/mutex.h"
 #include "core/config/config.h"
 #include "core/control/messages.h"
+#include "core/store/bandwidth.h"
 #include "core/store/store_url.h"
 #include "core/vault/vault.h"
 #include "core/volume/settings.h"
@@ -49,6 +50,8 @@ Result<config::Overrides> OverridesOf(const std::vector<control::SettingValue>& 
 [[nodiscard]] volume::Settings VolumeSettings(const config::Effective& config);
 /// As the config and the control API write it.
 [[nodiscard]] std::string DurabilityName(format::Durability durability);
+/// A value of upload_limit or download_limit.
+[[nodiscard]] store::RateSchedule RatesOf(const std::string& text);
 /// What a new volume is made with; name and size are the caller's.
 [[nodiscard]] vault::VolumeSpec NewVolumeSpec(const config::Effective& config);
 

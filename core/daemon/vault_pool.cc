@@ -97,6 +97,7 @@ VaultPool::VaultPool(vault::Environment& env, std::size_t frame_cache_bytes,
                      cache::DiskCache::Options disk_cache, StoreSeams seams)
     : env_(env),
       seams_(std::move(seams)),
+      bandwidth_(env.clock),
       frames_(frame_cache_bytes),
       disk_(MakeDiskCache(env, disk_cache)) {}
 
@@ -125,8 +126,13 @@ Result<StoreStack> VaultPool::OpenStack(const store::StoreUrl& url, store::Store
     std::erase_if(controls_, [](const auto& one) { return one.expired(); });
     controls_.push_back(control);
   }
-  return OpenStoreStack(env_.fs, env_.clock, env_.random, env_.work_executor, stores_shut_, seams_,
-                        std::move(control), url, mode);
+  ASSIGN_OR_RETURN(StoreStack stack,
+                   OpenStoreStack(env_.fs, env_.clock, env_.random, env_.work_executor,
+                                  stores_shut_, seams_, control, url, mode));
+  // Above the layer that repeats: a request waits for its turn once.
+  stack.store = std::make_unique<store::ThrottledStore>(std::move(stack.store), bandwidth_,
+                                                        env_.clock, env_.work_executor, control);
+  return stack;
 }
 
 Result<VaultPool::Lease> VaultPool::Acquire(const VaultId& id, const store::StoreUrl& url,

@@ -22,6 +22,7 @@
 #include "core/daemon/registry.h"
 #include "core/daemon/store_stack.h"
 #include "core/store/open_store.h"
+#include "core/store/throttled_store.h"
 #include "core/vault/vault.h"
 #include "core/volume/vault_resources.h"
 
@@ -110,6 +111,12 @@ class VaultPool {
     if (disk_ != nullptr) disk_->SetBytesMax(bytes_max);
   }
 
+  /// How much all stores together may send and receive.
+  void SetBandwidth(store::RateSchedule up, store::RateSchedule down) {
+    bandwidth_.Set(store::Bandwidth::Direction::kUp, std::move(up));
+    bandwidth_.Set(store::Bandwidth::Direction::kDown, std::move(down));
+  }
+
   /// From now on every request to a store fails, and no wait for a store goes on, whoever waits.
   void ShutStores();
 
@@ -148,6 +155,7 @@ class VaultPool {
 
   vault::Environment& env_;
   const StoreSeams seams_;
+  store::Bandwidth bandwidth_;
   cache::FrameCache frames_;
   const std::unique_ptr<cache::DiskCache> disk_;
   std::atomic<bool> stores_shut_{false};

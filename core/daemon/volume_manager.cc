@@ -90,7 +90,13 @@ VolumeManager::VolumeManager(vault::Environment& env, Executor& jobs,
       store_admin_(env, *registry_, pool_, config_),
       trust_admin_(*registry_, pool_, admin_),
       jobs_(jobs, env.clock, events_) {
+  SetBandwidth(config_.Defaults());
   open_.SetUploads(pause_.uploads());
+}
+
+void VolumeManager::SetBandwidth(const config::Effective& settings) {
+  pool_.SetBandwidth(RatesOf(settings.text(config::Key::kUploadLimit)),
+                     RatesOf(settings.text(config::Key::kDownloadLimit)));
 }
 
 VolumeManager::~VolumeManager() = default;
@@ -133,6 +139,7 @@ void VolumeManager::Reload(config::Config config) {
   open_.Retune();
   pool_.SetFrameCacheBytes(FrameCacheBytes(after));
   pool_.SetDiskCacheBytes(after.number(config::Key::kDiskCacheBytesMax));
+  SetBandwidth(after);
 }
 
 // --- Which volume is meant ---

@@ -130,6 +130,7 @@ class VolumeManager final : public control::ControlService {
   Result<control::JobInfo> ListedAgain(Result<control::JobInfo> started);
   Status CheckServing() const;
   [[nodiscard]] control::PauseInfo PauseNow() const;
+  void SetBandwidth(const config::Effective& settings);
 
   vault::Environment& env_;
   Executor& jobs_executor_;

@@ -94,6 +94,24 @@ TEST(Config, WhatIsOneForTheMachineOrTheDaemonStandsInItsPlaceOnly) {
   ExpectRefused("[stores.nas]\nsync_age = \"5s\"\n", "/etc/here.toml:2: ", {"[defaults]"});
 }
 
+TEST(Config, RatesAreOneOrASchedule) {
+  using Steps = std::vector<RateStep>;
+  EXPECT_EQ(ParseRates("off"), Steps{});
+  EXPECT_EQ(ParseRates("2MiB"), (Steps{{0, 2u << 20}}));
+  EXPECT_EQ(ParseRates("08:00 512KiB, 18:30 off"), (Steps{{480, 512u << 10}, {1110, 0}}));
+  EXPECT_EQ(ParseRates("08:00 1m,23:59 2m"), (Steps{{480, 1u << 20}, {1439, 2u << 20}}));
+  for (const char* wrong : {"", "fast", "0", "1023", "8:00 1MiB", "24:00 1MiB", "08:60 1MiB",
+                            "08:00", "08:00 1MiB, 08:00 off", "18:00 1MiB, 08:00 off",
+                            "08:00 1MiB,", "08:00 1MiB off", "08:001MiB", ", 08:00 1MiB"}) {
+    EXPECT_FALSE(ParseRates(wrong).has_value()) << wrong;
+  }
+  const Config config = Read("[defaults]\nupload_limit = \"08:00 1024KiB, 18:30 off\"\n");
+  EXPECT_EQ(config.Defaults().text(Key::kUploadLimit), "08:00 1MiB, 18:30 off");
+  EXPECT_EQ(config.Defaults().text(Key::kDownloadLimit), "off");
+  ExpectRefused("[vaults.home]\nupload_limit = \"1MiB\"\n",
+                "/etc/here.toml:2: ", {"one for all volumes"});
+}
+
 TEST(Config, ANamedStoreHasAUrlAndOptionsThatItsKindKnows) {
   const Config config = Read(
       "[stores.cloud]\nurl = \"s3://bucket/backups\"\nregion = \"eu-1\"\n[stores.nas]\nurl = "
