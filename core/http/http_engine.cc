@@ -75,7 +75,8 @@ void HttpEngine::Leave() {
 }
 
 Result<Response> HttpEngine::Perform(const RequestContext& context, const Request& request) {
-  if (!Enter()) return Fail(ErrorCode::kCancelled, "no more HTTP requests are made: the program ends");
+  if (!Enter())
+    return Fail(ErrorCode::kCancelled, "no more HTTP requests are made: the program ends");
   Result<Response> response = PerformAndFollow(context, request);
   Leave();
   return response;

