@@ -92,7 +92,7 @@ TEST(HttpEngine, OfWhatHasNotChangedTakesTheLengthForNoBody) {
 TEST(HttpEngine, UploadsAndReadsLargeBodies) {
   ScriptedServer server(&Echo);
   Engine engine;
-  const Bytes body = Pattern(9'000'001);
+  const Bytes body = Pattern(3'000'001);
   Request request = Putting(server.url() + "/pack", body);
   request.body_bytes_max = body.size();
   ASSERT_OK_AND_ASSIGN(const Response response, engine.Perform(request, With(Priority::kWrite)));
@@ -129,8 +129,8 @@ TEST(HttpEngine, ANewConnectionTakesThePlaceOfOneThatWasClosedMeanwhile) {
     return Answer::With(Fault::kCloseUnsaid).Text(200, request.body);
   });
   Engine engine;
-  const Bytes body = Pattern(2'000'000);
-  for (int i = 0; i < 5; ++i) {
+  const Bytes body = Pattern(1'200'000);
+  for (int i = 0; i < 3; ++i) {
     Request request = Putting(server.url() + "/", body);
     request.body_bytes_max = body.size();
     ASSERT_OK_AND_ASSIGN(const Response response, engine.Perform(request));
@@ -143,7 +143,7 @@ TEST(HttpEngine, AnAnswerBeforeTheBodyIsTakenIsGiven) {
   options.on_head = [](const ReceivedRequest&) { return Answer().Text(412, "is there"); };
   ScriptedServer server(&Echo, options);
   Engine engine;
-  const Bytes body = Pattern(8'000'000);
+  const Bytes body = Pattern(4'000'000);
   ASSERT_OK_AND_ASSIGN(const Response response, engine.Perform(Putting(server.url() + "/", body)));
   EXPECT_EQ(response.status, 412);
   EXPECT_EQ(AsText(response.body), "is there");

@@ -75,7 +75,7 @@ TEST(HttpFaults, AResetWhileTheBodyIsSent) {
   };
   const ScriptedServer server(Always({}), options);
   const Engine engine;
-  const Bytes body = Pattern(8'000'000);
+  const Bytes body = Pattern(4'000'000);
   ExpectFails(engine, server, Putting(server.url() + "/", body), ErrorCode::kUnavailable,
               "broke the connection off");
 }
@@ -139,7 +139,7 @@ TEST(HttpFaults, AStallOfAnUpload) {
   };
   const ScriptedServer server(Always({}), options);
   const Engine engine(Impatient());
-  const Bytes body = Pattern(24'000'000);  // more than the kernel takes
+  const Bytes body = Pattern(12'000'000);  // more than the kernel takes
   ExpectFails(engine, server, Putting(server.url() + "/", body), ErrorCode::kUnavailable,
               "stalled");
 }
