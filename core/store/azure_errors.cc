@@ -188,7 +188,7 @@ class Explainer {
 
   [[nodiscard]] Error Find() const {
     if (IsContainerMissing()) return NoContainer();
-    if (answer_.code == "AuthenticationFailed") return NotAuthenticated();
+    if (IsOfAuthentication()) return NotAuthenticated();
     if (answer_.code == "AuthorizationPermissionMismatch") return NotPermitted();
     if (asked_.action == AzureAction::kCreate && IsOfWhatIsThere()) {
       return Make(ErrorCode::kAlreadyExists, "exists already");
@@ -200,6 +200,13 @@ class Explainer {
     }
     if (answer_.code.empty() && IsPage(response_)) return Portal();
     return ByStatus();
+  }
+
+  /// azurite has one code for this and for what it does not permit, and tells them apart by words.
+  [[nodiscard]] bool IsOfAuthentication() const {
+    return answer_.code == "AuthenticationFailed" ||
+           (answer_.code == "AuthorizationFailure" &&
+            answer_.message.starts_with("Server failed to authenticate"));
   }
 
   /// Codes for a blob that is there and not to be replaced, whatever the condition.

@@ -458,6 +458,17 @@ TEST_F(AzureStoreTest, TakesAReplacedKeyWithoutARestart) {
   EXPECT_OK(store_->Get({}, "t/a", 10));
 }
 
+TEST_F(AzureStoreTest, TellsThatTheKeyIsNoneOfTheAccount) {
+  for (const bool is_azurite : {false, true}) {
+    Open(std::string(kPlace), {.is_azurite = is_azurite});
+    WriteKey(ToBase64(AsBytes("key two")));
+    const auto got = store_->Get({}, "t/a", 10);
+    ASSERT_FAILS(got, kUnauthenticated);
+    EXPECT_NE(got.error().message.find("the key is none of account photos"), std::string::npos)
+        << got.error().message;
+  }
+}
+
 TEST_F(AzureStoreTest, AsksOnceMoreAndNotForEver) {
   std::size_t before = server_->request_count();
   AnswerWith(AzureError(403, "AuthenticationFailed"));

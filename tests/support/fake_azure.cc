@@ -31,13 +31,12 @@ Response Own(int status, std::string_view body, const std::string& type) {
 
 }  // namespace
 
-Response AzureError(int status, const std::string& code) {
-  Response response =
-      Own(status,
-          Concat("\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>", code,
-                 "</Code><Message>words of the "
-                 "provider\nRequestId:5f3a\nTime:2023-11-14</Message></Error>"),
-          "application/xml");
+Response AzureError(int status, const std::string& code, const std::string& message) {
+  Response response = Own(
+      status,
+      Concat("\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>", code,
+             "</Code><Message>", message, "\nRequestId:5f3a\nTime:2023-11-14</Message></Error>"),
+      "application/xml");
   response.headers.push_back({"x-ms-error-code", code});
   return response;
 }
@@ -216,7 +215,9 @@ std::optional<Response> FakeAzure::Refuse(const Parsed& parsed, char right) cons
   }
   const bool is_skewed = std::abs(*date - now_) > kSkewMax;
   if (!by_sas && (is_skewed || !IsSigned(parsed))) {
-    Response response = AzureError(403, "AuthenticationFailed");
+    Response response =
+        AzureError(403, options_.is_azurite ? "AuthorizationFailure" : "AuthenticationFailed",
+                   "Server failed to authenticate the request.");
     response.headers.push_back({"Date", http::HttpDate(now_)});
     return response;
   }

@@ -26,15 +26,16 @@
 namespace coffer {
 
 /// As the service reports errors: in a header and in XML.
-[[nodiscard]] http::Response AzureError(int status, const std::string& code);
+[[nodiscard]] http::Response AzureError(int status, const std::string& code,
+                                        const std::string& message = "words of the provider");
 
 struct FakeAzureOptions {
   std::string origin = "http://127.0.0.1:10000";
   std::string account = "photos";
   std::string base_path = "/photos/backups";  // of the container
   std::size_t page_max = 5000;
-  /// Where azurite differs: 206 without a body to a range beyond the end, and another code for a
-  /// name that is taken where a SAS may create and not write.
+  /// Where azurite differs: 206 without a body to a range beyond the end, and other codes for a
+  /// wrong key and for a name that is taken where a SAS may create and not write.
   bool is_azurite = false;
 };
 
