@@ -286,6 +286,15 @@ Result<Bytes> WebDavClient::GetRange(const RequestContext& context, const std::s
   return std::move(response->body);
 }
 
+/// Below a file Apache says "bad request". Others may say that for other reasons, and what is there
+/// must not be taken for missing.
+bool WebDavClient::IsFile(const RequestContext& context, const std::string& path) {
+  if (path.size() <= place_.root.size()) return false;
+  const Result<Look> look = LookAt(context, path);
+  if (look.has_value()) return !look->entry.is_collection;
+  return look.error().code == ErrorCode::kNotFound;
+}
+
 Result<http::Response> WebDavClient::Propfind(const RequestContext& context,
                                               const std::string& path, std::string_view depth,
                                               const HttpAsked& asked) {
@@ -303,6 +312,10 @@ Result<http::Response> WebDavClient::Propfind(const RequestContext& context,
   }
   if (!response.has_value()) return Fail(response.error());
   if (response->status == 207) return std::move(*response);
+  const std::string above = depth == "0" ? path.substr(0, path.rfind('/')) : path;
+  if (response->status == 400 && IsFile(context, above)) {
+    return Fail(ErrorCode::kNotFound, Concat(asked.what, ": is not in the store"));
+  }
   Error error = ExplainHttp(*response, asked, clock_.WallNow());
   if (place_.read_only && (error.code == ErrorCode::kUnsupported || IsSuccess(response->status) ||
                            response->status == 403 || response->status == 400)) {

@@ -72,6 +72,7 @@ class WebDavClient {
                                              const HttpAsked& asked) const;
   Result<http::Response> Propfind(const RequestContext& context, const std::string& path,
                                   std::string_view depth, const HttpAsked& asked);
+  bool IsFile(const RequestContext& context, const std::string& path);
   /// The error for an answer to a read that is none; servers answer in many ways where a collection
   /// is.
   Error NotRead(const RequestContext& context, const std::string& path,

@@ -46,7 +46,9 @@ struct WebDavStack : StoreStack {
 };
 
 struct Apache {
-  static FakeWebDavOptions Options() { return {.status_of_existing_target = 403}; }
+  static FakeWebDavOptions Options() {
+    return {.status_of_existing_target = 403, .status_below_file = 400};
+  }
 };
 struct Nextcloud {
   static FakeWebDavOptions Options() { return {.status_of_collection = 501}; }

@@ -132,6 +132,15 @@ bool FakeWebDav::HasParent(const std::string& path) const {
   return parent != nodes_.end() && parent->second.is_collection;
 }
 
+bool FakeWebDav::LiesBelowFile(const std::string& path) const {
+  for (std::size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0;
+       slash = path.rfind('/', slash - 1)) {
+    const auto above = nodes_.find(path.substr(0, slash));
+    if (above != nodes_.end()) return !above->second.is_collection;
+  }
+  return false;
+}
+
 Response FakeWebDav::AnswerPut(const Request& request, const std::string& path) {
   bool replaces = false;
   {
@@ -195,8 +204,11 @@ Response FakeWebDav::AnswerPropfind(const Request& request, const std::string& p
   const MutexLock lock(mutex_);
   const auto there = nodes_.find(path);
   const bool wants_collection = request.url.ends_with('/');
-  if (there == nodes_.end() || (wants_collection && !there->second.is_collection)) {
-    return PlainAnswer(404);
+  if (there == nodes_.end()) {
+    return PlainAnswer(LiesBelowFile(path) ? options_.status_below_file : 404);
+  }
+  if (wants_collection && !there->second.is_collection) {
+    return PlainAnswer(options_.status_below_file);
   }
   std::string body =
       "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:multistatus xmlns:D=\"DAV:\">\n";

@@ -33,6 +33,7 @@ struct FakeWebDavOptions {
   int status_of_missing_parent = 409;   // of a PUT or MKCOL: nginx 500, rclone 404
   int status_of_existing_target = 405;  // of MKCOL: 403 as Apache says when two race
   int status_of_collection = 404;       // of a GET; 200: a page that lists it
+  int status_below_file = 404;          // of a PROPFIND: 400 as Apache says
   bool has_propfind = true;             // else 405
   enum class Hrefs { kPaths, kUrls, kAllEscaped } hrefs = Hrefs::kPaths;
 };
@@ -78,6 +79,7 @@ class FakeWebDav final : public http::HttpClient {
   [[nodiscard]] std::string ResponseOf(const std::string& path, const Node& node) const;
   [[nodiscard]] std::string HrefOf(const std::string& path, bool is_collection) const;
   [[nodiscard]] bool HasParent(const std::string& path) const REQUIRES_LOCK(mutex_);
+  [[nodiscard]] bool LiesBelowFile(const std::string& path) const REQUIRES_LOCK(mutex_);
 
   const FakeWebDavOptions options_;
   mutable Mutex mutex_;
