@@ -34,6 +34,7 @@
 #include "core/daemon/instance.h"
 #include "core/daemon/signal_loop.h"
 #include "core/daemon/volume_manager.h"
+#include "core/http/http_engine.h"
 #include "core/mount/mounter.h"
 #include "fuse/server.h"
 #include "nbd/server.h"
@@ -171,18 +172,22 @@ void RunUntilStop(SignalLoop& signals, daemon::VolumeManager& manager, const Con
   }
 }
 
-Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf,
-             const ConfigFile& config_file, Inherited& inherited, SignalLoop& signals,
-             ReadyPipe& ready) {
+Status Serve(FileSystem& fs, const control::UserEnvironment& user, const control::Places& places,
+             const DaemonKdf& kdf, const ConfigFile& config_file, Inherited& inherited,
+             SignalLoop& signals, ReadyPipe& ready) {
   ASSIGN_OR_RETURN(config::Config config, config_file.Read());
   RaiseDescriptorLimit(kDescriptorsWanted);
-  SystemClock clock;
+  // What a store's call may be in that never returns is never ended, as the file system of Run.
+  static Clock& clock = *new SystemClock;
+  static Random* const random = new SystemRandom;
+  static Executor* const waits =
+      NewThreadExecutor("waits", 1).release();  // runs nothing: each vault has lanes
   AwakeClock awake;  // of clients who are to say or take something in time
-  static Random* const random = new SystemRandom;    // never ends, as the file system of Run
-  const auto waits = NewThreadExecutor("waits", 1);  // runs nothing: each vault has lanes
   const auto work = NewThreadExecutor("work", WorkThreads(), ThreadPriority::kBackground);
   const auto jobs = NewThreadExecutor("jobs", kJobThreads);
   const auto requests = NewThreadExecutor("requests", kControlThreads);
+  ASSIGN_OR_RETURN(auto started_http, http::HttpEngine::Start({}, clock, *waits));
+  static http::HttpClient* const http = started_http.release();
   vault::Environment environment{fs,     clock,      *random,    *waits,       *work,
                                  *waits, kdf.policy, kdf.bounds, places.state, HostName()};
 
@@ -197,6 +202,7 @@ Status Serve(FileSystem& fs, const control::Places& places, const DaemonKdf& kdf
   manager_options.config = std::move(config);
   manager_options.config_path = config_file.path;
   manager_options.cache_directory = places.cache;
+  manager_options.reach = {http, user.variable, user.home};
   const auto mounter = mount::NewSystemMounter(fs, {.uid = geteuid(), .gid = getegid()});
   manager_options.mounting = {mounter.get(), places.images()};
   manager_options.request_stop = [&signals] { signals.RequestStop(); };
@@ -238,7 +244,7 @@ Status Run(const DaemonOptions& options, const DaemonKdf& kdf, SignalLoop& signa
     RETURN_IF_ERROR(LeaveTerminal(places.log()));
   }
   const ConfigFile config{*fs, places.config_file(), user.uid, options.log_level};
-  return Serve(*fs, places, kdf, config, inherited, signals, ready);
+  return Serve(*fs, user, places, kdf, config, inherited, signals, ready);
 }
 
 int Explain(const Error& error, int exit_code, ReadyPipe& ready) {

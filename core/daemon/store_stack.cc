@@ -55,22 +55,21 @@ class GatedStore final : public store::StoreLayer {
 
 }  // namespace
 
-Result<StoreStack> OpenStoreStack(FileSystem& fs, Clock& clock, Random& random, Executor& waiting,
-                                  const std::atomic<bool>& shut, const StoreSeams& seams,
+Result<StoreStack> OpenStoreStack(const store::StoreEnvironment& env, const std::atomic<bool>& shut,
+                                  const StoreSeams& seams,
                                   std::shared_ptr<store::CallControl> control,
                                   const store::StoreUrl& url, store::StoreOpenMode mode) {
-  const store::StoreEnvironment env{fs, clock, random, waiting};
   const auto open = [env, seam = seams.open, url, mode] {
     return seam ? seam(url, mode) : store::OpenStore(env, url, mode);
   };
   store::DeadlineOptions deadlines;
   deadlines.run_call = seams.run_call;
-  ASSIGN_OR_RETURN(auto bottom, store::DeadlineStore::Open(url.ToString(), open, clock, waiting,
-                                                           control, deadlines));
+  ASSIGN_OR_RETURN(auto bottom, store::DeadlineStore::Open(url.ToString(), open, env.clock,
+                                                           env.waiting, control, deadlines));
   auto counting = std::make_unique<store::CountingStore>(std::move(bottom));
   store::CountingStore* counter = counting.get();
-  auto retrying = std::make_unique<store::RetryingStore>(std::move(counting), clock, waiting,
-                                                         random, store::RetryOptions{}, control);
+  auto retrying = std::make_unique<store::RetryingStore>(
+      std::move(counting), env.clock, env.waiting, env.random, store::RetryOptions{}, control);
   return StoreStack{std::make_unique<GatedStore>(std::move(retrying), shut), counter,
                     std::move(control)};
 }

@@ -36,11 +36,10 @@ struct StoreSeams {
   std::function<std::unique_ptr<Executor>(Lane lane)> new_lane;  // empty: NewLane
 };
 
-/// While `shut` is true every request to the store fails with kCancelled. All outlive the store;
-/// `fs`, `clock`, `random` and `waiting` the process, since a call that never returns may be in
-/// them.
-Result<StoreStack> OpenStoreStack(FileSystem& fs, Clock& clock, Random& random, Executor& waiting,
-                                  const std::atomic<bool>& shut, const StoreSeams& seams,
+/// While `shut` is true every request to the store fails with kCancelled. All outlive the store,
+/// what `env` refers to the process, since a call that never returns may be in it.
+Result<StoreStack> OpenStoreStack(const store::StoreEnvironment& env, const std::atomic<bool>& shut,
+                                  const StoreSeams& seams,
                                   std::shared_ptr<store::CallControl> control,
                                   const store::StoreUrl& url, store::StoreOpenMode mode);
 

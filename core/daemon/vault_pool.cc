@@ -94,8 +94,10 @@ std::unique_ptr<cache::DiskCache> MakeDiskCache(vault::Environment& env,
 }  // namespace
 
 VaultPool::VaultPool(vault::Environment& env, std::size_t frame_cache_bytes,
-                     cache::DiskCache::Options disk_cache, StoreSeams seams)
+                     cache::DiskCache::Options disk_cache, store::StoreReach reach,
+                     StoreSeams seams)
     : env_(env),
+      reach_(std::move(reach)),
       seams_(std::move(seams)),
       bandwidth_(env.clock),
       frames_(frame_cache_bytes),
@@ -127,8 +129,7 @@ Result<StoreStack> VaultPool::OpenStack(const store::StoreUrl& url, store::Store
     controls_.push_back(control);
   }
   ASSIGN_OR_RETURN(StoreStack stack,
-                   OpenStoreStack(env_.fs, env_.clock, env_.random, env_.work_executor,
-                                  stores_shut_, seams_, control, url, mode));
+                   OpenStoreStack(EnvironmentOfStores(), stores_shut_, seams_, control, url, mode));
   // Above the layer that repeats: a request waits for its turn once.
   stack.store = std::make_unique<store::ThrottledStore>(std::move(stack.store), bandwidth_,
                                                         env_.clock, env_.work_executor, control);

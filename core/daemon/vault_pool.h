@@ -65,7 +65,8 @@ class VaultPool {
   /// The disk cache is opened with the first vault: nothing is read or written there before an
   /// unlock. Without a directory there is none.
   VaultPool(vault::Environment& env, std::size_t frame_cache_bytes,
-            cache::DiskCache::Options disk_cache, StoreSeams seams = {});
+            cache::DiskCache::Options disk_cache, store::StoreReach reach = {},
+            StoreSeams seams = {});
   ~VaultPool();  // no lease is left
 
   /// The keys of `id` are held: no password is needed.
@@ -90,7 +91,7 @@ class VaultPool {
   Result<VaultId> IdentifyVault(const store::StoreUrl& url);
   /// Why no vault can be made at `url`, as far as that shows without making anything.
   Status CheckForInit(const store::StoreUrl& url) {
-    return store::CheckForInit({env_.fs, env_.clock, env_.random, env_.work_executor}, url);
+    return store::CheckForInit(EnvironmentOfStores(), url);
   }
 
   /// One at a time for a store: whoever comes second waits until the first is through.
@@ -149,11 +150,15 @@ class VaultPool {
     std::unique_ptr<Unlocked> unlocked;
   };
 
+  [[nodiscard]] store::StoreEnvironment EnvironmentOfStores() const {
+    return {env_.fs, env_.clock, env_.random, env_.work_executor, reach_};
+  }
   void EndLease(Slot& slot);
   /// Null without a directory for it.
   cache::DiskCache* DiskCacheAfterUnlock();
 
   vault::Environment& env_;
+  const store::StoreReach reach_;
   const StoreSeams seams_;
   store::Bandwidth bandwidth_;
   cache::FrameCache frames_;

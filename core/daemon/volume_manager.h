@@ -31,6 +31,7 @@ class VolumeManager final : public control::ControlService {
     std::string config_path;
     std::string cache_directory;  // for frames on disk; empty: none
     OpenVolumes::Mounting mounting;
+    store::StoreReach reach;
     StoreSeams stores;                   // for tests
     std::function<void()> request_stop;  // for POST /v1/daemon/stop; must not block
   };

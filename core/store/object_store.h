@@ -70,8 +70,8 @@ class ObjectStore {
   /// Names that start with `prefix` and come after `start_after`, at most `limit` (1 … 1000).
   virtual Result<ListPage> List(const RequestContext& context, const std::string& prefix,
                                 const std::string& start_after, std::size_t limit) = 0;
-  /// kNotFound if there is none, where the store says so: S3 and its kin take it for done, and asking
-  /// first would cost a request each.
+  /// kNotFound if there is none, where the store says so: S3 and its kin take it for done, and
+  /// asking first would cost a request each.
   virtual Status Delete(const RequestContext& context, const std::string& name) = 0;
 
   /// Deletes them all, in as few requests as the store can; for each name what Delete returns.

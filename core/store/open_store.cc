@@ -1,14 +1,20 @@
 #include "core/store/open_store.h"
 
+#include <chrono>
+
 #include "core/base/log.h"
 #include "core/store/directory_guard.h"
 #include "core/store/directory_store.h"
+#include "core/store/s3_store.h"
 #include "core/store/sftp_store.h"
 
 namespace coffer::store {
 namespace {
 
 using Opened = Result<std::unique_ptr<ObjectStore>>;
+
+/// Of what is asked while a store is opened.
+constexpr Duration kAnswerWithin = std::chrono::seconds(60);
 
 template <class Kind>
 Opened AsStore(Result<std::unique_ptr<Kind>> opened) {
@@ -37,17 +43,50 @@ Opened OpenSftp(const StoreEnvironment& env, const StoreUrl& url, StoreOpenMode 
   return AsStore(SftpStore::Open(Reading(), url, SeamsOf(env, url), mode));
 }
 
+bool IsBucket(const StoreUrl& url) { return url.scheme == "s3" || url.scheme == "gs"; }
+
+Result<std::unique_ptr<S3Store>> NewBucketStore(const StoreEnvironment& env, const StoreUrl& url) {
+  if (env.reach.http == nullptr) {
+    return Fail(ErrorCode::kUnsupported,
+                Concat("store ", url.ToString(), ": there is no HTTP here"));
+  }
+  ASSIGN_OR_RETURN(const S3Settings settings,
+                   ResolveS3(env.fs, env.reach.variables, env.reach.home, url));
+  auto keys = NewS3Credentials(env.fs, env.reach.variables, settings.keys);
+  return std::make_unique<S3Store>(settings, std::move(keys), *env.reach.http, env.clock);
+}
+
+Status CheckBucketForInit(const StoreEnvironment& env, S3Store& store) {
+  RequestContext context = Reading();
+  context.deadline = env.clock.Now() + kAnswerWithin;
+  return store.CheckForInit(context);
+}
+
+/// A bucket is never made: it makes no difference whether it holds a vault, but for an init.
+Opened OpenBucket(const StoreEnvironment& env, const StoreUrl& url, StoreOpenMode mode) {
+  auto store = NewBucketStore(env, url);
+  if (store.has_value() && mode == StoreOpenMode::kForInit) {
+    RETURN_IF_ERROR(CheckBucketForInit(env, **store));
+  }
+  return AsStore(std::move(store));
+}
+
 }  // namespace
 
 Opened OpenStore(const StoreEnvironment& env, const StoreUrl& url, StoreOpenMode mode) {
   if (url.scheme == "file") return OpenDirectory(env, url, mode);
   if (url.scheme == "sftp") return OpenSftp(env, url, mode);
+  if (IsBucket(url)) return OpenBucket(env, url, mode);
   return Fail(ErrorCode::kUnsupported, Concat("store scheme '", url.scheme, ":' is not known"));
 }
 
 Status CheckForInit(const StoreEnvironment& env, const StoreUrl& url) {
   if (url.scheme == "file") return CheckDirectoryForInit(env.fs, url.path);
   if (url.scheme == "sftp") return SftpStore::CheckForInit(Reading(), url, SeamsOf(env, url));
+  if (IsBucket(url)) {
+    ASSIGN_OR_RETURN(const auto store, NewBucketStore(env, url));
+    return CheckBucketForInit(env, *store);
+  }
   return {};
 }
 

@@ -2,20 +2,16 @@
 // tools keep. Read anew by Reload, so that replaced keys are taken without a restart.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "core/base/file_system.h"
 #include "core/base/mutex.h"
 #include "core/base/result.h"
 #include "core/store/s3_signer.h"
+#include "core/store/variables.h"
 
 namespace coffer::store {
-
-/// Reads a variable of the user's environment; nullopt if it is not set.
-using Variables = std::function<std::optional<std::string>(const std::string& name)>;
 
 /// Thread-safe. Keys are shared, since requests sign with them at once.
 class S3CredentialsSource {

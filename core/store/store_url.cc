@@ -7,6 +7,7 @@
 #include "core/base/bytes.h"
 #include "core/base/log.h"
 #include "core/http/header_text.h"
+#include "core/store/s3_settings.h"
 
 namespace coffer::store {
 namespace {
@@ -283,14 +284,22 @@ std::string StoreUrl::Option(const std::string& name) const {
 }
 
 std::span<const SchemeRules> BuiltInSchemes() {
-  static constexpr std::array<SchemeRules, 1> kSchemes = {{
+  static constexpr std::array<SchemeRules, 1> kSftp = {{
       {.scheme = "sftp",
        .host = SchemeRules::Host::kServer,
        .user = SchemeRules::User::kOptional,
        .options = {},
        .credentials_hint = "ssh logs in: give it a key, or have an agent hold one"},
   }};
-  return kSchemes;
+  static const std::vector<SchemeRules> schemes = [] {
+    std::vector<SchemeRules> all;
+    for (const std::span<const SchemeRules> some :
+         {S3Schemes(), std::span<const SchemeRules>(kSftp)}) {
+      all.insert(all.end(), some.begin(), some.end());
+    }
+    return all;
+  }();
+  return schemes;
 }
 
 Result<StoreUrl> ParseStoreUrl(std::string_view text, const std::string& working_directory,

@@ -111,6 +111,7 @@ EDGES = {
 
     ("cli/daemon_main.cc", "core/base"): _FOUNDATION,
     ("cli/daemon_main.cc", "core/crypto"): "the self-test at start, the cost of key derivation",
+    ("cli/daemon_main.cc", "core/http"): "the engine that asks stores over HTTP",
     ("cli/daemon_main.cc", "core/config"): "what config.toml says",
     ("cli/daemon_main.cc", "core/control"): "the control server",
     ("cli/daemon_main.cc", "core/daemon"): "what serves it",
