@@ -9,7 +9,7 @@ root=$work/root
 cleanup() {
   status=$?
   trap - EXIT
-  for place in proc dev/pts dev sys; do umount -l "$root/$place" 2>/dev/null || true; done
+  for place in proc dev/pts dev sys .; do umount -l "$root/$place" 2>/dev/null || true; done
   rm -rf --one-file-system "$work"
   exit "$status"
 }
@@ -25,6 +25,8 @@ cp -aL /usr/share/keyrings/. "$root/usr/share/keyrings/"
 mkdir -p "$root/etc/ssl/certs" "$root/usr/local/share/ca-certificates"
 cp -aL /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/" 2>/dev/null || true
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+# A machine's root is a mount point, and tests that unshare mounts rely on it.
+mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev" && mount --make-rslave "$root/dev"
 mount -t sysfs sys "$root/sys"
