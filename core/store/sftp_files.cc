@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "core/base/log.h"
+#include "core/base/planted.h"
 
 namespace coffer::store {
 namespace {
@@ -206,7 +207,7 @@ Status SftpFiles::WriteAndClose(const std::string& handle, const std::string& pa
   // Requests for one file are carried out in their order: syncing need not wait for the writes'
   // answers, only what is said of it must.
   std::optional<std::uint32_t> sync;
-  if (written.has_value() && terms.offers.fsync) {
+  if (written.has_value() && terms.offers.fsync && !Planted("name-unsynced-upload")) {
     ASSIGN_OR_RETURN(sync, exchange_.Send(sftp::Fsync(handle)));
   }
   ASSIGN_OR_RETURN(const std::uint32_t closing, exchange_.Send(sftp::Close(handle)));

@@ -39,6 +39,10 @@ MUTANTS = {
     # Stores over WebDAV.
     "claim-nothing": ("store/webdav_test", "WebDavStoreTest.OfTwoWritersAtOnceExactlyOneWins"),
     "take-any-range": ("store/webdav_test", "WebDavStoreTest.TakesNoOtherRangeThanWasAskedFor"),
+    # Stores over SFTP.
+    "name-unsynced-upload":
+        ("store/sftp_test", "SftpStoreTest.AnObjectIsSyncedThenNamedThenItsDirectoryIsSynced"),
+    "trust-any-place": ("store/sftp_test", "SftpStoreTest.ALostMountIsNotTakenForAnEmptyVault"),
     # Sealing.
     "reuse-journal-salt": ("cache/journal_test", "JournalSalts.DifferAlthoughRandomRepeatsItself"),
     "reuse-nonce": ("crypto/crypto_test", "OpenSslComparison.SealedBytesAgree"),
