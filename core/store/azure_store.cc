@@ -320,8 +320,10 @@ Result<ListPage> AzureStore::List(const RequestContext& context, const std::stri
     }
     markers_.Forget(marker);
   }
-  ASSIGN_OR_RETURN(auto page, WalkFrom(context, asked, ""));
-  return *std::move(page);
+  ASSIGN_OR_RETURN(std::optional<ListPage> page, WalkFrom(context, asked, ""));
+  if (page.has_value()) return *std::move(page);
+  return Fail(ErrorCode::kUnavailable, Concat("list of ", settings_.description,
+                                              ": it does not begin where it was asked to"));
 }
 
 Status AzureStore::CheckForInit(const RequestContext& context) {
