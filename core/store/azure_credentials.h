@@ -12,7 +12,7 @@
 #include "core/base/result.h"
 #include "core/store/azure_settings.h"
 #include "core/store/azure_signer.h"
-#include "core/store/s3_credentials.h"
+#include "core/store/variables.h"
 
 namespace coffer::store {
 

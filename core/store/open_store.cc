@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "core/base/log.h"
+#include "core/store/azure_store.h"
 #include "core/store/directory_guard.h"
 #include "core/store/directory_store.h"
 #include "core/store/s3_store.h"
@@ -45,29 +46,39 @@ Opened OpenSftp(const StoreEnvironment& env, const StoreUrl& url, StoreOpenMode 
 
 bool IsBucket(const StoreUrl& url) { return url.scheme == "s3" || url.scheme == "gs"; }
 
-Result<std::unique_ptr<S3Store>> NewBucketStore(const StoreEnvironment& env, const StoreUrl& url) {
-  if (env.reach.http == nullptr) {
-    return Fail(ErrorCode::kUnsupported,
-                Concat("store ", url.ToString(), ": there is no HTTP here"));
-  }
+Status CheckHttp(const StoreEnvironment& env, const StoreUrl& url) {
+  if (env.reach.http != nullptr) return {};
+  return Fail(ErrorCode::kUnsupported, Concat("store ", url.ToString(), ": there is no HTTP here"));
+}
+
+Result<std::unique_ptr<S3Store>> NewS3(const StoreEnvironment& env, const StoreUrl& url) {
+  RETURN_IF_ERROR(CheckHttp(env, url));
   ASSIGN_OR_RETURN(const S3Settings settings,
                    ResolveS3(env.fs, env.reach.variables, env.reach.home, url));
   auto keys = NewS3Credentials(env.fs, env.reach.variables, settings.keys);
   return std::make_unique<S3Store>(settings, std::move(keys), *env.reach.http, env.clock);
 }
 
-Status CheckBucketForInit(const StoreEnvironment& env, S3Store& store) {
+Result<std::unique_ptr<AzureStore>> NewAzure(const StoreEnvironment& env, const StoreUrl& url) {
+  RETURN_IF_ERROR(CheckHttp(env, url));
+  ASSIGN_OR_RETURN(const AzureSettings settings, ResolveAzure(env.reach.home, url));
+  auto keys = std::make_unique<AzureCredentials>(env.fs, env.reach.variables, settings.keys);
+  return std::make_unique<AzureStore>(settings, std::move(keys), *env.reach.http, env.clock);
+}
+
+template <class Kind>
+Status CheckBucketForInit(const StoreEnvironment& env, const Result<std::unique_ptr<Kind>>& store) {
+  if (!store.has_value()) return Fail(store.error());
   RequestContext context = Reading();
   context.deadline = env.clock.Now() + kAnswerWithin;
-  return store.CheckForInit(context);
+  return (*store)->CheckForInit(context);
 }
 
 /// A bucket is never made: it makes no difference whether it holds a vault, but for an init.
-Opened OpenBucket(const StoreEnvironment& env, const StoreUrl& url, StoreOpenMode mode) {
-  auto store = NewBucketStore(env, url);
-  if (store.has_value() && mode == StoreOpenMode::kForInit) {
-    RETURN_IF_ERROR(CheckBucketForInit(env, **store));
-  }
+template <class Kind>
+Opened OpenBucket(const StoreEnvironment& env, Result<std::unique_ptr<Kind>> store,
+                  StoreOpenMode mode) {
+  if (mode == StoreOpenMode::kForInit) RETURN_IF_ERROR(CheckBucketForInit(env, store));
   return AsStore(std::move(store));
 }
 
@@ -76,17 +87,16 @@ Opened OpenBucket(const StoreEnvironment& env, const StoreUrl& url, StoreOpenMod
 Opened OpenStore(const StoreEnvironment& env, const StoreUrl& url, StoreOpenMode mode) {
   if (url.scheme == "file") return OpenDirectory(env, url, mode);
   if (url.scheme == "sftp") return OpenSftp(env, url, mode);
-  if (IsBucket(url)) return OpenBucket(env, url, mode);
+  if (IsBucket(url)) return OpenBucket(env, NewS3(env, url), mode);
+  if (url.scheme == "az") return OpenBucket(env, NewAzure(env, url), mode);
   return Fail(ErrorCode::kUnsupported, Concat("store scheme '", url.scheme, ":' is not known"));
 }
 
 Status CheckForInit(const StoreEnvironment& env, const StoreUrl& url) {
   if (url.scheme == "file") return CheckDirectoryForInit(env.fs, url.path);
   if (url.scheme == "sftp") return SftpStore::CheckForInit(Reading(), url, SeamsOf(env, url));
-  if (IsBucket(url)) {
-    ASSIGN_OR_RETURN(const auto store, NewBucketStore(env, url));
-    return CheckBucketForInit(env, *store);
-  }
+  if (IsBucket(url)) return CheckBucketForInit(env, NewS3(env, url));
+  if (url.scheme == "az") return CheckBucketForInit(env, NewAzure(env, url));
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include "core/base/bytes.h"
 #include "core/base/log.h"
 #include "core/http/header_text.h"
+#include "core/store/azure_settings.h"
 #include "core/store/s3_settings.h"
 
 namespace coffer::store {
@@ -294,7 +295,7 @@ std::span<const SchemeRules> BuiltInSchemes() {
   static const std::vector<SchemeRules> schemes = [] {
     std::vector<SchemeRules> all;
     for (const std::span<const SchemeRules> some :
-         {S3Schemes(), std::span<const SchemeRules>(kSftp)}) {
+         {S3Schemes(), AzureSchemes(), std::span<const SchemeRules>(kSftp)}) {
       all.insert(all.end(), some.begin(), some.end());
     }
     return all;

@@ -3,7 +3,7 @@
 # written, synced, closed, everything local removed, read back elsewhere with equal bytes; then what a person sees
 # when something is wrong: no bucket, wrong key, wrong server. Packages: packaging/dependencies stores.
 # show_mib=… makes it smaller; port=… is radosgw's.
-show_targets="coffer cofferd s3_server_conformance_test"
+show_targets="coffer cofferd server_conformance_test"
 source "$(dirname "$0")/show-common.sh"
 mib=${show_mib:-1024}
 for program in radosgw ceph-mon ceph-osd radosgw-admin; do
@@ -22,7 +22,7 @@ export AWS_SHARED_CREDENTIALS_FILE=$work/rgw/keys AWS_CONFIG_FILE=$work/no-confi
 options="endpoint=http://127.0.0.1:$port&region=default"
 
 part=$(now)
-COFFER_TEST_STORE="s3://photos/conformance?$options" "$build/tests/conformance/s3_server_conformance_test" \
+COFFER_TEST_STORE="s3://photos/conformance?$options" "$build/tests/conformance/server_conformance_test" \
   >"$work/conformance.log" 2>&1 || { grep -B8 FAILED "$work/conformance.log" >&2; fail "the conformance suite"; }
 tests=$(sed -n 's/.*\[  PASSED  \] \([0-9]*\) tests.*/\1/p' "$work/conformance.log")
 say "conformance: $tests tests in $(since "$part") s"

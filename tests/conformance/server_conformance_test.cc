@@ -1,8 +1,9 @@
-// The conformance suite over real sockets against the S3 server that the environment names:
+// The conformance suite over real sockets against the server that the environment names:
 //
-//   COFFER_TEST_STORE   "s3://bucket/prefix?endpoint=…"; each test works under a prefix of its own
+//   COFFER_TEST_STORE   s3://BUCKET/PREFIX?endpoint=… or az://ACCOUNT/CONTAINER/PREFIX?endpoint=…;
+//                       each test works under a prefix of its own
 //
-// and keys as S3Store finds them. tests/integration/show-07-s3.sh starts a server and runs it.
+// and keys as the store finds them. tests/integration/show-07-*.sh start servers and run it.
 #include <cstdlib>
 
 #include "core/base/check.h"
@@ -55,11 +56,15 @@ struct ServerStack : StoreStack {
   std::unique_ptr<ObjectStore> in_bucket;
 };
 
-INSTANTIATE_TEST_SUITE_P(Server, ObjectStoreConformance,
-                         testing::Values(Kind<ServerStack>("S3", DeleteOfNothing::kIsDone)),
+StoreKind KindOfServer() {
+  const bool is_azure = Variable("COFFER_TEST_STORE").value_or("").starts_with("az:");
+  return is_azure ? Kind<ServerStack>("Azure") : Kind<ServerStack>("S3", DeleteOfNothing::kIsDone);
+}
+
+INSTANTIATE_TEST_SUITE_P(Server, ObjectStoreConformance, testing::Values(KindOfServer()),
                          NameOfKind);
 
-TEST(S3Server, PassesTheProbe) {
+TEST(Server, PassesTheProbe) {
   ServerStack stack;
   ASSERT_OK_AND_ASSIGN(const ProbeReport report, ProbeStore(stack.store(), stack.random));
   EXPECT_EQ(report.strength, StoreStrength::kStrong) << report.reason;
