@@ -1,5 +1,6 @@
 #include "core/store/open_store.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "core/base/log.h"
@@ -8,6 +9,7 @@
 #include "core/store/directory_store.h"
 #include "core/store/s3_store.h"
 #include "core/store/sftp_store.h"
+#include "core/store/webdav_store.h"
 
 namespace coffer::store {
 namespace {
@@ -51,6 +53,12 @@ Status CheckHttp(const StoreEnvironment& env, const StoreUrl& url) {
   return Fail(ErrorCode::kUnsupported, Concat("store ", url.ToString(), ": there is no HTTP here"));
 }
 
+RequestContext WhileOpening(const StoreEnvironment& env) {
+  RequestContext context = Reading();
+  context.deadline = env.clock.Now() + kAnswerWithin;
+  return context;
+}
+
 Result<std::unique_ptr<S3Store>> NewS3(const StoreEnvironment& env, const StoreUrl& url) {
   RETURN_IF_ERROR(CheckHttp(env, url));
   ASSIGN_OR_RETURN(const S3Settings settings,
@@ -69,9 +77,7 @@ Result<std::unique_ptr<AzureStore>> NewAzure(const StoreEnvironment& env, const 
 template <class Kind>
 Status CheckBucketForInit(const StoreEnvironment& env, const Result<std::unique_ptr<Kind>>& store) {
   if (!store.has_value()) return Fail(store.error());
-  RequestContext context = Reading();
-  context.deadline = env.clock.Now() + kAnswerWithin;
-  return (*store)->CheckForInit(context);
+  return (*store)->CheckForInit(WhileOpening(env));
 }
 
 /// A bucket is never made: it makes no difference whether it holds a vault, but for an init.
@@ -82,6 +88,20 @@ Opened OpenBucket(const StoreEnvironment& env, Result<std::unique_ptr<Kind>> sto
   return AsStore(std::move(store));
 }
 
+bool IsWebDav(const StoreUrl& url) {
+  return std::ranges::find(WebDavSchemes(), url.scheme, &SchemeRules::scheme) !=
+         WebDavSchemes().end();
+}
+
+WebDavSeams WebDavSeamsOf(const StoreEnvironment& env) {
+  return {env.fs, *env.reach.http, env.clock, env.random};
+}
+
+Opened OpenWebDav(const StoreEnvironment& env, const StoreUrl& url, StoreOpenMode mode) {
+  RETURN_IF_ERROR(CheckHttp(env, url));
+  return AsStore(WebDavStore::Open(WhileOpening(env), url, WebDavSeamsOf(env), mode));
+}
+
 }  // namespace
 
 Opened OpenStore(const StoreEnvironment& env, const StoreUrl& url, StoreOpenMode mode) {
@@ -89,6 +109,7 @@ Opened OpenStore(const StoreEnvironment& env, const StoreUrl& url, StoreOpenMode
   if (url.scheme == "sftp") return OpenSftp(env, url, mode);
   if (IsBucket(url)) return OpenBucket(env, NewS3(env, url), mode);
   if (url.scheme == "az") return OpenBucket(env, NewAzure(env, url), mode);
+  if (IsWebDav(url)) return OpenWebDav(env, url, mode);
   return Fail(ErrorCode::kUnsupported, Concat("store scheme '", url.scheme, ":' is not known"));
 }
 
@@ -97,6 +118,10 @@ Status CheckForInit(const StoreEnvironment& env, const StoreUrl& url) {
   if (url.scheme == "sftp") return SftpStore::CheckForInit(Reading(), url, SeamsOf(env, url));
   if (IsBucket(url)) return CheckBucketForInit(env, NewS3(env, url));
   if (url.scheme == "az") return CheckBucketForInit(env, NewAzure(env, url));
+  if (IsWebDav(url)) {
+    RETURN_IF_ERROR(CheckHttp(env, url));
+    return WebDavStore::CheckForInit(WhileOpening(env), url, WebDavSeamsOf(env));
+  }
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include "core/http/header_text.h"
 #include "core/store/azure_settings.h"
 #include "core/store/s3_settings.h"
+#include "core/store/webdav_place.h"
 
 namespace coffer::store {
 namespace {
@@ -295,7 +296,7 @@ std::span<const SchemeRules> BuiltInSchemes() {
   static const std::vector<SchemeRules> schemes = [] {
     std::vector<SchemeRules> all;
     for (const std::span<const SchemeRules> some :
-         {S3Schemes(), AzureSchemes(), std::span<const SchemeRules>(kSftp)}) {
+         {S3Schemes(), AzureSchemes(), WebDavSchemes(), std::span<const SchemeRules>(kSftp)}) {
       all.insert(all.end(), some.begin(), some.end());
     }
     return all;

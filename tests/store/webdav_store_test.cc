@@ -274,11 +274,34 @@ TEST_F(WebDavStoreTest, AWriterGivesUpLongBeforeItsClaimIsTakenForDead) {
   AnswerWith("PUT", PlainAnswer(502));
   EXPECT_FAILS(Create("heads/aa/2", "h", ObjectClass::kHead), kUnavailable);
   server_->answer_instead = nullptr;
+  const MonotonicTime claimed = clock_.Now();
+  ASSERT_TRUE(server_->deadline_of_put().has_value());
+  EXPECT_LE(*server_->deadline_of_put(), claimed + kClaimEnd);
+  clock_.Advance(kClaimUse);
+  EXPECT_OK(Create("heads/aa/2", "h", ObjectClass::kHead));  // gone on with, under the same claim
+  EXPECT_LE(*server_->deadline_of_put(), claimed + kClaimEnd);
+
+  AnswerWith("PUT", PlainAnswer(502));
+  EXPECT_FAILS(Create("heads/aa/3", "h", ObjectClass::kHead), kUnavailable);
+  server_->answer_instead = nullptr;
   clock_.Advance(kClaimUse + std::chrono::seconds(1));
   // It is not gone on with: its end would come too soon. And others' claims are waited for.
-  EXPECT_FAILS(Create("heads/aa/2", "h", ObjectClass::kHead), kUnavailable);
+  EXPECT_FAILS(Create("heads/aa/3", "h", ObjectClass::kHead), kUnavailable);
   clock_.Advance(kClaimDead);
-  EXPECT_OK(Create("heads/aa/2", "h", ObjectClass::kHead));
+  EXPECT_OK(Create("heads/aa/3", "h", ObjectClass::kHead));
+}
+
+TEST_F(WebDavStoreTest, ClaimsOfTooManyDeadWritersAreForAPerson) {
+  Open();
+  ASSERT_OK(Create("heads/aa/1", "h", ObjectClass::kHead));
+  for (int generation = 0; generation < kClaimGenerationsMax; ++generation) {
+    server_->AddCollection(Concat("/dav/coffer/.coffer-tmp/heads~aa~2.", generation));
+    EXPECT_FAILS(Create("heads/aa/2", "h", ObjectClass::kHead), kUnavailable);
+    clock_.Advance(kClaimDead);
+  }
+  const Status created = Create("heads/aa/2", "h", ObjectClass::kHead);
+  ASSERT_FAILS(created, kUnavailable);
+  EXPECT_TRUE(Has(created.error().hint, "/dav/coffer/.coffer-tmp")) << created.error().hint;
 }
 
 TEST_F(WebDavStoreTest, WhatIsRefusedForGoodGivesItsClaimBack) {

@@ -87,7 +87,7 @@ Response WebPage(int status) {
   return response;
 }
 
-Result<Response> FakeWebDav::Perform(const RequestContext& /*context*/, const Request& request) {
+Result<Response> FakeWebDav::Perform(const RequestContext& context, const Request& request) {
   CHECK(request.url.starts_with(options_.origin));
   std::string path = request.url.substr(options_.origin.size());
   CHECK(path.starts_with('/') && path.find("//") == std::string::npos);
@@ -99,6 +99,7 @@ Result<Response> FakeWebDav::Perform(const RequestContext& /*context*/, const Re
   {
     const MutexLock lock(mutex_);
     requests_.push_back(Concat(request.method, " ", path.empty() ? "/" : path));
+    if (request.method == "PUT") deadline_of_put_ = context.deadline;
     password = password_;
     now = now_;
   }
@@ -302,6 +303,11 @@ std::vector<std::string> FakeWebDav::Paths() const {
 std::vector<std::string> FakeWebDav::requests() const {
   const MutexLock lock(mutex_);
   return requests_;
+}
+
+std::optional<MonotonicTime> FakeWebDav::deadline_of_put() const {
+  const MutexLock lock(mutex_);
+  return deadline_of_put_;
 }
 
 std::vector<std::string> FakeWebDav::TakeRequests() {

@@ -18,6 +18,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mutex.h"
+#include "core/base/request_context.h"
 #include "core/http/http_client.h"
 
 namespace coffer {
@@ -58,6 +59,8 @@ class FakeWebDav final : public http::HttpClient {
   [[nodiscard]] std::vector<std::string> Paths() const;     // of all there is
   [[nodiscard]] std::vector<std::string> requests() const;  // "PUT /dav/vault"
   std::vector<std::string> TakeRequests();
+  /// Until when the last PUT was of any use.
+  [[nodiscard]] std::optional<MonotonicTime> deadline_of_put() const;
 
   std::function<std::optional<Result<http::Response>>(const http::Request&)> answer_instead;
   std::function<void(const http::Request&, http::Response&)> change_answer;
@@ -87,6 +90,7 @@ class FakeWebDav final : public http::HttpClient {
   std::string password_ GUARDED_BY(mutex_) = options_.password;
   UnixSeconds now_ GUARDED_BY(mutex_) = 1'700'003'600;
   std::vector<std::string> requests_ GUARDED_BY(mutex_);
+  std::optional<MonotonicTime> deadline_of_put_ GUARDED_BY(mutex_);
 };
 
 }  // namespace coffer
