@@ -16,6 +16,8 @@ struct FreeEasy {
 };
 using EasyHandle = std::unique_ptr<CURL, FreeEasy>;
 
+inline constexpr long kReceiveBytes = 128 << 10;  // of a handle's buffer
+
 class EasyHandles {
  public:
   /// `key` says for whom; "" for requests without a user. Null if there is no memory.

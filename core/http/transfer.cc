@@ -17,7 +17,6 @@ namespace {
 
 /// How long certificates that were read are trusted as they were: those of a system take 20 ms.
 constexpr long kTrustSeconds = 60;
-constexpr long kReceiveBytes = 128 << 10;
 constexpr long kUploadBytes = 256 << 10;
 /// Larger ones have a connection to themselves, see http_engine.h.
 constexpr std::size_t kSharedUploadBytesMax = 64 << 10;
