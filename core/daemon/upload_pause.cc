@@ -78,13 +78,11 @@ Status UploadPause::Resume() {
   return Change(std::nullopt, &old);
 }
 
-void UploadPause::EndOfTime() {
-  std::unique_ptr<Executor::Timer> never;  // this is its task
+void UploadPause::EndOfTime(std::uint64_t number) {
   const MutexLock change(change_mutex_);
+  if (number != number_) return;
   {
     const MutexLock lock(mutex_);
-    if (!until_ || *until_ == kUntilResumed) return;
-    if (*until_ > clock_.WallNow() + 1) return;  // another pause began meanwhile
     until_.reset();
   }
   const Status removed = fs_.Remove(path_);
@@ -112,10 +110,12 @@ Status UploadPause::Change(std::optional<UnixSeconds> until,
 
 void UploadPause::SetTimerLocked(std::unique_ptr<Executor::Timer>* old) {
   *old = std::move(timer_);
+  ++number_;
   const std::optional<UnixSeconds> end = until();
   if (!end || *end == kUntilResumed) return;
   const auto wait = std::chrono::seconds(std::max<UnixSeconds>(*end - clock_.WallNow(), 0));
-  timer_ = executor_.PostAfter(wait, [this] { EndOfTime(); });
+  // How long it lasts does not hang on a wall clock that is set meanwhile.
+  timer_ = executor_.PostAfter(wait, [this, number = number_] { EndOfTime(number); });
 }
 
 }  // namespace coffer::daemon

@@ -2,6 +2,7 @@
 // daemon that is started anew goes on resting. Thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -38,7 +39,8 @@ class UploadPause {
  private:
   /// `old` is a timer that was, to be ended without the mutex: its task takes it.
   void SetTimerLocked(std::unique_ptr<Executor::Timer>* old) REQUIRES_LOCK(change_mutex_);
-  void EndOfTime();
+  /// Of the pause with that number: another one has a timer of its own.
+  void EndOfTime(std::uint64_t number);
   Status Change(std::optional<UnixSeconds> until, std::unique_ptr<Executor::Timer>* old)
       REQUIRES_LOCK(change_mutex_);
 
@@ -49,6 +51,7 @@ class UploadPause {
   const Apply apply_;
   Mutex change_mutex_;  // one change at a time, over its I/O; before mutex_
   std::unique_ptr<Executor::Timer> timer_ GUARDED_BY(change_mutex_);
+  std::uint64_t number_ GUARDED_BY(change_mutex_) = 0;  // of changes
   mutable Mutex mutex_;
   std::optional<UnixSeconds> until_ GUARDED_BY(mutex_);
 };

@@ -57,6 +57,14 @@ TEST_F(UploadPauseTest, WithoutATimeItLastsUntilItIsResumed) {
   ASSERT_OK(pause_->Resume()) << "what is not paused is resumed already";
 }
 
+TEST_F(UploadPauseTest, EndsAlthoughTheClockWasSetBack) {
+  ASSERT_OK(pause_->Pause(600));
+  clock_.SetWall(clock_.WallNow() - 3600);
+  Pass(minutes(11));
+  EXPECT_EQ(pause_->uploads(), Uploads::kGoOn);
+  EXPECT_EQ(told_, (std::vector{Uploads::kPaused, Uploads::kGoOn}));
+}
+
 TEST_F(UploadPauseTest, TheLastWordCounts) {
   ASSERT_OK(pause_->Pause(60));
   ASSERT_OK(pause_->Pause(600));
