@@ -1,6 +1,7 @@
 // Tries out a store for a person who wonders whether it will do (`coffer store test`): what coffer
 // needs of it, one thing after the other, and how fast it is. With throwaway objects under probe/,
-// which it takes away again. What a vault decides for itself before it trusts a store is probe.h.
+// which it takes away again. Whether a vault may be written there by several machines is decided by
+// probe.h, which this asks too.
 #pragma once
 
 #include <functional>
@@ -46,7 +47,7 @@ struct ExamineOptions {
   std::uint64_t pack_bytes = 8 << 20;
 };
 
-/// Makes about a dozen requests. What fails is in the result; nothing else goes wrong.
+/// Makes about twenty requests. What fails is in the result; nothing else goes wrong.
 StoreExamination ExamineStore(ObjectStore& store, Clock& clock, Random& random,
                               const ExamineOptions& options = {});
 

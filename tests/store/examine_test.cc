@@ -53,7 +53,7 @@ TEST_F(ExamineTest, SaysWhetherThereIsAVault) {
 }
 
 TEST_F(ExamineTest, AStoreThatOverwritesIsWeak) {
-  Plant(StoreFaultKind::kConditionIgnored, StoreOperation::kCreate, 2);
+  Plant(StoreFaultKind::kConditionIgnored, StoreOperation::kCreate, 3);
   const StoreExamination found = Examine();
   EXPECT_EQ(OutcomeOf(found, "create only if absent"), CheckOutcome::kWeak);
   EXPECT_FALSE(found.Has(CheckOutcome::kFailed));
@@ -62,6 +62,12 @@ TEST_F(ExamineTest, AStoreThatOverwritesIsWeak) {
 TEST_F(ExamineTest, AStoreThatDoesNotListWhatItJustTookIsWeak) {
   Plant(StoreFaultKind::kShortList, StoreOperation::kList, 2);
   EXPECT_EQ(OutcomeOf(Examine(), "list after write"), CheckOutcome::kWeak);
+}
+
+TEST_F(ExamineTest, AWriteWhoseReplyIsLostLeavesNothingBehind) {
+  Plant(StoreFaultKind::kFailAfter, StoreOperation::kCreate);
+  EXPECT_EQ(OutcomeOf(Examine(), "write"), CheckOutcome::kFailed);
+  EXPECT_EQ(memory_.object_count(), 0U);
 }
 
 TEST_F(ExamineTest, WhatCannotBeReachedHasOneErrorAndTheRestIsSkipped) {
@@ -75,10 +81,14 @@ TEST_F(ExamineTest, WhatCannotBeReachedHasOneErrorAndTheRestIsSkipped) {
 
 TEST_F(ExamineTest, EachCheckFailsForItself) {
   const std::map<std::string, std::pair<StoreOperation, std::uint64_t>> requests = {
-      {"write", {StoreOperation::kCreate, 1}},    {"read", {StoreOperation::kGet, 1}},
-      {"read back", {StoreOperation::kGet, 2}},   {"list after write", {StoreOperation::kList, 2}},
-      {"ranges", {StoreOperation::kGetRange, 1}}, {"a full pack", {StoreOperation::kCreate, 3}},
-      {"delete", {StoreOperation::kDelete, 2}}};
+      {"write", {StoreOperation::kCreate, 1}},
+      {"read", {StoreOperation::kGet, 1}},
+      {"read back", {StoreOperation::kGet, 2}},
+      {"list after write", {StoreOperation::kList, 2}},
+      {"ranges", {StoreOperation::kGetRange, 1}},
+      {"create only if absent", {StoreOperation::kCreate, 2}},
+      {"a full pack", {StoreOperation::kCreate, 4}},
+      {"delete", {StoreOperation::kDelete, 3}}};
   for (const auto& [what, request] : requests) {
     MemoryStore memory;
     FaultyStore faulty(memory);
