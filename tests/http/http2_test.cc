@@ -88,9 +88,8 @@ class Http2Server {
 class Http2 : public testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(kServer)) {
-      GTEST_SKIP() << "no " << kServer << " (package nghttp2-server)";
-    }
+    ASSERT_TRUE(std::filesystem::exists(kServer))
+        << "no " << kServer << ": packaging/dependencies test installs it";
     WriteTestFile(directory_.path() + "/ca.pem", authority_.certificate());
     WriteTestFile(directory_.path() + "/file", std::string(AsText(content_)));
     options_.ca_file = directory_.path() + "/ca.pem";
