@@ -4,6 +4,7 @@
 
 #include "core/store/deadline_store.h"
 #include "core/store/store_layer.h"
+#include "core/store/throttled_store.h"
 
 namespace coffer::daemon {
 namespace {
@@ -55,8 +56,8 @@ class GatedStore final : public store::StoreLayer {
 
 }  // namespace
 
-Result<StoreStack> OpenStoreStack(const store::StoreEnvironment& env, const std::atomic<bool>& shut,
-                                  const StoreSeams& seams,
+Result<StoreStack> OpenStoreStack(const store::StoreEnvironment& env, store::Bandwidth& bandwidth,
+                                  const std::atomic<bool>& shut, const StoreSeams& seams,
                                   std::shared_ptr<store::CallControl> control,
                                   const store::StoreUrl& url, store::StoreOpenMode mode) {
   const auto open = [env, seam = seams.open, url, mode] {
@@ -70,7 +71,10 @@ Result<StoreStack> OpenStoreStack(const store::StoreEnvironment& env, const std:
   store::CountingStore* counter = counting.get();
   auto retrying = std::make_unique<store::RetryingStore>(
       std::move(counting), env.clock, env.waiting, env.random, store::RetryOptions{}, control);
-  return StoreStack{std::make_unique<GatedStore>(std::move(retrying), shut), counter,
+  // Above the layer that repeats: a request waits for its turn once.
+  auto throttled = std::make_unique<store::ThrottledStore>(std::move(retrying), bandwidth,
+                                                           env.clock, env.waiting, control);
+  return StoreStack{std::make_unique<GatedStore>(std::move(throttled), shut), counter,
                     std::move(control)};
 }
 

@@ -1,6 +1,6 @@
 // The layers of one vault's store, composed in one place, from the bottom: the store itself, what
-// lets callers go that it never answers, what counts its requests, what repeats them, and a gate
-// that a daemon about to end shuts.
+// lets callers go that it never answers, what counts its requests, what repeats them, what keeps to
+// a bandwidth, and a gate that a daemon about to end shuts.
 #pragma once
 
 #include <atomic>
@@ -11,6 +11,7 @@
 #include "core/base/executor.h"
 #include "core/base/file_system.h"
 #include "core/base/random.h"
+#include "core/store/bandwidth.h"
 #include "core/store/call_control.h"
 #include "core/store/counting_store.h"
 #include "core/store/open_store.h"
@@ -38,8 +39,8 @@ struct StoreSeams {
 
 /// While `shut` is true every request to the store fails with kCancelled. All outlive the store,
 /// what `env` refers to the process, since a call that never returns may be in it.
-Result<StoreStack> OpenStoreStack(const store::StoreEnvironment& env, const std::atomic<bool>& shut,
-                                  const StoreSeams& seams,
+Result<StoreStack> OpenStoreStack(const store::StoreEnvironment& env, store::Bandwidth& bandwidth,
+                                  const std::atomic<bool>& shut, const StoreSeams& seams,
                                   std::shared_ptr<store::CallControl> control,
                                   const store::StoreUrl& url, store::StoreOpenMode mode);
 

@@ -128,12 +128,8 @@ Result<StoreStack> VaultPool::OpenStack(const store::StoreUrl& url, store::Store
     std::erase_if(controls_, [](const auto& one) { return one.expired(); });
     controls_.push_back(control);
   }
-  ASSIGN_OR_RETURN(StoreStack stack,
-                   OpenStoreStack(EnvironmentOfStores(), stores_shut_, seams_, control, url, mode));
-  // Above the layer that repeats: a request waits for its turn once.
-  stack.store = std::make_unique<store::ThrottledStore>(std::move(stack.store), bandwidth_,
-                                                        env_.clock, env_.work_executor, control);
-  return stack;
+  return OpenStoreStack(EnvironmentOfStores(), bandwidth_, stores_shut_, seams_, std::move(control),
+                        url, mode);
 }
 
 Result<VaultPool::Lease> VaultPool::Acquire(const VaultId& id, const store::StoreUrl& url,

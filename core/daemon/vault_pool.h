@@ -21,8 +21,8 @@
 #include "core/cache/frame_cache.h"
 #include "core/daemon/registry.h"
 #include "core/daemon/store_stack.h"
+#include "core/store/bandwidth.h"
 #include "core/store/open_store.h"
-#include "core/store/throttled_store.h"
 #include "core/vault/vault.h"
 #include "core/volume/vault_resources.h"
 
